@@ -1,0 +1,10 @@
+//! ChupaCabra: a backup agent for databases and volumes.
+
+pub mod catalog;
+pub mod clock;
+pub mod config;
+pub mod exit;
+pub mod package;
+pub mod retention;
+pub mod sources;
+pub mod stores;

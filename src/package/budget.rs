@@ -1,0 +1,122 @@
+//! Memory as something that is taken and given back.
+//!
+//! Whoever wants to hold bytes takes a [`Lease`] first and keeps it with the bytes, through every queue, until they
+//! are gone. So the memory of a run is what the configuration says, however many rows or files there are.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// A number of bytes that may be held at once.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    total: usize,
+    free: Mutex<usize>,
+    freed: Condvar,
+    notify: Notify,
+}
+
+/// A part of a [`Budget`], given back when dropped.
+#[derive(Debug)]
+pub struct Lease {
+    budget: Budget,
+    size: usize,
+}
+
+impl Budget {
+    /// A budget of `total` bytes.
+    pub fn new(total: usize) -> Self {
+        let free = Mutex::new(total);
+        Self(Arc::new(Shared { total, free, freed: Condvar::new(), notify: Notify::new() }))
+    }
+
+    /// Takes `size` bytes, waiting until they are free.
+    ///
+    /// A request above the whole budget gets the whole budget: one value larger than the memory set aside still
+    /// passes, alone.
+    pub async fn take(&self, size: usize) -> Lease {
+        loop {
+            let freed = self.0.notify.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            if let Some(lease) = self.try_take(size) {
+                return lease;
+            }
+            freed.await;
+        }
+    }
+
+    /// As [`take`](Self::take), for threads that may block.
+    pub fn take_blocking(&self, size: usize) -> Lease {
+        let wanted = size.min(self.0.total);
+        let mut free = self.free();
+        while *free < wanted {
+            free = self.0.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= wanted;
+        Lease { budget: self.clone(), size: wanted }
+    }
+
+    /// Takes `size` bytes if they are free now.
+    pub fn try_take(&self, size: usize) -> Option<Lease> {
+        let wanted = size.min(self.0.total);
+        let mut free = self.free();
+        if *free < wanted {
+            return None;
+        }
+        *free -= wanted;
+        Some(Lease { budget: self.clone(), size: wanted })
+    }
+
+    fn free(&self) -> MutexGuard<'_, usize> {
+        // A count cannot be left half changed, so a panic elsewhere does not spoil it.
+        self.0.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        *self.budget.free() += self.size;
+        self.budget.0.freed.notify_all();
+        self.budget.0.notify.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_missing_until_it_comes_back() {
+        let budget = Budget::new(10);
+        let lease = budget.try_take(6).unwrap();
+        assert!(budget.try_take(5).is_none());
+        drop(lease);
+        assert!(budget.try_take(10).is_some());
+    }
+
+    #[test]
+    fn more_than_everything_is_everything() {
+        let budget = Budget::new(10);
+        let lease = budget.take_blocking(1_000);
+        assert!(budget.try_take(1).is_none());
+        drop(lease);
+        assert!(budget.try_take(1).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_waiter_wakes() {
+        let budget = Budget::new(1);
+        let lease = budget.take(1).await;
+        let waiter = tokio::spawn({
+            let budget = budget.clone();
+            async move { budget.take(1).await }
+        });
+        tokio::task::yield_now().await;
+        drop(lease);
+        waiter.await.unwrap();
+    }
+}

@@ -1,0 +1,53 @@
+//! The index: what is in a package and where.
+
+use super::member::Object;
+
+/// One line of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A member.
+    Entry(Entry),
+    /// An object with its fingerprint.
+    Object(Object),
+}
+
+/// A member as the index has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The path in the archive.
+    pub path: Vec<u8>,
+    /// `file`, `directory`, `symlink`, `hard_link`, `fifo`, `char_device`, `block_device`.
+    pub kind: EntryKind,
+    /// Where the member's first header block stands in the tar stream.
+    pub offset: u64,
+    /// The bytes of the member in the tar stream: headers, content and padding.
+    pub length: u64,
+    /// The content's size as extracted (holes counted).
+    pub size: u64,
+    /// The BLAKE3 digest of the stored content; absent for members without content.
+    pub digest: Option<[u8; 32]>,
+    /// The object that the member belongs to; empty for files.
+    pub object: String,
+    /// A later member of the same path replaces this one: the file changed while it was read.
+    pub superseded: bool,
+}
+
+/// The kind of an [`Entry`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// Another name of an earlier member.
+    HardLink,
+    /// A FIFO.
+    Fifo,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+}

@@ -1,0 +1,26 @@
+//! The package: tar + gzip + age, its index, and how both are written and read.
+//!
+//! `FORMAT.md` beside this file specifies the bytes. Everything in here is plain `Read` and `Write` on blocking
+//! threads; the only async things are the ends of the [pipe](pipe).
+//!
+//! Going out: [`outlet::Outlet`] → [`tar`] framing → [`gzip`] blocks on all cores → [`age`] → [`pipe`] → stores.
+//! Coming back: store → [`age`] → [`gzip`] → [`tar`] → [`Visitor`].
+
+pub mod age;
+pub mod budget;
+pub mod digest;
+pub mod gzip;
+pub mod index;
+pub mod member;
+pub mod open;
+pub mod outlet;
+pub mod pipe;
+pub mod seal;
+pub mod tar;
+
+pub use open::{Package, Selection, Visitor};
+pub use seal::{Packed, Sealing, Settings, seal};
+
+/// Why a package could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {}

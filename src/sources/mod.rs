@@ -1,0 +1,166 @@
+//! Sources: what is backed up.
+//!
+//! A closed set: one folder each with the same file names (`config`, `probe`, `dump`, `restore`) and one arm here. A
+//! source turns data into members and members back into data; it knows nothing of gzip, age, stores or retention.
+
+pub mod files;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::package::Package;
+use crate::package::outlet::Outlet;
+use crate::stores::Finding;
+
+/// A source as the plan has it.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A directory tree.
+    Files(files::Files),
+}
+
+/// What a source says of itself before it is dumped.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// What it is and which version, for example `PostgreSQL 15.18`.
+    pub product: String,
+    /// How many bytes the dump may have before compression, if it can be known cheaply.
+    pub estimate: Option<u64>,
+    /// What a person should know: limits, missing rights, what works.
+    pub findings: Vec<Finding>,
+}
+
+/// What a dump says of itself when it is complete.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// How the dump hangs together in time.
+    pub consistency: Consistency,
+    /// What is missing from the dump although the source has it. Not empty: the outcome is *partial*.
+    pub missing: Vec<Missing>,
+    /// What was accepted by configuration and should be known: files that changed while they were read, for one.
+    pub notes: Vec<String>,
+    /// Counts by the source's own words, for the record: `files`, `directories`, `sockets_skipped`, `tables`.
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// How a dump hangs together in time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consistency {
+    /// What is promised.
+    pub kind: ConsistencyKind,
+    /// The source's own coordinates of that point: LSN, GTID, cluster time, replication offset.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub coordinates: BTreeMap<String, String>,
+}
+
+/// What a dump promises about time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsistencyKind {
+    /// Everything is as it was at one instant.
+    Snapshot,
+    /// Each object is sound, but they were read one after the other.
+    #[default]
+    Fuzzy,
+}
+
+/// Something that the source has and the dump lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Missing {
+    /// Its name.
+    pub name: String,
+    /// Why it is missing.
+    pub why: String,
+}
+
+/// How to restore: what the command line says.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Where to: a directory, a URL. `None`: the source's own place.
+    pub into: Option<String>,
+    /// Only what matches one of these globs (paths of files, names of tables …). Empty: everything.
+    pub only: Vec<String>,
+    /// Whether a target that is not empty may be replaced.
+    pub replace: bool,
+    /// Say what would be done and do nothing.
+    pub dry_run: bool,
+    /// Further switches of one kind of source, by name: `no-owner`, `no-acl`, `swap`, `via=replication`. A source
+    /// refuses those that it does not know.
+    pub switches: Vec<String>,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    /// Counts by the source's own words.
+    pub counts: BTreeMap<String, u64>,
+    /// Content bytes written.
+    pub bytes: u64,
+    /// What was compared at the end, in words: `20,000 files by digest`, `14 tables by fingerprint`.
+    pub compared: String,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Why a source could not be dumped or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The files source failed.
+    #[error(transparent)]
+    Files(#[from] files::Error),
+}
+
+impl Error {
+    /// Whether the source only ended because the package had: then the package's error is the one to tell.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Files(error) => error.is_closed(),
+        }
+    }
+}
+
+impl Source {
+    /// The kind as the configuration writes it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Files(_) => "files",
+        }
+    }
+
+    /// Looks at the source: can it be reached, is everything there that a faithful dump needs?
+    ///
+    /// Fails for whatever would make the dump fail, before anything is uploaded.
+    pub async fn probe(&self) -> Result<Facts, Error> {
+        match self {
+            Self::Files(files) => Ok(files.probe().await?),
+        }
+    }
+
+    /// Hands the source's data over, at one consistent point where the source can.
+    ///
+    /// Returns only when every member has been handed over. Any byte that could not be read is an error, unless the
+    /// configuration accepts it; then it is named in the summary. Ends soon after `stop` is cancelled.
+    pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
+        match self {
+            Self::Files(files) => Ok(files.dump(outlet, stop).await?),
+        }
+    }
+
+    /// Puts a package's data back, and compares it with what the index says at the end.
+    ///
+    /// Refuses a target that is not empty unless the request says to replace it.
+    pub async fn restore(
+        &self,
+        package: &Package,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> Result<Restored, Error> {
+        match self {
+            Self::Files(files) => Ok(files.restore(package, request, stop).await?),
+        }
+    }
+}
