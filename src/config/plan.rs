@@ -27,14 +27,7 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub struct StorePlan {
     /// Its kind and settings.
-    pub kind: StoreKind,
-}
-
-/// The kinds of stores.
-#[derive(Debug, Clone)]
-pub enum StoreKind {
-    /// A directory.
-    Local(stores::local::Plan),
+    pub kind: stores::Kind,
 }
 
 /// A source as meant.
