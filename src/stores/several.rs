@@ -27,6 +27,7 @@ impl std::fmt::Debug for Named {
 }
 
 /// An object on its way into several stores.
+#[derive(Default)]
 pub struct Several {
     legs: Vec<Leg>,
 }
