@@ -29,12 +29,17 @@ impl<'a> Shape<'a> {
     }
 
     fn value(&mut self, node: &Node, schema: &'a Value) {
-        if matches!(node.content, Content::Alias) || (is_nullable(schema) && matches!(node.content, Content::Null)) {
+        if matches!(node.content, Content::Alias)
+            || (is_nullable(schema) && matches!(node.content, Content::Null))
+        {
             return;
         }
         let (name, schema) = self.resolve(schema);
         if name == "SecretRef" && !matches!(node.content, Content::Mapping(_)) {
-            self.problem("a secret never stands in the configuration itself", "write `{ env: NAME }` or `{ file: PATH }`");
+            self.problem(
+                "a secret never stands in the configuration itself",
+                "write `{ env: NAME }` or `{ file: PATH }`",
+            );
         } else if let Some(known) = schema.get("properties").and_then(Value::as_object) {
             self.mapping(node, schema, known);
         } else if let Some(each) = schema.get("additionalProperties").filter(|each| each.is_object()) {
@@ -79,12 +84,20 @@ impl<'a> Shape<'a> {
             }
             self.path.pop();
         }
-        let has = |key: &str| entries.iter().any(|entry| entry.key == key || entry.key == "<<");
+        // A misspelt key has been told already: it is not missing as well.
+        let meant = |entry: &Entry| nearest(&entry.key, known.keys().map(String::as_str));
+        let has = |key: &str| {
+            entries.iter().any(|entry| entry.key == key || entry.key == "<<" || meant(entry) == Some(key))
+        };
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         for key in required.filter_map(Value::as_str).filter(|key| !has(key)) {
             let about = known.get(key).and_then(|known| known.get("description")).and_then(Value::as_str);
             let about = about.and_then(|about| about.split_terminator(['.', ':']).next()).unwrap_or_default();
-            let help = if about.is_empty() { "add it".to_owned() } else { format!("add `{key}:` — {}", lower(about)) };
+            let help = if about.is_empty() {
+                "add it".to_owned()
+            } else {
+                format!("add `{key}:` — {}", lower(about))
+            };
             self.problem(format!("the key `{key}` is missing"), help);
         }
     }
@@ -101,7 +114,8 @@ impl<'a> Shape<'a> {
     fn names(&mut self, node: &Node, each: &'a Value) {
         let Content::Mapping(entries) = &node.content else {
             let what = format!("names are expected here, there is {}", described(node));
-            return self.problem(what, "write below it, indented, a name of your choice, a colon, and its settings");
+            return self
+                .problem(what, "write below it, indented, a name of your choice, a colon, and its settings");
         };
         for entry in entries.iter().filter(|entry| entry.key != "<<") {
             self.path.push(entry.key.clone());
@@ -129,8 +143,13 @@ impl<'a> Shape<'a> {
             return self.problem(what, format!("write {}", lower(about)));
         };
         let unit = match name {
-            "ByteSize" => text.parse::<ByteSize>().err().map(|e| (e, "write a size with its unit: `512KiB`, `64MiB`, `2GiB`")),
-            "Span" => text.parse::<Span>().err().map(|e| (e, "write a duration with its unit: `90s`, `26h`, `30d`")),
+            "ByteSize" => text
+                .parse::<ByteSize>()
+                .err()
+                .map(|e| (e, "write a size with its unit: `512KiB`, `64MiB`, `2GiB`")),
+            "Span" => {
+                text.parse::<Span>().err().map(|e| (e, "write a duration with its unit: `90s`, `26h`, `30d`"))
+            }
             _ => None,
         };
         if let Some((error, help)) = unit {
@@ -192,7 +211,9 @@ fn words(schema: &Value) -> Vec<&str> {
     let mut words: Vec<&str> = list("enum").filter_map(Value::as_str).collect();
     for choice in list("oneOf") {
         words.extend(choice.get("const").and_then(Value::as_str));
-        words.extend(choice.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str));
+        words.extend(
+            choice.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str),
+        );
     }
     words
 }

@@ -160,3 +160,19 @@ pub enum Severity {
     /// A backup or restore would fail.
     Bad,
 }
+
+/// The kinds of stores, with their settings as meant.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A directory.
+    Local(local::Plan),
+}
+
+impl Kind {
+    /// The kind as the configuration writes it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Local(_) => "local",
+        }
+    }
+}
