@@ -39,7 +39,7 @@ pub(super) fn plan(written: Encryption, context: &mut Context) -> (Vec<Recipient
                 "keep the recipients and remove the passphrase: whoever can back up could also read with it";
             context.problem("passphrase", "a passphrase and recipients exclude each other", help);
         }
-        Some(passphrase) => recipients.push(Recipient::passphrase(passphrase)),
+        Some(passphrase) => recipients.push(Recipient::passphrase(passphrase.expose())),
         None if !keys && written.passphrase.is_none() => {
             context.problem("", "no recipient is given: nobody could ever open the packages", NO_RECIPIENT);
         }
