@@ -13,3 +13,43 @@ impl std::fmt::Display for Recipient {
         Ok(())
     }
 }
+
+impl std::str::FromStr for Recipient {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("age1") { Ok(Self {}) } else { Err(String::new()) }
+    }
+}
+impl std::fmt::Display for Recipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("age1")
+    }
+}
+impl Recipient {
+    /// x
+    pub fn passphrase(_: impl Into<String>) -> Self {
+        Self {}
+    }
+    /// x
+    pub fn is_passphrase(&self) -> bool {
+        false
+    }
+}
+impl Identity {
+    /// x
+    pub fn passphrase(_: impl Into<String>) -> Self {
+        Self {}
+    }
+    /// x
+    pub fn parse_file(_: &str) -> Result<Vec<Self>, super::Error> {
+        Ok(vec![])
+    }
+    /// x
+    pub fn to_recipient(&self) -> Option<Recipient> {
+        None
+    }
+}
+/// x
+pub fn keygen() -> (String, Recipient) {
+    (String::new(), Recipient {})
+}
