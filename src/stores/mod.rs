@@ -5,6 +5,8 @@
 
 pub mod error;
 pub mod local;
+pub mod retry;
+pub mod s3;
 pub mod several;
 
 use std::ops::Range;
