@@ -9,6 +9,8 @@ pub mod package;
 pub mod progress;
 pub mod prune;
 pub mod report;
+pub mod restore;
 pub mod retention;
 pub mod sources;
 pub mod stores;
+pub mod verify;

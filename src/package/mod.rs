@@ -18,9 +18,16 @@ pub mod pipe;
 pub mod seal;
 pub mod tar;
 
-pub use open::{Package, Selection, Visitor};
+pub use open::{Package, Selection, VisitError, Visitor};
 pub use seal::{Packed, Sealing, Settings, seal};
 
 /// Why a package could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {}
+
+impl Error {
+    /// Whether the package is not what was recorded, rather than out of reach.
+    pub fn is_mismatch(&self) -> bool {
+        todo!()
+    }
+}

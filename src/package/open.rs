@@ -57,6 +57,11 @@ impl Package {
         todo!()
     }
 
+    /// Re-reads both objects and compares size and SHA-256 with the record. Needs no key.
+    pub async fn verify_objects(&self) -> Result<(), Error> {
+        todo!()
+    }
+
     /// Reads members and checks each against the index: position, size, digest. Returns the visitor.
     pub async fn read<V: Visitor>(&self, selection: Selection, visitor: V) -> Result<V, Error> {
         let _ = (selection, visitor);
