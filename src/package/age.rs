@@ -20,11 +20,6 @@ impl std::str::FromStr for Recipient {
         if text.starts_with("age1") { Ok(Self {}) } else { Err(String::new()) }
     }
 }
-impl std::fmt::Display for Recipient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("age1")
-    }
-}
 impl Recipient {
     /// x
     pub fn passphrase(_: impl Into<String>) -> Self {
