@@ -6,4 +6,6 @@ mod contract;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crashes;
 mod local_store;
+mod store_faults;
