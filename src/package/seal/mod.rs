@@ -3,7 +3,7 @@
 mod framing;
 mod output;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -39,8 +39,18 @@ pub struct Settings {
 pub struct Sealing {
     parcels: mpsc::Sender<Parcel>,
     abandoned: Arc<AtomicBool>,
+    counters: Arc<Counters>,
     failure: Failure,
     threads: Option<Threads>,
+}
+
+/// What has been framed so far, for whoever shows it.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Members.
+    pub members: AtomicU64,
+    /// Bytes of content.
+    pub content: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -119,9 +129,10 @@ pub fn seal(
     let (notes, noted) = sync_channel::<Note>(WAITING_NOTES);
     let (failure, abandoned) = (Failure::default(), Arc::new(AtomicBool::new(false)));
 
+    let counters = Arc::new(Counters::default());
     let framing = {
         let (failure, notes, abandoned) = (failure.clone(), notes.clone(), abandoned.clone());
-        let framing = framing::Framing::new(packer, notes, abandoned);
+        let framing = framing::Framing::new(packer, notes, abandoned, counters.clone());
         spawn("framing", move || failure.settle(framing.run(receive)))?
     };
     let output = {
@@ -139,7 +150,7 @@ pub fn seal(
         })?
     };
     let threads = Some(Threads { framing, output, index });
-    Ok((outlet, Sealing { parcels, abandoned, failure, threads }))
+    Ok((outlet, Sealing { parcels, abandoned, counters, failure, threads }))
 }
 
 fn spawn<T: Send + 'static>(
@@ -150,6 +161,11 @@ fn spawn<T: Send + 'static>(
 }
 
 impl Sealing {
+    /// The counters, which go on counting while members are framed.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
     /// Ends the package: waits until every member handed over has been written, then finishes package and index.
     ///
     /// To be called only after the dump has said that it is complete, and on a thread that may block. Dropping a
