@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each ring uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod memory_store;
+pub mod package;
 pub mod server;
 
 use std::path::PathBuf;

@@ -1,0 +1,7 @@
+//! Integration tests: everything that needs no server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod package_round_trip;
