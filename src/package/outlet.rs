@@ -8,7 +8,7 @@ use super::member::{Content, Header, Object};
 
 /// What passes from a source to the thread that frames the archive.
 #[derive(Debug)]
-pub(super) enum Parcel {
+pub(crate) enum Parcel {
     Member(Header, Content, Option<Lease>),
     Object(Object),
     /// The dump is complete (or given up): nothing may follow.
@@ -34,7 +34,7 @@ pub struct Outlet {
 
 impl Outlet {
     /// An outlet whose members in memory stay within `budget`, the other end, and a way to send the end.
-    pub(super) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>, mpsc::Sender<Parcel>) {
+    pub(crate) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>, mpsc::Sender<Parcel>) {
         let (parcels, receive) = mpsc::channel(depth);
         (Self { parcels: parcels.clone(), budget }, receive, parcels)
     }
