@@ -6,7 +6,12 @@ use super::layer::Told;
 
 /// The line of one event.
 pub(super) fn line(told: &Told) -> String {
-    let mut line = format!("{} {:<5} {}", told.at.strftime("%H:%M:%SZ"), told.level.as_str().to_lowercase(), told.message);
+    let mut line = format!(
+        "{} {:<5} {}",
+        told.at.strftime("%H:%M:%SZ"),
+        told.level.as_str().to_lowercase(),
+        told.message
+    );
     for (key, value) in &told.fields {
         let text = match value {
             Value::String(text) => text.clone(),

@@ -38,7 +38,11 @@ fn a_signal_aborts_the_upload_and_says_so() {
         let site = Site::new("");
         std::fs::write(site.tree().join("noise"), noise(600 << 20, 1)).unwrap();
         let mut child = spawn(&site, &["backup"]);
-        wait_until(Duration::from_secs(60), || uploading(&site.store()) > 4 << 20, || "no upload began".into());
+        wait_until(
+            Duration::from_secs(60),
+            || uploading(&site.store()) > 4 << 20,
+            || "no upload began".into(),
+        );
         let told = Instant::now();
         signal(&child, sent);
         let status = child.wait().unwrap();
@@ -75,7 +79,10 @@ fn kill_9_at_any_moment_leaves_no_record_or_a_complete_backup() {
         killed += u32::from(status.signal() == Some(9));
         let packages = site.scan().packages;
         assert!(packages.len() == recorded || packages.len() == recorded + 1, "more records than runs");
-        assert!(status.signal().is_some() || packages.len() == recorded + 1, "a run ended well without a record");
+        assert!(
+            status.signal().is_some() || packages.len() == recorded + 1,
+            "a run ended well without a record"
+        );
         recorded = packages.len();
     }
     assert!(killed >= 25, "only {killed} of 50 runs were killed in time");
@@ -96,7 +103,10 @@ fn sweep_after_three_days(site: &Site, recorded: usize) {
     let source: SourceName = "web".parse().unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let intended = prune::intend(&named, &source, &Policy::default(), later).await.unwrap();
-        assert!(!intended.leftovers.is_empty() || !intended.orphans.is_empty(), "the kills left nothing to sweep");
+        assert!(
+            !intended.leftovers.is_empty() || !intended.orphans.is_empty(),
+            "the kills left nothing to sweep"
+        );
         intended.execute(&named).await.unwrap();
     });
     let scan = site.scan();
@@ -116,7 +126,8 @@ fn a_full_disk_fails_cleanly() {
     std::fs::write(site.tree().join("small"), "fits").unwrap();
     let afterwards = site.output(&["backup"]);
     run(Command::new("umount").arg(mount.path()));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("No space left on device"), "{said}");
     assert_eq!(left, 0, "something is left on the full disk");
@@ -137,9 +148,20 @@ fn failing_system_calls_leave_no_record() {
             let plain = site.command(&["backup"]);
             let mut traced = Command::new(&strace);
             traced.args(["-f", "-qq", "-o"]).arg(&trace);
-            traced.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:error=EIO:when={nth}")]);
-            let status =
-                traced.arg(plain.get_program()).args(plain.get_args()).output().unwrap().status.code().unwrap();
+            traced.args([
+                "-e",
+                &format!("trace={call}"),
+                "-e",
+                &format!("inject={call}:error=EIO:when={nth}"),
+            ]);
+            let status = traced
+                .arg(plain.get_program())
+                .args(plain.get_args())
+                .output()
+                .unwrap()
+                .status
+                .code()
+                .unwrap();
             let hit = std::fs::read_to_string(&trace).unwrap().contains("(INJECTED)");
             let records = site.scan().packages.len() - before;
             if hit {

@@ -57,7 +57,8 @@ async fn every_write_fails_once_in_the_only_stores() {
     let mut reached_the_end = false;
     for fail_at in 0..60 {
         let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
-        let (faulty, other) = (FaultyStore::new(one.clone(), fail_at), FaultyStore::new(two.clone(), fail_at));
+        let (faulty, other) =
+            (FaultyStore::new(one.clone(), fail_at), FaultyStore::new(two.clone(), fail_at));
         let counts = [faulty.counts(), other.counts()];
         let before = records(&one).await + records(&two).await;
         let report = run(&plan, Arc::new(faulty), Arc::new(other), CancellationToken::new()).await;
