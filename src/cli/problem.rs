@@ -37,7 +37,7 @@ impl Problem {
 
 /// A problem line and its help line, which may be empty.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Told {
+pub(super) struct Told {
     /// The problem, cause by cause.
     pub problem: String,
     /// What to do.
@@ -45,7 +45,7 @@ pub struct Told {
 }
 
 /// What is to be said of an error: one line each, except for a configuration with several problems.
-pub fn told(error: &anyhow::Error) -> Vec<Told> {
+pub(super) fn told(error: &anyhow::Error) -> Vec<Told> {
     for cause in error.chain() {
         if let Some(config::Error::Wrong(located)) = cause.downcast_ref() {
             let one = |located: &config::Located| Told {
@@ -90,7 +90,7 @@ fn help(cause: &(dyn Error + 'static)) -> Option<String> {
 }
 
 /// How the process ends after this error.
-pub fn exit(error: &anyhow::Error) -> Exit {
+pub(super) fn exit(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         if let Some(problem) = cause.downcast_ref::<Problem>() {
             return problem.exit;

@@ -10,7 +10,7 @@ use crate::config::units::Span;
 
 /// A point in time, as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub(super) enum When {
     /// A fixed time. A date means its last moment, a minute its last, so that what was made then is included.
     At(Timestamp),
     /// So long ago.
@@ -22,11 +22,11 @@ pub enum When {
 #[error(
     "write `2026-11-21`, `2026-11-21 18:30` (UTC), `2026-11-21T18:30:00+01:00`, or `-3d` for three days ago"
 )]
-pub struct Unreadable;
+pub(super) struct Unreadable;
 
 impl When {
     /// The point in time, seen from `now`.
-    pub fn resolve(self, now: Timestamp) -> Timestamp {
+    pub(super) fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
             Self::Ago(span) => {

@@ -18,7 +18,7 @@ pub(super) fn line(told: &Told) -> String {
             other => other.to_string(),
         };
         if !text.is_empty() {
-            line.push_str(&format!(" {key}={text}"));
+            line.extend([" ", key, "=", &text]);
         }
     }
     // A name from outside must not move the cursor or colour the screen.
