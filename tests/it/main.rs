@@ -8,4 +8,5 @@ mod support;
 
 mod crashes;
 mod local_store;
+mod package_round_trip;
 mod store_faults;

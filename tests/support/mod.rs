@@ -4,6 +4,8 @@
 
 pub mod backups;
 pub mod faulty_store;
+pub mod memory_store;
+pub mod package;
 pub mod server;
 
 use std::path::PathBuf;
