@@ -10,7 +10,8 @@ use super::{Format, Screen};
 use crate::progress::{Progress, Snapshot};
 
 const REDRAW: Duration = Duration::from_millis(100);
-const KNOWN: &str = "{spinner} {msg} [{bar:24}] {bytes} of about {total_bytes} at {bytes_per_sec}, {eta} left";
+const KNOWN: &str =
+    "{spinner} {msg} [{bar:24}] {bytes} of about {total_bytes} at {bytes_per_sec}, {eta} left";
 const UNKNOWN: &str = "{spinner} {msg} {bytes} at {bytes_per_sec}, {elapsed}";
 
 /// A bar that follows the counters of a run until it is dropped.
@@ -53,7 +54,9 @@ fn draw(bar: &ProgressBar, last: &Snapshot, now: &Snapshot) {
         // An estimate of nothing is no estimate.
         let known = now.job.estimate.filter(|estimate| *estimate > 0);
         let template = if known.is_some() { KNOWN } else { UNKNOWN };
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         match known {
             Some(estimate) => bar.set_length(estimate),
             None => bar.unset_length(),
