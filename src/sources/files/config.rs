@@ -49,7 +49,7 @@ pub enum ChangingFiles {
 }
 
 /// A files source as meant.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The directory to back up.
     pub path: PathBuf,

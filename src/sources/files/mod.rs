@@ -121,9 +121,9 @@ impl Files {
         Self { plan }
     }
 
-    /// A source that only restores.
+    /// A source that only restores: restoring needs no plan.
     pub fn unconfigured() -> Self {
-        Self { plan: Plan { path: std::path::PathBuf::new() } }
+        Self { plan: Plan::default() }
     }
 
     /// Looks whether the directory is there and readable.
