@@ -50,6 +50,7 @@ pub(super) async fn seal_and_send(
     let produce = async {
         let (outlet, sealing) =
             seal(&run.plan.package, &key.to_string(), package_out, index_out).map_err(Error::Package)?;
+        run.progress.watch(sealing.counters());
         let dumped = source.source.dump(outlet, &run.stop).await;
         close(dumped, sealing).await
     };

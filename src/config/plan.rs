@@ -27,6 +27,8 @@ pub struct Plan {
     pub package: package::Settings,
     /// The private key, if the configuration names one.
     pub identity: Option<Secret>,
+    /// The passphrase, if that is what packages are encrypted with: it opens them too.
+    pub passphrase: Option<Secret>,
     /// The stores by name.
     pub stores: BTreeMap<String, StorePlan>,
     /// The sources by name.
@@ -55,8 +57,8 @@ impl Config {
     /// Turns a configuration as written into a plan, or tells everything that is wrong with it.
     pub fn plan(self) -> Result<Plan, Vec<Problem>> {
         let mut context = Context::default();
-        let (recipients, identity) =
-            context.at("encryption", |context| encryption::plan(self.encryption, context));
+        let encryption::Keys { recipients, identity, passphrase } =
+            context.at("encryption", |context| encryption::plan(&self.encryption, context));
         let package = context.at("package", |context| settings(&self.package, recipients, context));
         let general = context.at("retention", |context| self.retention.plan(context));
         let (stores, kept) = context.at("stores", |context| plan_stores(self.stores, context));
@@ -65,7 +67,11 @@ impl Config {
             plan_sources(self.sources, &known, context)
         });
         let problems = context.into_problems();
-        if problems.is_empty() { Ok(Plan { package, identity, stores, sources }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Plan { package, identity, passphrase, stores, sources })
+        } else {
+            Err(problems)
+        }
     }
 }
 

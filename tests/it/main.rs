@@ -6,4 +6,7 @@ mod contract;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crashes;
 mod local_store;
+mod package_round_trip;
+mod store_faults;
