@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 use super::config::Plan;
 use super::error::told;
 use super::transmit::WithoutOperationId;
-use crate::stores::retry::{Pulse, Retry, watch};
+use crate::stores::retry::{Limits, Pulse, Retry, watch};
 use crate::stores::{Error, ObjectName, Reason};
 
 /// How long a connection may take to come about.
@@ -88,9 +88,9 @@ impl Client {
         Ok(Self::with(Sdk::from_conf(config), plan, retry))
     }
 
-    /// The same connection that does not try again.
-    pub(super) fn once(&self) -> Self {
-        let limits = crate::stores::retry::Limits { attempts: 1, ..self.plan.limits };
+    /// The same connection with less patience, for someone who waits at a terminal.
+    pub(super) fn hasty(&self) -> Self {
+        let limits = Limits { attempts: self.plan.limits.attempts.min(3), ..self.plan.limits };
         Self::with(self.sdk.clone(), &self.plan, Retry::new(limits))
     }
 

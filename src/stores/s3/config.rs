@@ -159,6 +159,14 @@ pub(crate) struct Keys {
     pub(crate) token: Option<Secret>,
 }
 
+impl Plan {
+    /// Whether the other store would take this one's objects for its own.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        let place = |plan: &Self| (plan.endpoint.clone(), plan.bucket.clone(), plan.prefix.clone());
+        place(self) == place(other)
+    }
+}
+
 impl Config {
     /// Fills defaults in and refuses what cannot be meant.
     pub fn plan(self, context: &mut Context) -> Option<Plan> {

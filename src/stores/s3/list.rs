@@ -4,6 +4,7 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{BucketVersioningStatus, MultipartUpload};
 
 use super::client::Client;
+use super::lock::why_refused;
 use crate::clock::Timestamp;
 use crate::stores::{Error, Listed, ObjectName, Reason};
 
@@ -66,8 +67,11 @@ async fn delete_one(client: &Client, key: &str, version: Option<String>) -> Resu
         delete.set_version_id(version.clone()).send()
     };
     match client.send("delete the object", request).await {
-        Err(error) if error.reason != Reason::NotFound => Err(error),
-        _ => Ok(()),
+        Err(error) if error.reason == Reason::NotFound => Ok(()),
+        Err(error) if matches!(error.reason, Reason::Denied | Reason::Locked) => {
+            Err(why_refused(client, key, version.as_deref(), error).await)
+        }
+        deleted => deleted.map(drop),
     }
 }
 

@@ -4,6 +4,7 @@
 //! was written is looked at, and an answer that was lost is resolved by looking. Bodies are sent with their length,
 //! their SHA-256 in the signature and their MD5, which every service understands.
 
+mod check;
 mod checksum;
 mod client;
 pub mod config;
@@ -12,6 +13,7 @@ mod download;
 mod endpoint;
 mod error;
 mod list;
+mod lock;
 mod object;
 mod parts;
 mod provider;
@@ -72,11 +74,18 @@ impl Store for S3 {
         list::delete(&self.client, name).await
     }
 
+    async fn extend(&self, name: &ObjectName, now: Timestamp) -> Result<(), Error> {
+        match &self.client.plan.lock {
+            Some(lock) => lock::extend(&self.client, name, now + lock.retain_for.0).await,
+            None => Ok(()),
+        }
+    }
+
     async fn sweep(&self, prefix: &str, before: Timestamp, dry_run: bool) -> Result<Vec<String>, Error> {
         list::sweep(&self.client, prefix, before, dry_run).await
     }
 
     async fn check(&self) -> Vec<Finding> {
-        Vec::new()
+        check::check(self).await
     }
 }

@@ -15,7 +15,7 @@ pub(super) const LARGEST_PART: u64 = 5 << 30;
 
 /// What the configuration says about parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// The size of a part in bytes, unless more is needed.
     pub part_size: u64,
     /// How many parts are sent at once.
