@@ -17,6 +17,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
+use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
 use tokio::sync::OnceCell;
 
 use super::config::Plan;
@@ -118,38 +119,40 @@ impl Inner {
     pub(super) async fn send<T, E, F, A>(&self, doing: &str, mut request: F) -> Result<T, Error>
     where
         F: FnMut() -> A,
-        A: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        A: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         self.retry.run(doing, |_| self.attempt(doing, Pulse::default(), request())).await
     }
 
     /// Sends a request once, and cuts it when its pulse is still.
-    pub(super) async fn attempt<T, E>(
-        &self,
-        doing: &str,
+    pub(super) fn attempt<'a, T: 'a, E>(
+        &'a self,
+        doing: &'a str,
         pulse: Pulse,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, Error>
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, Error>>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.attempt_for(doing, &pulse, self.plan.patience, request).await
+        self.attempt_for(doing, pulse, self.plan.patience, request)
     }
 
     /// As [`attempt`](Self::attempt), with another patience.
-    pub(super) async fn attempt_for<T, E>(
-        &self,
-        doing: &str,
-        pulse: &Pulse,
+    ///
+    /// The SDK's futures are tens of kilobytes large: they are boxed here, at once, so that those around them are not.
+    pub(super) fn attempt_for<'a, T: 'a, E>(
+        &'a self,
+        doing: &'a str,
+        pulse: Pulse,
         patience: Duration,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, Error>
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, Error>>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let answered = async { request.await.map_err(|error| told(doing, error)) };
-        watch(pulse, patience, doing, answered).await
+        let answered = request.map_err(move |error| told(doing, error)).boxed();
+        async move { watch(&pulse, patience, doing, answered).await }.boxed()
     }
 }
 

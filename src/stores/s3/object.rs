@@ -274,7 +274,7 @@ impl Client {
         // Joining thousands of parts takes a service minutes, during which it says nothing.
         let patience = plan.patience.saturating_mul(5);
         let completed =
-            self.attempt_for("complete the upload", &Pulse::default(), patience, request.send()).await?;
+            self.attempt_for("complete the upload", Pulse::default(), patience, request.send()).await?;
         Ok(bare(completed.e_tag()))
     }
 
