@@ -6,6 +6,7 @@ mod contract;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cli_cases;
 mod crashes;
 mod local_store;
 mod package_round_trip;
