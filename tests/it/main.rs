@@ -7,6 +7,7 @@ mod contract;
 mod support;
 
 mod cli_cases;
+mod cli_logs;
 mod crashes;
 mod local_store;
 mod package_round_trip;

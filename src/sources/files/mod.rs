@@ -7,7 +7,7 @@ pub mod config;
 mod dump;
 mod entry;
 mod folder;
-mod globs;
+pub(crate) mod globs;
 mod large;
 mod links;
 mod names;
