@@ -95,6 +95,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the package is not what was recorded, rather than out of reach.
+    pub fn is_mismatch(&self) -> bool {
+        match self {
+            Self::Truncated(_)
+            | Self::Damaged(_)
+            | Self::NotAsRecorded { .. }
+            | Self::ForeignIndex { .. }
+            | Self::Mismatch(_)
+            | Self::Archive(_) => true,
+            // A recorded object that is gone or that the store knows to be damaged is not what was recorded either.
+            Self::Store(error) => matches!(error.reason, stores::Reason::NotFound | stores::Reason::Corrupt),
+            _ => false,
+        }
+    }
+
     /// The error behind a failed read: errors that passed through readers as [`io::Error`] come out as they were.
     pub(super) fn from_read(error: io::Error) -> Self {
         let kind = error.kind();

@@ -20,5 +20,5 @@ pub mod seal;
 pub mod tar;
 
 pub use error::Error;
-pub use open::{Package, Selection, Visitor};
+pub use open::{Package, Selection, VisitError, Visitor};
 pub use seal::{Packed, Sealing, Settings, seal};

@@ -133,6 +133,7 @@ pub fn record(key: &Key, packed: &Packed) -> Record {
         consistency: Consistency::default(),
         missing: Vec::new(),
         notes: Vec::new(),
+        suspicious: None,
         recipients: Vec::new(),
         agent: "0.1.0".into(),
     }

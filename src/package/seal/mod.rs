@@ -114,24 +114,25 @@ pub fn seal(
 ) -> Result<(Outlet, Sealing), Error> {
     let package = age::seal(&settings.recipients, HashedPipe::new(package))?;
     let index_sink = age::seal(&settings.recipients, HashedPipe::new(index))?;
-    let (packer, packed) = gzip::pack(settings.level, settings.threads).map_err(Error::Thread)?;
-    let (outlet, receive, parcels) = Outlet::new(Budget::new(settings.memory), WAITING_MEMBERS);
-    let (notes, noted) = sync_channel::<Note>(WAITING_NOTES);
+    let (packer, compressed) = gzip::pack(settings.level, settings.threads).map_err(Error::Thread)?;
+    let (outlet, arriving) = Outlet::new(Budget::new(settings.memory), WAITING_MEMBERS);
+    let parcels = outlet.parcels();
+    let (notes, told) = sync_channel::<Note>(WAITING_NOTES);
     let (failure, abandoned) = (Failure::default(), Arc::new(AtomicBool::new(false)));
 
     let framing = {
         let (failure, notes, abandoned) = (failure.clone(), notes.clone(), abandoned.clone());
         let framing = framing::Framing::new(packer, notes, abandoned);
-        spawn("framing", move || failure.settle(framing.run(receive)))?
+        spawn("framing", move || failure.settle(framing.run(arriving)))?
     };
     let output = {
         let failure = failure.clone();
-        spawn("sealing", move || failure.settle(output::run(packed, package, &notes)))?
+        spawn("sealing", move || failure.settle(output::run(compressed, package, &notes)))?
     };
     let index = {
         let (failure, key, level) = (failure.clone(), key.to_owned(), settings.level);
         spawn("index", move || {
-            let written = index::write(level, &key, &noted, index_sink);
+            let written = index::write(level, &key, &told, index_sink);
             failure.settle(written.and_then(|(digest, pipe)| {
                 pipe.finish().map_err(Error::Write)?;
                 Ok(digest)

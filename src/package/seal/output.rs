@@ -44,7 +44,7 @@ pub(super) fn run(
     notes: &SyncSender<Note>,
 ) -> Result<ObjectDigest, Error> {
     let consequence = |_| Error::Abandoned;
-    while let Some(compressed) = packed.next().map_err(|error| match error.kind() {
+    while let Some(compressed) = packed.take().map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Error::Abandoned,
         _ => Error::Write(error),
     })? {
