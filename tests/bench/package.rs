@@ -2,7 +2,12 @@
 //!
 //! Run by `tests/bench/package.sh`. The input is a directory; its files are held in memory first, so that no disk is
 //! measured.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, reason = "a program for people")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a program for people"
+)]
 
 use std::io::Read;
 use std::path::Path;

@@ -8,5 +8,6 @@ mod support;
 
 mod crashes;
 mod local_store;
+mod package_damage;
 mod package_round_trip;
 mod store_faults;

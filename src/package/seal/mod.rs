@@ -46,8 +46,8 @@ pub struct Sealing {
 #[derive(Debug)]
 struct Threads {
     framing: JoinHandle<Option<Totals>>,
-    output: JoinHandle<Option<ObjectDigest>>,
-    index: JoinHandle<Option<ObjectDigest>>,
+    output: JoinHandle<Option<(ObjectDigest, PipeWriter)>>,
+    index: JoinHandle<Option<(ObjectDigest, PipeWriter)>>,
 }
 
 /// Counts of what went into a package.
@@ -131,13 +131,7 @@ pub fn seal(
     };
     let index = {
         let (failure, key, level) = (failure.clone(), key.to_owned(), settings.level);
-        spawn("index", move || {
-            let written = index::write(level, &key, &told, index_sink);
-            failure.settle(written.and_then(|(digest, pipe)| {
-                pipe.finish().map_err(Error::Write)?;
-                Ok(digest)
-            }))
-        })?
+        spawn("index", move || failure.settle(index::write(level, &key, &told, index_sink)))?
     };
     let threads = Some(Threads { framing, output, index });
     Ok((outlet, Sealing { parcels, abandoned, failure, threads }))
@@ -164,7 +158,11 @@ impl Sealing {
             return Err(error);
         }
         match (framing, output, index) {
-            (Ok(Some(totals)), Ok(Some(package)), Ok(Some(index))) => Ok(Packed { package, index, totals }),
+            (Ok(Some(totals)), Ok(Some((package, package_pipe))), Ok(Some((index, index_pipe)))) => {
+                // Only now that both are sound does either get an end.
+                index_pipe.finish().and_then(|()| package_pipe.finish()).map_err(Error::Write)?;
+                Ok(Packed { package, index, totals })
+            }
             _ => Err(Error::Abandoned),
         }
     }
