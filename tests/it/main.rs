@@ -10,5 +10,6 @@ mod cli_cases;
 mod cli_logs;
 mod crashes;
 mod local_store;
+mod package_damage;
 mod package_round_trip;
 mod store_faults;
