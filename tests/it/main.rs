@@ -4,4 +4,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod files_round_trip;
+mod files_support;
 mod package_round_trip;
