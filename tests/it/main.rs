@@ -4,6 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod files_changing;
+mod files_faults;
+mod files_hostile;
+mod files_options;
 mod files_round_trip;
 mod files_support;
 mod package_round_trip;
