@@ -109,8 +109,12 @@ async fn a_file_that_never_rests_can_be_accepted_and_is_named() {
         Ok(())
     };
     backup.package().index(visit).await.unwrap();
-    let restless: Vec<_> = seen.lock().unwrap().iter().filter(|(path, ..)| path == b"restless").cloned().collect();
-    assert_eq!(restless.iter().map(|(_, superseded, _)| *superseded).collect::<Vec<_>>(), [true, true, false]);
+    let restless: Vec<_> =
+        seen.lock().unwrap().iter().filter(|(path, ..)| path == b"restless").cloned().collect();
+    assert_eq!(
+        restless.iter().map(|(_, superseded, _)| *superseded).collect::<Vec<_>>(),
+        [true, true, false]
+    );
     backup.package().read(Selection::All, Keep::default()).await.unwrap();
 
     let own = dir.path().join("own");

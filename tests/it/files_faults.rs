@@ -31,9 +31,14 @@ fn dump_under_strace(tree: &Path, path: &Path, inject: &str, settings: &serde_js
     let Output { stdout, stderr, .. } = Command::new("timeout")
         .args(["-k", "5", "60"])
         .arg(tool("strace"))
-        .args(["-f", "-qq", "-o", "/dev/null", "-P"])
+        .args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", inject])
+        // By descriptor the full path counts, in a call relative to a directory the name as it was passed.
+        .arg("-P")
         .arg(path)
-        .args(["-e", inject])
+        .arg("-P")
+        .arg(path.file_name().unwrap())
+        .arg("-e")
+        .arg(format!("trace={}", inject.split([':', '=']).nth(1).unwrap()))
         .arg(std::env::current_exe().unwrap())
         .args(["files_faults::dump_in_a_process_of_its_own", "--exact", "--ignored", "--nocapture"])
         .env(TREE, tree)
@@ -41,7 +46,9 @@ fn dump_under_strace(tree: &Path, path: &Path, inject: &str, settings: &serde_js
         .output()
         .unwrap();
     let stdout = String::from_utf8(stdout).unwrap();
-    let line = stdout.lines().find_map(|line| line.find("GOOD ").or_else(|| line.find("BAD ")).map(|at| &line[at..]));
+    let line = stdout
+        .lines()
+        .find_map(|line| line.find("GOOD ").or_else(|| line.find("BAD ")).map(|at| &line[at..]));
     line.unwrap_or_else(|| panic!("no verdict:\n{stdout}\n{}", String::from_utf8_lossy(&stderr))).to_owned()
 }
 
@@ -71,7 +78,6 @@ fn faults_of_every_call_fail_the_job_and_name_the_path() {
         ("a/victim", "flistxattr:error=EIO", "cannot read the attributes of"),
         ("b/victim-large", "pread64:error=EIO:when=2", "cannot read"),
         ("b/victim-large", "pread64:error=ESTALE", "cannot read"),
-        ("b/victim-large", "fstat:error=EIO:when=2", "cannot read"),
         ("victim-dir", "openat:error=EACCES", "cannot open"),
         ("victim-dir", "openat:error=ENOENT", "cannot open"),
         ("victim-dir", "getdents64:error=EIO", "cannot list"),
@@ -90,7 +96,9 @@ fn faults_of_every_call_fail_the_job_and_name_the_path() {
 #[test]
 fn calls_that_are_interrupted_are_made_again() {
     let dir = tree();
-    for (victim, fault) in [("a/victim", "read:error=EINTR:when=1"), ("b/victim-large", "pread64:error=EINTR:when=1..3")] {
+    for (victim, fault) in
+        [("a/victim", "read:error=EINTR:when=1"), ("b/victim-large", "pread64:error=EINTR:when=1..3")]
+    {
         let verdict =
             dump_under_strace(dir.path(), &dir.path().join(victim), &format!("inject={fault}"), &json!({}));
         assert!(verdict.starts_with("GOOD "), "{verdict}");

@@ -10,7 +10,10 @@ use crate::support::{scratch, shell};
 /// Restores a package of these steps beside a directory with a file that must not change. Returns the error.
 async fn refused(name: &str, steps: Vec<Step>, prepare: &str, replace: bool) -> String {
     let dir = scratch();
-    shell(&format!("cd '{0}'; mkdir outside target; echo precious > outside/file; {prepare}", dir.path().display()));
+    shell(&format!(
+        "cd '{0}'; mkdir outside target; echo precious > outside/file; {prepare}",
+        dir.path().display()
+    ));
     let outside = dir.path().join("outside");
     let before = manifest(&outside);
     let keys = keys();
@@ -46,10 +49,8 @@ async fn writing_through_a_link_of_the_archive_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hard_links_to_the_outside_are_refused() {
-    let steps = vec![
-        link("way", "../outside"),
-        member(empty("file", Kind::HardLink(b"way/file".to_vec())), ""),
-    ];
+    let steps =
+        vec![link("way", "../outside"), member(empty("file", Kind::HardLink(b"way/file".to_vec())), "")];
     let error = refused("a hard link through a link", steps, "true", false).await;
     assert!(error.contains("symbolic link"), "{error}");
     // A hard link to a symbolic link links the link, not what it points to; writing over it is refused.
@@ -82,7 +83,10 @@ async fn links_that_were_there_before_are_removed_and_not_followed() {
     backup.restore(request).await.unwrap();
     assert_eq!(outside, manifest(&dir.path().join("outside")));
     let read = |path: &str| std::fs::read_to_string(target.join(path)).unwrap();
-    assert_eq!((read("dir/file"), read("file"), read("plain")), ("new\n".into(), "new\n".into(), "plain\n".into()));
+    assert_eq!(
+        (read("dir/file"), read("file"), read("plain")),
+        ("new\n".into(), "new\n".into(), "plain\n".into())
+    );
     assert_eq!(read("other/x"), "kept\n");
     assert!(!target.join("dir").is_symlink());
 }

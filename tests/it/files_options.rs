@@ -9,7 +9,8 @@ use crate::support::{scratch, shell};
 async fn paths(backup: &Backup) -> Vec<String> {
     let keep = crate::support::package::Keep::default();
     let keep = backup.package().read(chupacabra::package::Selection::All, keep).await.unwrap();
-    let path = |(_, header, _): (_, chupacabra::package::member::Header, _)| String::from_utf8(header.path).unwrap();
+    let path =
+        |(_, header, _): (_, chupacabra::package::member::Header, _)| String::from_utf8(header.path).unwrap();
     let mut paths: Vec<String> = keep.take().into_iter().map(path).collect();
     paths.sort();
     paths
@@ -18,7 +19,10 @@ async fn paths(backup: &Backup) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn excluded_paths_are_counted_and_the_rest_is_there() {
     let dir = scratch();
-    shell(&format!("cd '{}'; mkdir -p a/cache/x b/cache; touch a/1 a/cache/x/2 b/3.tmp b/cache/4", dir.path().display()));
+    shell(&format!(
+        "cd '{}'; mkdir -p a/cache/x b/cache; touch a/1 a/cache/x/2 b/3.tmp b/cache/4",
+        dir.path().display()
+    ));
     let backup = Backup::of(dir.path(), json!({ "exclude": ["a/cache/", "*.tmp"] })).await.unwrap();
     assert_eq!(paths(&backup).await, [".", "a", "a/1", "b", "b/cache", "b/cache/4"]);
     assert_eq!(backup.summary.counts["excluded"], 2);
@@ -51,7 +55,10 @@ async fn other_file_systems_are_left_out_on_demand_and_their_mount_points_kept()
     }
     let dir = scratch();
     let mount = dir.path().join("mount");
-    shell(&format!("mkdir '{0}' && mount -t tmpfs -o size=1m tmpfs '{0}' && touch '{0}/inside'", mount.display()));
+    shell(&format!(
+        "mkdir '{0}' && mount -t tmpfs -o size=1m tmpfs '{0}' && touch '{0}/inside'",
+        mount.display()
+    ));
     let without = Backup::of(dir.path(), json!({ "one_file_system": true })).await;
     let with = Backup::of(dir.path(), json!({})).await;
     shell(&format!("umount '{}'", mount.display()));
@@ -71,7 +78,10 @@ async fn sockets_are_skipped_and_counted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_table_of_hard_links_fails_and_says_which_key_raises_it() {
     let dir = scratch();
-    shell(&format!("cd '{}'; for i in 1 2 3 4 5 6 7 8 9; do touch a$i; ln a$i z$i; done", dir.path().display()));
+    shell(&format!(
+        "cd '{}'; for i in 1 2 3 4 5 6 7 8 9; do touch a$i; ln a$i z$i; done",
+        dir.path().display()
+    ));
     let error = Backup::of(dir.path(), json!({ "hard_link_memory": "500B" })).await.err().unwrap();
     assert!(error.help().contains("hard_link_memory"), "{error}");
     Backup::of(dir.path(), json!({ "hard_link_memory": "4KiB" })).await.unwrap();
