@@ -7,6 +7,7 @@ mod contract;
 mod support;
 
 mod cli_cases;
+mod cli_flow;
 mod cli_logs;
 mod crashes;
 mod local_store;
