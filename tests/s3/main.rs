@@ -7,4 +7,5 @@ mod contract;
 mod support;
 
 mod buckets;
+mod faults;
 mod seaweedfs;

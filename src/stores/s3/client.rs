@@ -92,7 +92,11 @@ impl Client {
     /// The same connection with less patience, for someone who waits at a terminal.
     pub(super) fn hasty(&self) -> Self {
         let limits = Limits { attempts: self.plan.limits.attempts.min(3), ..self.plan.limits };
-        Self::with(self.sdk.clone(), &self.plan, Retry::new(limits))
+        self.retrying(Retry::new(limits))
+    }
+
+    pub(super) fn retrying(&self, retry: Retry) -> Self {
+        Self::with(self.sdk.clone(), &self.plan, retry)
     }
 
     fn with(sdk: Sdk, plan: &Plan, retry: Retry) -> Self {

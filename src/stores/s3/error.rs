@@ -97,12 +97,17 @@ fn meaning(code: &str, status: u16) -> Row {
             row(Reason::Rejected, "this service lacks the feature: set `provider`, or turn the feature off")
         }
         "InvalidRange" => row(Reason::Rejected, ""),
-        _ => by_status(status),
+        "" => by_status(status),
+        // An unknown code with a status that says enough; a 400 that names its code means it.
+        _ if status != 400 => by_status(status),
+        _ => row(Reason::Rejected, ""),
     }
 }
 
 fn by_status(status: u16) -> Row {
     match status {
+        // Without a code nothing is known: the answer to a HEAD has none, and `RequestTimeout` is a 400.
+        400 => AGAIN,
         // Asked to slow down, timed out, or in trouble: proxies say it without a code.
         408 | 425 | 429 | 500 | 502 | 503 | 504 | 509 | 520..=524 => AGAIN,
         404 => row(Reason::NotFound, ""),
@@ -237,6 +242,7 @@ mod tests {
         assert_eq!(meaning("NoSuchBucket", 404).reason, Reason::Rejected);
         assert_eq!(meaning("", 404).reason, Reason::NotFound);
         assert_eq!(meaning("SomethingNew", 400).reason, Reason::Rejected);
+        assert_eq!(meaning("", 400).reason, Reason::Transient(None));
         assert_eq!(meaning("SomethingNew", 502).reason, Reason::Transient(None));
     }
 }

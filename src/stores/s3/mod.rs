@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use self::client::Client;
 use self::object::Identity;
 use self::upload::{S3Upload, Target};
+use super::retry::Retry;
 use super::{Download, Error, Finding, Intent, Listed, ObjectName, Store, Upload};
 use crate::clock::{Clock, Timestamp};
 
@@ -44,6 +45,12 @@ impl S3 {
     /// Prepares the connection. Nothing is asked of the bucket yet.
     pub async fn connect(plan: &Plan, clock: Clock) -> Result<Self, Error> {
         Ok(Self { client: Client::connect(plan).await?, clock })
+    }
+
+    /// The same store with another idea of how often to try again, and how long to wait.
+    #[must_use]
+    pub fn retrying(self, retry: Retry) -> Self {
+        Self { client: self.client.retrying(retry), ..self }
     }
 }
 

@@ -175,16 +175,19 @@ impl Upload for S3Upload {
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Stored, Error> {
-        self.client.refuse_existing(&self.target).await?;
+        let mut ready = self.client.refuse_existing(&self.target).await;
         if self.session.is_none() {
+            ready?;
             return self.finish_single().await;
         }
-        let sent = if self.buffer.is_empty() { Ok(()) } else { self.send_part().await };
+        if ready.is_ok() {
+            ready = self.send_part().await;
+        }
         let Some(session) = self.session.take() else {
             return Err(Error::new(Reason::SessionLost, "the upload has no session"));
         };
         let (client, key, id) = (self.client.clone(), self.target.key.clone(), session.id.clone());
-        let finished = match sent {
+        let finished = match ready {
             Ok(()) => self.finish_multipart(session).await,
             Err(error) => Err(error),
         };
