@@ -10,4 +10,5 @@ mod crashes;
 mod local_store;
 mod package_damage;
 mod package_round_trip;
+mod package_stock_tools;
 mod store_faults;
