@@ -219,6 +219,33 @@ with tarfile.open(fileobj=gzip.open(sys.stdin.buffer), mode="r|") as archive:
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_reader_made_from_the_specification_agrees() {
+    let dir = scratch();
+    let many = (0..3_000u32).map(|n| (file(format!("tree/many/{n}"), 4), n.to_le_bytes().to_vec()));
+    let all: Vec<_> = members_of_every_kind().into_iter().chain(many).collect();
+    let count = all.len();
+    sealed_into(dir.path(), all, None).await;
+    let reader = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/independent_reader.py");
+    let read = |index: &str| {
+        let line = format!(
+            "cd {}; python3 {reader} key.txt package {index} record.json {}",
+            dir.path().display(),
+            tool("b3sum").display()
+        );
+        Command::new("bash").args(["-c", &line]).output().unwrap()
+    };
+    let output = read("index");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("\"members\": {count}")));
+    // It is not a reader that agrees with everything.
+    let mut index = fs::read(dir.path().join("index")).unwrap();
+    let at = index.len() / 2;
+    index[at] ^= 1;
+    fs::write(dir.path().join("damaged"), index).unwrap();
+    assert!(!read("damaged").status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn data_members_concatenate() {
     let dir = scratch();
     let parts: Vec<(Header, Vec<u8>)> = (0..5)
