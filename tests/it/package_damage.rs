@@ -124,7 +124,8 @@ async fn each_of_2000_bit_flips_is_found() {
         assert!(sound.opens(&flipped).is_err(), "bit {bit} of the package");
         if n % 20 == 0 {
             let stored = sound.with(&flipped, &sound.index, &sound.record);
-            assert!(all(&stored).await.unwrap_err().is_mismatch() || bit / 8 < mark, "bit {bit}");
+            let error = all(&stored).await.unwrap_err();
+            assert!(error.is_mismatch() || bit / 8 < mark, "bit {bit}: {error:?} (header to {mark})");
             let error = stored.verify_objects().await.unwrap_err();
             assert!(matches!(error, Error::NotAsRecorded { what: "package", .. }), "bit {bit}: {error}");
         }
