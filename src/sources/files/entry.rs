@@ -97,7 +97,7 @@ pub(super) struct Opened {
 
 /// What opening a name as a regular file gave.
 enum Regular {
-    Open(OwnedFd, Header, Inode),
+    Open(OwnedFd, Box<(Header, Inode)>),
     Gone,
     Other,
 }
@@ -153,7 +153,7 @@ impl Reader {
     pub(super) fn entry(
         &self,
         folder: &Arc<Folder>,
-        name: Name,
+        name: &Name,
         mut lease: Option<Lease>,
     ) -> Result<Found, Error> {
         let path = folder.below(&name.bytes);
@@ -187,7 +187,7 @@ impl Reader {
     /// Whether `include` and `exclude` leave this path out.
     fn unwanted(&self, path: &[u8], directory: bool) -> bool {
         self.plan.exclude.matches(path, directory)
-            || !self.included(path, directory) && !(directory && self.plan.include.reach_below(path))
+            || !(self.included(path, directory) || directory && self.plan.include.reach_below(path))
     }
 
     fn included(&self, path: &[u8], directory: bool) -> bool {
@@ -282,7 +282,7 @@ impl Reader {
         let mut tries = 0;
         loop {
             let (fd, header, inode) = match self.open_file(folder, name, path)? {
-                Regular::Open(fd, header, inode) => (fd, header, inode),
+                Regular::Open(fd, found) => (fd, found.0, found.1),
                 Regular::Gone => return Ok(Some(Found::Vanished(path.to_vec()))),
                 Regular::Other => return Ok(None),
             };
@@ -337,13 +337,14 @@ impl Reader {
             let segments = sparse::segments(fd.as_fd(), header.size);
             header.sparse = segments.map_err(|error| self.error("find the holes of", path, error))?;
         }
-        Ok(Regular::Open(fd, header, Inode::of(&stat)))
+        Ok(Regular::Open(fd, Box::new((header, Inode::of(&stat)))))
     }
 
     /// Opens a large file for its turn. `None`: it is gone, or something else now.
     pub(super) fn reopen(&self, folder: &Folder, name: &[u8]) -> Result<Option<Opened>, Error> {
         let path = folder.below(name);
-        let Regular::Open(fd, header, inode) = self.open_file(folder, name, &path)? else { return Ok(None) };
+        let Regular::Open(fd, found) = self.open_file(folder, name, &path)? else { return Ok(None) };
+        let (header, inode) = *found;
         self.open_files.fetch_add(1, Ordering::Relaxed);
         let fd = Some(Slot { fd, open: Arc::clone(&self.open_files) });
         Ok(Some(Opened { header, inode, fd }))

@@ -36,8 +36,8 @@ type Position = Vec<u32>;
 /// What reaches the walk from other threads.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A task is done; what it found holds this much memory.
-    Done(Position, Result<Found, Error>),
+    /// A task is done.
+    Done(Position, Result<Box<Found>, Error>),
     /// A large file has been packed.
     Settled {
         /// Whether it changed meanwhile.
@@ -64,7 +64,7 @@ struct Job {
 enum Node {
     Waiting(Task),
     Running { memory: usize, names: usize },
-    Done { found: Found, memory: usize },
+    Done { found: Box<Found>, memory: usize },
 }
 
 /// The walk over a tree.
@@ -120,7 +120,7 @@ impl Walk {
             event_sender,
             excluded: 0,
         };
-        walk.arrived(Vec::new(), root, 0);
+        walk.arrived(Vec::new(), Box::new(root), 0);
         Ok(walk)
     }
 
@@ -135,7 +135,7 @@ impl Walk {
             if matches!(first.get(), Node::Done { .. }) {
                 let Node::Done { found, memory } = first.remove() else { return Err(Error::Thread) };
                 self.held -= memory;
-                return Ok(Some(found));
+                return Ok(Some(*found));
             }
             let event = self.wait()?;
             self.take(event)?;
@@ -189,8 +189,8 @@ impl Walk {
     }
 
     /// Puts what was found in its place, and what it lists behind it.
-    fn arrived(&mut self, position: Position, mut found: Found, memory: usize) {
-        let (parent, first, listing) = match &mut found {
+    fn arrived(&mut self, position: Position, mut found: Box<Found>, memory: usize) {
+        let (parent, first, listing) = match &mut *found {
             Found::More(listing) => {
                 let (parent, first) = position.split_at(position.len() - 1);
                 (parent.to_vec(), first[0], Some(take_listing(listing)))
@@ -201,7 +201,7 @@ impl Walk {
         if let Some(listing) = listing {
             self.expand(&parent, first, listing);
         }
-        if !matches!(found, Found::More(_)) {
+        if !matches!(*found, Found::More(_)) {
             self.held += memory;
             self.nodes.insert(position, Node::Done { found, memory });
         }
@@ -298,11 +298,11 @@ fn work(reader: &Reader, queue: &Mutex<Receiver<Job>>, events: &Sender<Event>) {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { position, task, lease }) = job else { return };
         let read = || match task {
-            Task::Entry(folder, name) => reader.entry(&folder, name, lease),
+            Task::Entry(folder, name) => reader.entry(&folder, &name, lease),
             Task::More(folder) => reader.list(folder).map(Found::More),
         };
         // The walk waits for every position: a thread that dies must not leave it waiting for ever.
-        let found = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Error::Thread));
+        let found = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Error::Thread)).map(Box::new);
         if events.send(Event::Done(position, found)).is_err() {
             return;
         }
