@@ -4,7 +4,7 @@
 //! read: its directory's position with its own number in the listing appended. So results that arrive in any order are
 //! handed on in the right one, and what is next to be read is simply the first position that waits.
 //!
-//! What is ahead has bounds: names ([`AHEAD`]), open directories, and half of the package's memory. The first position
+//! What is ahead has bounds: names ([`AHEAD`]), open directories, and three quarters of the package's memory. The first position
 //! of all is never held back by any of them, so the walk always goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,6 +135,10 @@ impl Walk {
             if matches!(first.get(), Node::Done { .. }) {
                 let Node::Done { found, memory } = first.remove() else { return Err(Error::Thread) };
                 self.held -= memory;
+                if let Found::Small { content, .. } = &*found {
+                    let extra = content.len().saturating_sub(self.reader.reserved);
+                    self.reader.grown.fetch_sub(extra, Ordering::Relaxed);
+                }
                 return Ok(Some(*found));
             }
             let event = self.wait()?;
@@ -236,13 +240,13 @@ impl Walk {
                 },
             };
             let names = if lists { BATCH } else { 0 };
-            let memory = if reads { self.reader.small } else { 0 };
+            let memory = if reads { self.reader.reserved } else { 0 };
             if !head && !self.room(names, memory) {
                 return Ok(());
             }
             let lease = match memory {
                 0 => None,
-                // What is ahead holds at most half of the budget; the rest is with the package, which gives it back.
+                // What is ahead holds at most three quarters of the budget; the rest is with the package, which gives it back.
                 _ if head => Some(self.budget.take_blocking(memory)),
                 _ => match self.budget.try_take(memory) {
                     Some(lease) => Some(lease),
@@ -264,7 +268,8 @@ impl Walk {
 
     fn room(&self, names: usize, memory: usize) -> bool {
         let folders = self.reader.open_folders.load(Ordering::Relaxed);
-        self.running < 2 * self.reader.plan.read_ahead
+        // Enough to do for every thread, also while this one waits for a processor.
+        self.running < 16 * self.reader.plan.read_ahead
             && self.held + memory <= self.budget.total() / 2
             && (names == 0
                 || self.nodes.len() + self.expected + names <= AHEAD && folders < self.most_folders)
