@@ -152,8 +152,15 @@ fn packages_are_chosen_by_time_key_and_store() {
     assert!(only.join("file.log").exists() && !only.join("file").exists());
 
     exits(&mut site.command(&["restore", "web", "--into", "/nowhere", "--at", "-1d"]), 4);
-    let refused = exits(site.command(&["restore", "web", "--into"]).arg(site.dir().join("newest")), 4);
-    assert!(text(&refused.stderr).contains("not empty"), "{}", text(&refused.stderr));
+    let refused = exits(site.command(&["restore", "web", "--into"]).arg(site.dir().join("newest")), 2);
+    let told = text(&refused.stderr);
+    assert!(told.contains("not empty") && told.contains("help: ") && told.contains("--replace"), "{told}");
+    let nothing = site.dir().join("nothing");
+    exits(site.command(&["restore", "web", "--only", "*.none", "--into"]).arg(&nothing), 2);
+    let stranger = site.dir().join("stranger.txt");
+    exits(chupacabra().arg("keygen").arg("-o").arg(&stranger), 0);
+    let locked = exits(site.command(&["restore", "web", "--into"]).arg(&nothing).arg("-i").arg(&stranger), 4);
+    assert!(text(&locked.stderr).contains("--identity"), "{}", text(&locked.stderr));
 
     let shown = text(&exits(&mut site.command(&["show", second, "--only", "*.log"]), 0).stdout);
     assert!(shown.ends_with("-            3 file.log\n"), "{shown}");
@@ -184,6 +191,9 @@ fn damage_is_a_mismatch_and_says_which_package() {
     assert_ne!(keyless, yaml);
     std::fs::write(site.config(), keyless).unwrap();
     exits(&mut site.command(&["verify"]), 5);
+    let into = site.dir().join("damaged");
+    let damaged = exits(site.command(&["restore", "web", "-i"]).arg(site.key()).arg("--into").arg(&into), 5);
+    assert!(text(&damaged.stderr).contains("this copy is damaged"), "{}", text(&damaged.stderr));
     // A package that is shorter is seen by the listing already.
     std::fs::write(&package, &bytes[..middle]).unwrap();
     let listed = text(&exits(&mut site.command(&["list"]), 0).stdout);
