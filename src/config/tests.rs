@@ -157,6 +157,19 @@ retention: { keep_last: 0 }
 }
 
 #[test]
+fn a_store_in_its_own_source_is_refused_unless_it_is_left_out() {
+    let inside = GOOD.replace("/mnt/nas", "/srv/web/backups/nas");
+    let told = told(&inside);
+    let problem = "c.yaml:8:14: sources.web.files.path: the store `nas` lies in this directory: every package would hold \
+                   all before it";
+    assert_eq!(told, [problem, "help: add `/backups/nas` to `exclude`, or move the store elsewhere"]);
+    for exclude in ["/backups", "/backups/nas", "nas/"] {
+        let left_out = inside.replace("/srv/web }", &format!("/srv/web, exclude: [{exclude}] }}"));
+        assert!(plan(&left_out).is_ok(), "{exclude}");
+    }
+}
+
+#[test]
 fn nothing_to_do_is_a_problem() {
     let text = "encryption: {}\nstores: {}\nsources: {}\n";
     let told = told(text);
