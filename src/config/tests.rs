@@ -262,7 +262,9 @@ fn walk(node: &Node, root: &Value, schema: &Value, found: &mut BTreeSet<(String,
     let schema = reference.map_or(schema, |to| root.pointer(to.trim_start_matches('#')).unwrap());
     let Content::Mapping(entries) = &node.content else {
         if let (Content::Sequence(items), Some(each)) = (&node.content, schema.get("items")) {
-            items.iter().for_each(|item| walk(item, root, each, found));
+            for item in items {
+                walk(item, root, each, found);
+            }
         }
         return;
     };
