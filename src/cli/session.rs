@@ -13,6 +13,7 @@ use crate::package::age::Identity;
 use crate::progress::Progress;
 use crate::shutdown::Shutdown;
 use crate::stores::Named;
+use crate::stores::limit::limited;
 use crate::telemetry::{Bar, Screen};
 
 /// One call of the program.
@@ -55,7 +56,9 @@ pub(super) async fn connect(plan: &Plan, only: Option<&str>) -> anyhow::Result<B
     for (name, store) in plan.stores.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         let problem =
             || Problem::failed(format!("the store `{name}` cannot be used"), "run `chupacabra check`");
+        let limits = store.limits;
         let store = store.kind.connect().await.map_err(|error| problem().because(error))?;
+        let store = limited(store, limits);
         connected.insert(name.clone(), Named { name: name.clone(), store });
     }
     Ok(connected)

@@ -80,6 +80,10 @@ pub struct Package {
 pub struct Store {
     /// A directory, for example on a mounted volume.
     pub local: Option<stores::local::Config>,
+    /// A bucket at Amazon S3 or at any service that speaks its protocol.
+    pub s3: Option<stores::s3::Config>,
+    /// How fast packages go into and out of this store.
+    pub limits: Option<stores::limit::Config>,
     /// How long packages are kept in this store, instead of the general `retention`.
     pub retention: Option<retention::Config>,
 }

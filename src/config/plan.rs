@@ -41,6 +41,8 @@ pub struct Plan {
 pub struct StorePlan {
     /// Its kind and settings.
     pub kind: stores::Kind,
+    /// How fast packages go in and out.
+    pub limits: stores::limit::Limits,
 }
 
 /// A source as meant.
@@ -121,9 +123,11 @@ fn plan_stores(written: BTreeMap<String, Store>, context: &mut Context) -> Store
             let own = store.retention.take().map(|own| policy(&own, context));
             // Known even if it cannot be used, so that no source is told that there is no such store.
             planned.1.insert(name.clone(), own);
+            let limits = store.limits.take().unwrap_or_default();
+            let limits = context.at("limits", |context| limits.plan(context));
             if let Some(kind) = store.plan(context) {
                 same_place(&kind, &planned.0, context);
-                planned.0.insert(name, StorePlan { kind });
+                planned.0.insert(name, StorePlan { kind, limits });
             }
         });
     }
@@ -136,12 +140,12 @@ fn same_place(kind: &stores::Kind, others: &BTreeMap<String, StorePlan>, context
         (stores::Kind::Local(one), stores::Kind::Local(other)) => {
             one.path.components().eq(other.path.components())
         }
-        #[allow(unreachable_patterns, reason = "reached as soon as there is a second kind of store")]
+        (stores::Kind::S3(one), stores::Kind::S3(other)) => one.is_same_place(other),
         _ => false,
     });
     if let Some((name, _)) = twin {
-        let what = format!("this is the same directory as that of `{name}`");
-        context.problem(kind.word(), what, "give each store its own directory, or remove one");
+        let what = format!("this is the same place as that of `{name}`");
+        context.problem(kind.word(), what, "give each store its own place, or remove one");
     }
 }
 
@@ -235,6 +239,9 @@ impl Store {
         let mut kinds = Kinds::new();
         kinds.kind("local", self.local, context, |config, context| {
             config.plan(context).map(stores::Kind::Local)
+        });
+        kinds.kind("s3", self.s3, context, |config, context| {
+            config.plan(context).map(|plan| stores::Kind::S3(Box::new(plan)))
         });
         kinds.one(context)
     }

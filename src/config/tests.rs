@@ -144,7 +144,7 @@ retention: { keep_last: 0 }
         [
             "c.yaml:3:3: encryption.identity: the environment variable `CHUPACABRA_TEST_NOT_SET` is not set",
             "c.yaml:4:12: package.compression_level: 13 is not a level",
-            "c.yaml:7:11: stores.twin.local: this is the same directory as that of `nas`",
+            "c.yaml:7:11: stores.twin.local: this is the same place as that of `nas`",
             "c.yaml:8:3: stores.bare: the kind is missing",
             "c.yaml:10:3: sources.Web: `Web` is not a name: use lowercase letters, digits and inner hyphens, at most 63",
             "c.yaml:12:19: sources.Web.stores[1]: there is no store `nsa`",
