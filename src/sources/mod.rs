@@ -4,6 +4,7 @@
 //! source turns data into members and members back into data; it knows nothing of gzip, age, stores or retention.
 
 pub mod files;
+pub mod redis;
 
 use std::collections::BTreeMap;
 
