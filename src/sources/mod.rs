@@ -20,6 +20,8 @@ use crate::stores::Finding;
 pub enum Source {
     /// A directory tree.
     Files(files::Files),
+    /// A Redis or Valkey server.
+    Redis(redis::Redis),
 }
 
 /// What a source says of itself before it is dumped.
@@ -113,6 +115,9 @@ pub enum Error {
     /// The files source failed.
     #[error(transparent)]
     Files(#[from] files::Error),
+    /// The redis source failed.
+    #[error(transparent)]
+    Redis(#[from] redis::Error),
 }
 
 impl Error {
@@ -120,6 +125,7 @@ impl Error {
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Files(error) => error.is_closed(),
+            Self::Redis(error) => error.is_closed(),
         }
     }
 }
@@ -129,6 +135,7 @@ impl Source {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Files(_) => "files",
+            Self::Redis(_) => "redis",
         }
     }
 
@@ -136,6 +143,7 @@ impl Source {
     pub fn unconfigured(kind: &str) -> Option<Self> {
         match kind {
             "files" => Some(Self::Files(files::Files::unconfigured())),
+            "redis" => Some(Self::Redis(redis::Redis::unconfigured())),
             _ => None,
         }
     }
@@ -146,6 +154,7 @@ impl Source {
     pub async fn probe(&self) -> Result<Facts, Error> {
         match self {
             Self::Files(files) => Ok(files.probe().await?),
+            Self::Redis(redis) => Ok(redis.probe().await?),
         }
     }
 
@@ -156,6 +165,7 @@ impl Source {
     pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
         match self {
             Self::Files(files) => Ok(files.dump(outlet, stop).await?),
+            Self::Redis(redis) => Ok(redis.dump(outlet, stop).await?),
         }
     }
 
@@ -170,6 +180,7 @@ impl Source {
     ) -> Result<Restored, Error> {
         match self {
             Self::Files(files) => Ok(files.restore(package, request, stop).await?),
+            Self::Redis(redis) => Ok(redis.restore(package, request, stop).await?),
         }
     }
 }

@@ -10,6 +10,10 @@ use crate::config::context::Context;
 use crate::config::secret::{Secret, SecretRef};
 use crate::config::units::Span;
 
+const CONNECTIONS: usize = 4;
+const TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A Redis or Valkey source as written.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -176,6 +180,27 @@ pub struct Plan {
     pub(super) connect_timeout: Duration,
 }
 
+impl Plan {
+    /// A plan without a server: for restores that name theirs.
+    pub(super) fn unconfigured() -> Self {
+        Self {
+            address: None,
+            sentinel: None,
+            username: None,
+            password: None,
+            tls: None,
+            mode: Mode::Psync,
+            fallback: Fallback::Fail,
+            cluster_node: false,
+            include_acl: false,
+            include_config: false,
+            connections: CONNECTIONS,
+            timeout: TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+        }
+    }
+}
+
 impl Config {
     /// Fills defaults in and refuses what cannot be meant.
     pub fn plan(self, context: &mut Context) -> Option<Plan> {
@@ -218,9 +243,9 @@ impl Config {
             cluster_node: self.cluster_node,
             include_acl: self.include_acl,
             include_config: self.include_config,
-            connections: self.connections.unwrap_or(4),
-            timeout: self.timeout.map_or(Duration::from_secs(60), |span| span.0),
-            connect_timeout: self.connect_timeout.map_or(Duration::from_secs(10), |span| span.0),
+            connections: self.connections.unwrap_or(CONNECTIONS),
+            timeout: self.timeout.map_or(TIMEOUT, |span| span.0),
+            connect_timeout: self.connect_timeout.map_or(CONNECT_TIMEOUT, |span| span.0),
         })
     }
 }

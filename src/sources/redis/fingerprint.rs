@@ -44,6 +44,16 @@ impl Keyspace {
         self.expiring += u64::from(key.expires.is_some());
         self.fields_expiring += u64::from(key.content.field_expires.is_some());
     }
+
+    /// Takes another part of the same database.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.fingerprint.merge(other.fingerprint);
+        for (kind, count) in &other.kinds {
+            *self.kinds.entry(*kind).or_default() += count;
+        }
+        self.expiring += other.expiring;
+        self.fields_expiring += other.fields_expiring;
+    }
 }
 
 /// The fingerprint of one key.
@@ -65,10 +75,15 @@ pub(super) fn one(key: &Key) -> Fingerprint {
 }
 
 impl Tally {
+    /// Takes one key.
+    pub(super) fn add_key(&mut self, key: &Key) {
+        self.databases.entry(key.database).or_default().add(key);
+    }
+
     /// Takes one item.
     pub(super) fn add(&mut self, item: &Item) {
         match item {
-            Item::Key(key) => self.databases.entry(key.database).or_default().add(key),
+            Item::Key(key) => self.add_key(key),
             Item::Function(hash, bytes) => {
                 self.functions.merge(Fingerprint { rows: 1, bytes: *bytes, hash: *hash });
             }

@@ -17,12 +17,14 @@ mod fingerprint;
 mod probe;
 mod psync;
 pub mod rdb;
+mod restore;
 mod scan;
 mod slices;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Facts, Summary};
+use super::{Facts, Request, Restored, Summary};
+use crate::package::Package;
 use crate::package::outlet::Outlet;
 
 pub use config::{Config, Plan};
@@ -40,6 +42,11 @@ impl Redis {
         Self { plan }
     }
 
+    /// A source that only restores, into the server that the request names.
+    pub fn unconfigured() -> Self {
+        Self { plan: Plan::unconfigured() }
+    }
+
     /// Looks whether the server can be dumped.
     pub async fn probe(&self) -> Result<Facts, Error> {
         probe::probe(&self.plan).await
@@ -48,5 +55,15 @@ impl Redis {
     /// Hands over the RDB file.
     pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
         dump::dump(&self.plan, outlet, stop).await
+    }
+
+    /// Puts a dump back into a running server, and compares.
+    pub async fn restore(
+        &self,
+        package: &Package,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> Result<Restored, Error> {
+        restore::restore(&self.plan, package, request, stop).await
     }
 }
