@@ -6,6 +6,7 @@ pub mod backups;
 pub mod faulty_store;
 pub mod memory_store;
 pub mod package;
+pub mod redis;
 pub mod server;
 
 use std::path::PathBuf;
