@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::rdb::types::Kind;
-use super::rdb::{Item, Key};
+use super::rdb::{self, Item, Key};
 use crate::package::digest::Fingerprint;
 use crate::package::member::Object;
 
@@ -72,6 +72,15 @@ pub(super) fn one(key: &Key) -> Fingerprint {
         bytes: key.name.len() as u64 + content.bytes,
         hash: xxhash_rust::xxh3::xxh3_128(&row),
     }
+}
+
+/// The fingerprint of the libraries in what FUNCTION DUMP answers: a piece of an RDB file with a footer.
+pub(super) fn libraries(payload: Vec<u8>) -> Result<Fingerprint, rdb::Error> {
+    let mut fingerprint = Fingerprint::default();
+    for (hash, bytes) in rdb::walk::functions(payload)? {
+        fingerprint.merge(Fingerprint { rows: 1, bytes, hash });
+    }
+    Ok(fingerprint)
 }
 
 impl Tally {

@@ -5,7 +5,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -72,8 +72,9 @@ impl Connection {
         }
         let sent = self.stream.write_all(command.as_bytes()).await;
         // A server in protected mode says so and hangs up before it reads anything: its answer is still to be had.
-        if sent.is_err() && self.buffer.is_empty() && self.read("a command was sent").await? == 0 {
-            return Err(self.ended("a command was sent"));
+        let doing = "a command was sent";
+        if sent.is_err() && self.buffer.is_empty() && self.read(doing).await? == 0 {
+            return Err(self.ended(doing));
         }
         Ok(())
     }
@@ -122,19 +123,10 @@ impl Connection {
         Ok(Some(self.buffer.split().freeze()))
     }
 
-    /// Drops bytes that were looked at.
-    pub(in crate::sources::redis) fn advance(&mut self, count: usize) {
-        self.buffer.advance(count.min(self.buffer.len()));
-    }
-
-    /// Writes bytes as they are.
-    pub(in crate::sources::redis) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await?;
-        self.stream.flush().await
-    }
-
     async fn read(&mut self, doing: &'static str) -> Result<usize, Error> {
-        self.buffer.reserve(READ);
+        if self.buffer.capacity() - self.buffer.len() < READ / 4 {
+            self.buffer.reserve(READ);
+        }
         let waited: Duration = self.endpoint.timeout;
         match timeout(waited, self.stream.read_buf(&mut self.buffer)).await {
             Ok(Ok(count)) => Ok(count),

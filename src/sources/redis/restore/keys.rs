@@ -107,7 +107,12 @@ impl Worker {
             }
             Batch::Function(payload) if task == Task::Restore => {
                 let policy: &[u8] = if self.order.replace { b"REPLACE" } else { b"APPEND" };
-                self.client.run("FUNCTION RESTORE", &[&payload, policy]).await
+                let answer: Result<(), Error> =
+                    self.client.run("FUNCTION RESTORE", &[&payload, policy]).await;
+                answer.map_err(|error| match error {
+                    Error::Answer { said, .. } if is_too_new(&said) => self.too_new(&payload),
+                    other => other,
+                })
             }
             Batch::Users(rules) if task == Task::Restore => self.users(&rules).await,
             Batch::Function(_) | Batch::Users(_) => Ok(()),
@@ -180,12 +185,18 @@ impl Worker {
         if let (true, Some(module)) = (said.contains("Bad data format"), &key.content.module) {
             return Error::ModuleMissing { server, module: module.clone(), key: shown(&key.name) };
         }
-        if said.contains("payload version or checksum") {
-            let footer = &parcel.payload[parcel.payload.len() - 10..];
-            let version = u32::from(u16::from_le_bytes([footer[0], footer[1]]));
-            return Error::TooNew { from: "values".to_owned(), version, target: server };
+        if is_too_new(&said) {
+            return self.too_new(&parcel.payload);
         }
         self.endpoint().refused(&format!("RESTORE {}", shown(&key.name)), &said)
+    }
+
+    /// The target does not read the version that stands in the payload's footer.
+    fn too_new(&self, payload: &[u8]) -> Error {
+        let footer = payload.last_chunk::<10>().copied().unwrap_or_default();
+        let version = u32::from(u16::from_le_bytes([footer[0], footer[1]]));
+        let target = self.endpoint().server();
+        Error::TooNew { from: "values".to_owned(), version, target }
     }
 
     async fn compare(&mut self, database: u64, parcels: &[Parcel]) -> Result<(), Error> {
@@ -249,6 +260,10 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+fn is_too_new(said: &str) -> bool {
+    said.contains("payload version or checksum")
 }
 
 /// An answer as text.

@@ -1,6 +1,7 @@
 //! Restoring into a running server: key by key, or by playing its master once.
 
 mod keys;
+mod replication;
 mod target;
 mod unpack;
 
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::connect::Client;
 use super::fingerprint::Keyspace;
 use super::psync::DEPTH;
-use super::{Error, Plan, probe};
+use super::{Error, Plan, fingerprint, probe};
 use crate::package::index::Line;
 use crate::package::member::Object;
 use crate::package::{self, Package};
@@ -34,27 +35,69 @@ pub(super) async fn restore(
     stop: &CancellationToken,
 ) -> Result<Restored, Error> {
     let order = Arc::new(Order::of(plan, request).await?);
-    let done = async {
-        let objects = objects(package).await?;
-        let mut client = Client::open(&order.endpoint, 0).await?;
-        let product = probe::product(&probe::info(&mut client).await?);
-        refuse_occupied(&order, &mut client, &objects, package).await?;
-        if order.dry_run {
-            return dry_run(&order, package).await;
-        }
-        let (unpacked, done) = run(&order, package, Task::Restore).await.map_err(|error| match error {
+    let stopped = tokio::select! {
+        () = stop.cancelled() => Error::Stopped,
+        result = carry_out(&order, package) => return result,
+    };
+    if order.replication && !order.dry_run {
+        replication::let_go(&order).await?;
+    }
+    Err(stopped)
+}
+
+async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Error> {
+    let objects = objects(package).await?;
+    if order.dry_run {
+        return dry_run(order, package).await;
+    }
+    let mut client = Client::open(&order.endpoint, 0).await?;
+    let product = probe::product(&probe::info(&mut client).await?);
+    let (unpacked, done) = if order.replication {
+        replication::replicate(order, package).await?;
+        run(order, package, Task::Compare).await?
+    } else {
+        refuse_occupied(order, &mut client, &objects, package).await?;
+        run(order, package, Task::Restore).await.map_err(|error| match error {
             Error::TooNew { version, .. } => {
                 Error::TooNew { from: package.record().product.clone(), version, target: product }
             }
             other => other,
-        })?;
-        check(&order, &objects, &unpacked, &done)?;
-        Ok(restored(&order, &unpacked, &done))
+        })?
     };
-    tokio::select! {
-        () = stop.cancelled() => Err(Error::Stopped),
-        result = done => result,
+    check(order, &objects, &unpacked, &done)?;
+    check_functions(order, &mut client, &unpacked).await?;
+    if order.replication {
+        check_sizes(order, &unpacked, &done).await?;
     }
+    Ok(restored(order, &unpacked, &done))
+}
+
+/// Compares the libraries of functions, unless the target has others besides.
+async fn check_functions(order: &Order, client: &mut Client, unpacked: &Unpacked) -> Result<(), Error> {
+    let wanted = unpacked.wanted.functions;
+    if wanted.rows == 0 {
+        return Ok(());
+    }
+    let payload: Vec<u8> = client.run("FUNCTION DUMP", &[]).await?;
+    let found = fingerprint::libraries(payload)?;
+    if found.rows > wanted.rows && !order.replication || found == wanted {
+        return Ok(());
+    }
+    let server = order.endpoint.server();
+    Err(Error::Differs(format!("the functions of {server} are not those of the package: {found}, {wanted}")))
+}
+
+/// After a replication the target has the package's keys and no others.
+async fn check_sizes(order: &Order, unpacked: &Unpacked, done: &Done) -> Result<(), Error> {
+    for (database, found) in replication::sizes(order).await? {
+        let rows = |keyspace: Option<&Keyspace>| keyspace.map_or(0, |keyspace| keyspace.fingerprint.rows);
+        let most = rows(unpacked.tally.databases.get(&database));
+        let least = most - rows(done.expired.get(&database));
+        if !(least..=most).contains(&found) {
+            return Err(Error::Differs(format!("database {database} has {found} keys, the package {most}")));
+        }
+    }
+    Ok(())
 }
 
 /// The index's objects by name.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
@@ -25,6 +26,8 @@ pub(super) struct Order {
     pub(super) listen: Option<String>,
     /// Restore ACL users that were saved.
     pub(super) acl: bool,
+    /// Set while the target follows us.
+    pub(super) following: AtomicBool,
     databases: BTreeMap<u64, u64>,
     only: Option<GlobSet>,
 }
@@ -72,6 +75,7 @@ impl Order {
             replication,
             listen,
             acl,
+            following: AtomicBool::new(false),
             databases,
             only: globs(&request.only)?,
         })

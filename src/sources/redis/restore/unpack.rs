@@ -71,8 +71,6 @@ pub(super) enum Batch {
 pub(super) struct Unpacked {
     /// Everything in the package.
     pub(super) tally: Tally,
-    /// The format of the file.
-    pub(super) format: Format,
     /// What of it was asked for.
     pub(super) wanted: Tally,
     pub(super) bytes: u64,
@@ -166,7 +164,7 @@ impl Sender {
             }
         }
         self.flush()?;
-        Ok(Unpacked { tally, format, wanted, bytes })
+        Ok(Unpacked { tally, wanted, bytes })
     }
 
     fn key(&mut self, key: Key, payload: Vec<u8>) -> Result<(), Error> {
