@@ -206,10 +206,24 @@ fn describe(product: Product, connection: &mut Connection, key: &[u8]) -> String
             fields
         }
         "stream" => {
-            // What a reader of the stream sees; how many nodes its tree has, and when consumers were active, is
-            // the server's own affair and differs between versions.
-            let full = format!("{:?}", ask(&["XINFO", "STREAM"], &["FULL", "COUNT", "0"]));
-            vec![full]
+            // What a reader of the stream sees comes first. Behind ` FULL ` stands all that the server says, with
+            // the nodes of its tree and when consumers were active: versions differ in that.
+            let mut shown = vec![format!("{:?}", ask(&["XRANGE"], &["-", "+"]))];
+            let Value::Array(groups) = ask(&["XINFO", "GROUPS"], &[]) else { panic!("XINFO GROUPS") };
+            for group in groups {
+                let Value::Array(fields) = &group else { panic!("XINFO GROUPS") };
+                let Value::BulkString(name) = &fields[1] else { panic!("XINFO GROUPS") };
+                let name = String::from_utf8_lossy(name).into_owned();
+                let Value::Array(pending) = ask(&["XPENDING"], &[&name, "-", "+", "1000"]) else { panic!() };
+                shown.push(format!("{group:?}"));
+                for entry in pending {
+                    let Value::Array(entry) = entry else { panic!("XPENDING") };
+                    // Id, consumer and deliveries; how long ago the last one was passes with time.
+                    shown.push(format!("{:?} {:?} {:?}", entry[0], entry[1], entry[3]));
+                }
+            }
+            shown.push(format!("FULL {:?}", ask(&["XINFO", "STREAM"], &["FULL", "COUNT", "0"])));
+            shown
         }
         other => panic!("no description of {other}"),
     };

@@ -11,7 +11,7 @@ use crate::config::secret::{Secret, SecretRef};
 use crate::config::units::Span;
 
 const CONNECTIONS: usize = 4;
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A Redis or Valkey source as written.

@@ -98,7 +98,7 @@ async fn walk(outlet: Outlet, pieces: mpsc::Receiver<Bytes>, fields: Vec<u8>) ->
         let mut walker = Walker::new(Slices::new(pieces, outlet, mtime, fields))?;
         let format = walker.format();
         let mut tally = Tally::default();
-        while let Some(item) = walker.next()? {
+        while let Some(item) = walker.item()? {
             tally.add(&item);
             if matches!(item, Item::End { .. }) {
                 break;

@@ -87,10 +87,9 @@ fn check_cluster(plan: &Plan, endpoint: &Endpoint, info: &Info) -> Result<(), Er
 async fn replica_allowed(endpoint: &Endpoint, client: &mut Client) -> Result<(), Error> {
     let server = endpoint.server();
     // Managed services take the command away; whoever may not ask is told when the snapshot is.
-    if let Ok(known) = client.run::<Vec<::redis::Value>>("COMMAND INFO", &[b"psync"]).await {
-        if known.iter().all(|entry| matches!(entry, ::redis::Value::Nil)) {
-            return Err(Error::NoReplicas { server, said: "unknown command 'psync'".to_owned() });
-        }
+    let known: Result<Vec<::redis::Value>, Error> = client.run("COMMAND INFO", &[b"psync"]).await;
+    if known.is_ok_and(|known| known.iter().all(|entry| matches!(entry, ::redis::Value::Nil))) {
+        return Err(Error::NoReplicas { server, said: "unknown command 'psync'".to_owned() });
     }
     let user = endpoint.user();
     let dry: Result<String, Error> =

@@ -18,6 +18,12 @@ use super::rdb::{self, Format, write};
 /// How many keys are asked for at once.
 const BATCH: usize = 500;
 
+/// How many bytes of values are asked for at once; a larger value is asked for alone.
+const BYTES: u64 = 4 << 20;
+
+/// How many keys are remembered at once, at about 35 bytes each.
+const REMEMBERED: u64 = 400_000;
+
 /// Bytes that are collected before they are passed on.
 const PIECE: usize = 256 << 10;
 
@@ -97,30 +103,73 @@ async fn databases(client: &mut Client) -> Result<Vec<u64>, Error> {
 async fn read_database(client: &mut Client, format: Format, writer: &mut Writer) -> Result<u64, Error> {
     let mut cursor = "0".to_owned();
     let mut gone = 0;
-    // While a hash table is resized, SCAN may show a key twice; keys must not stand twice in a file. Names of
-    // hashes only: 16 bytes for each key.
-    let mut seen: HashSet<u128> = HashSet::new();
-    loop {
-        let count = BATCH.to_string();
-        let (next, mut keys): (String, Vec<Vec<u8>>) =
-            client.run("SCAN", &[cursor.as_bytes(), b"COUNT", count.as_bytes()]).await?;
-        keys.retain(|key| seen.insert(xxhash_rust::xxh3::xxh3_128(key)));
-        for batch in keys.chunks(BATCH) {
-            gone += read_keys(client, format, batch, writer).await?;
+    // While a hash table is resized, SCAN may show a key twice, and a server refuses a file in which a key stands
+    // twice. So keys are remembered, by their hashes; those of a large database in several passes, each of which
+    // takes a part of the keys, so that memory does not depend on their number.
+    let keys: u64 = client.run("DBSIZE", &[]).await?;
+    let passes = u128::from(keys / REMEMBERED + 1);
+    for pass in 0..passes {
+        let mut seen: HashSet<u128> = HashSet::new();
+        loop {
+            let count = BATCH.to_string();
+            let (next, mut keys): (String, Vec<Vec<u8>>) =
+                client.run("SCAN", &[cursor.as_bytes(), b"COUNT", count.as_bytes()]).await?;
+            keys.retain(|key| {
+                let hash = xxhash_rust::xxh3::xxh3_128(key);
+                hash % passes == pass && seen.insert(hash)
+            });
+            gone += read_keys(client, format, &keys, writer).await?;
+            cursor = next;
+            if cursor == "0" {
+                break;
+            }
         }
-        if next == "0" {
-            return Ok(gone);
-        }
-        cursor = next;
     }
+    Ok(gone)
 }
 
+/// Reads keys, so many at a time that their values fit into memory.
 async fn read_keys(
     client: &mut Client,
     format: Format,
     keys: &[Vec<u8>],
     writer: &mut Writer,
 ) -> Result<u64, Error> {
+    let mut pipeline = ::redis::pipe();
+    for key in keys {
+        pipeline.cmd("MEMORY").arg("USAGE").arg(key);
+    }
+    let mut sizes = Vec::with_capacity(keys.len());
+    if !keys.is_empty() {
+        for answer in client.pipe("MEMORY USAGE", &pipeline).await? {
+            sizes.push(match answer {
+                Value::Int(bytes) => u64::try_from(bytes).unwrap_or(0),
+                Value::Nil => 0,
+                // Where the size is not told, each key is asked for alone.
+                _ => BYTES,
+            });
+        }
+    }
+    let (mut gone, mut start, mut sum) = (0, 0, 0);
+    for (at, size) in sizes.iter().enumerate() {
+        if at > start && sum + size > BYTES {
+            gone += read_batch(client, format, &keys[start..at], writer).await?;
+            (start, sum) = (at, 0);
+        }
+        sum += size;
+    }
+    Ok(gone + read_batch(client, format, &keys[start..], writer).await?)
+}
+
+async fn read_batch(
+    client: &mut Client,
+    format: Format,
+    keys: &[Vec<u8>],
+    writer: &mut Writer,
+) -> Result<u64, Error> {
+    if keys.is_empty() {
+        return Ok(0);
+    }
     let mut gone = 0;
     for (name, answers) in keys.iter().zip(fetch(client, keys).await?) {
         let Some((payload, expires)) = answers else {

@@ -55,12 +55,12 @@ impl Client {
     ) -> Result<T, Error> {
         let mut parts = words.split(' ');
         let mut command = ::redis::cmd(parts.next().unwrap_or_default());
-        parts.for_each(|part| {
+        for part in parts {
             command.arg(part);
-        });
-        arguments.iter().for_each(|argument| {
+        }
+        for argument in arguments {
             command.arg(*argument);
-        });
+        }
         command.query_async(&mut self.connection).await.map_err(|error| answer(&self.endpoint, words, &error))
     }
 

@@ -2,6 +2,7 @@
 //!
 //! One command at a time: a server refuses PSYNC while replies are pending.
 
+use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
@@ -68,7 +69,8 @@ impl Connection {
     pub(in crate::sources::redis) async fn send(&mut self, arguments: &[&str]) -> Result<(), Error> {
         let mut command = format!("*{}\r\n", arguments.len());
         for argument in arguments {
-            command.push_str(&format!("${}\r\n{argument}\r\n", argument.len()));
+            // Writing into a string does not fail.
+            let _ = write!(command, "${}\r\n{argument}\r\n", argument.len());
         }
         let sent = self.stream.write_all(command.as_bytes()).await;
         // A server in protected mode says so and hangs up before it reads anything: its answer is still to be had.

@@ -78,7 +78,7 @@ pub(super) fn read<F: Feed>(reader: &mut Reader<F>, shape: Shape) -> Result<Cont
             fields(reader, shape, &mut content)?;
         }
         Shape::HashZipmap | Shape::HashZiplist | Shape::HashListpack | Shape::HashListpackExpiring { .. } => {
-            fields_compact(reader, shape, &mut content)?
+            fields_compact(reader, shape, &mut content)?;
         }
         Shape::Stream(version) => stream::read(reader, version, &mut content)?,
         Shape::Module => module::read(reader, &mut content)?,

@@ -1,4 +1,4 @@
-//! LZF, as Redis compresses strings (`lzf_d.c` of LibLZF).
+//! LZF, as Redis compresses strings (`lzf_d.c` of `LibLZF`).
 
 /// A compressed byte stands for at most this many: three bytes can say "repeat 264".
 const RATIO: usize = 264;

@@ -78,7 +78,7 @@ impl<F: Feed> Walker<F> {
     }
 
     /// Walks over the next item; `None` after the end.
-    pub fn next(&mut self) -> Result<Option<Item>, Error> {
+    pub fn item(&mut self) -> Result<Option<Item>, Error> {
         if self.ended {
             return Ok(None);
         }
@@ -103,7 +103,7 @@ impl<F: Feed> Walker<F> {
                     }
                 }
                 opcode::SLOT_IMPORT => self.slot_import()?,
-                opcode::SLOT_IMPORT..=opcode::END => return self.special(code).map(Some),
+                opcode::FUNCTION..=opcode::END => return self.special(code).map(Some),
                 _ => return self.key(code, expires, idle, freq).map(|key| Some(Item::Key(key))),
             }
         }

@@ -90,7 +90,7 @@ struct Worker {
 impl Worker {
     async fn batch(&mut self, batch: Batch, task: Task) -> Result<(), Error> {
         match batch {
-            Batch::Keys(from, parcels, _leases) => {
+            Batch::Keys(from, parcels, _lease) => {
                 let into = self.order.database(from);
                 if into != self.database {
                     let _: () = self.client.run("SELECT", &[into.to_string().as_bytes()]).await?;
@@ -213,20 +213,20 @@ impl Worker {
             let names: Vec<Vec<u8>> = some.iter().map(|parcel| parcel.key.name.clone()).collect();
             let fetched = scan::fetch(&mut self.client, &names).await?;
             for (parcel, found) in some.iter().zip(fetched) {
-                self.compare_one(database, &parcel.key, found)?;
+                self.compare_one(database, &parcel.key, &found)?;
             }
             rest = after;
         }
         Ok(())
     }
 
-    fn compare_one(&mut self, database: u64, key: &Key, found: scan::Fetched) -> Result<(), Error> {
+    fn compare_one(&mut self, database: u64, key: &Key, found: &scan::Fetched) -> Result<(), Error> {
         let now = Clock::system().now().as_millisecond();
         let expired = key.expires.is_some_and(|at| at <= now);
         // A hash that has lost a field meanwhile is another; one that has lost all of them is gone.
         let aged = key.content.field_expires.is_some_and(|at| at <= now);
         let mut same = false;
-        if let Some((payload, expires)) = &found {
+        if let Some((payload, expires)) = found {
             let (_, code, content) = rdb::walk::payload(payload)?;
             let copy = Key { expires: *expires, code, content, ..key.clone() };
             same = fingerprint::one(&copy) == fingerprint::one(key);

@@ -81,10 +81,9 @@ async fn length(package: &Package) -> Result<u64, Error> {
     let (send, mut receive) = mpsc::unbounded_channel();
     let mut length = 0;
     let visit = move |line| {
-        if let Line::Entry(entry) = line {
-            if entry.path.starts_with(b"dump/") {
-                length += entry.size;
-            }
+        match line {
+            Line::Entry(entry) if entry.path.starts_with(b"dump/") => length += entry.size,
+            Line::Entry(_) | Line::Object(_) => {}
         }
         send.send(length).map_err(Into::into)
     };

@@ -15,6 +15,7 @@ use crate::sources::redis::connect::{Endpoint, locate};
 use crate::sources::redis::{Error, Plan};
 
 /// A restore as meant.
+#[allow(clippy::struct_excessive_bools, reason = "each is something that the user may ask for or not")]
 pub(super) struct Order {
     pub(super) endpoint: Endpoint,
     pub(super) connections: usize,

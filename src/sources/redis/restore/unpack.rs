@@ -60,7 +60,7 @@ pub(super) struct Parcel {
 /// Things to restore together.
 pub(super) enum Batch {
     /// Keys of one database of the package.
-    Keys(u64, Vec<Parcel>, Vec<Lease>),
+    Keys(u64, Vec<Parcel>, Lease),
     /// A library of functions, as FUNCTION RESTORE takes it.
     Function(Vec<u8>),
     /// ACL users, one rule on each line.
@@ -116,14 +116,8 @@ pub(super) async fn unpack(
 ) -> Result<Unpacked, Error> {
     let work = move || {
         let walker = Walker::new(Cut { pieces, payload: Vec::new(), taking: false })?;
-        let sender = Sender {
-            batches,
-            budget: Budget::new(MEMORY),
-            database: 0,
-            parcels: Vec::new(),
-            leases: Vec::new(),
-            size: 0,
-        };
+        let sender =
+            Sender { batches, budget: Budget::new(MEMORY), database: 0, parcels: Vec::new(), size: 0 };
         sender.run(walker, &order)
     };
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopped)?
@@ -134,7 +128,6 @@ struct Sender {
     budget: Budget,
     database: u64,
     parcels: Vec<Parcel>,
-    leases: Vec<Lease>,
     size: usize,
 }
 
@@ -142,7 +135,7 @@ impl Sender {
     fn run(mut self, mut walker: Walker<Cut>, order: &Order) -> Result<Unpacked, Error> {
         let format = walker.format();
         let (mut tally, mut wanted, mut bytes) = (Tally::default(), Tally::default(), 0);
-        while let Some(item) = walker.next()? {
+        while let Some(item) = walker.item()? {
             tally.add(&item);
             match item {
                 Item::Key(key) if order.wants(&key.name) => {
@@ -173,13 +166,8 @@ impl Sender {
             self.database = key.database;
         }
         self.size += payload.len();
-        // Whoever holds a part of the budget never waits for more of it: else two could wait for each other.
-        if self.size > BYTES {
-            self.parcels.push(Parcel { key, payload });
-            return self.flush();
-        }
         self.parcels.push(Parcel { key, payload });
-        Ok(())
+        if self.size > BYTES { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -187,10 +175,9 @@ impl Sender {
         if parcels.is_empty() {
             return Ok(());
         }
-        self.leases.push(self.budget.take_blocking(self.size));
+        let lease = self.budget.take_blocking(self.size);
         self.size = 0;
-        let leases = std::mem::take(&mut self.leases);
-        self.send(Batch::Keys(self.database, parcels, leases))
+        self.send(Batch::Keys(self.database, parcels, lease))
     }
 
     fn send(&mut self, batch: Batch) -> Result<(), Error> {
