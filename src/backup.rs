@@ -252,11 +252,12 @@ fn told(job: &Job) {
             tracing::error!(source = %job.source, store = %store.store, error = store.prune_error.join(": "), "retention not enforced");
         }
     }
-    match (&job.record, job.status) {
-        (Some(record), status) => tracing::info!(
-            source = %job.source, status = ?status, seconds = job.seconds, bytes = record.package.size,
-            content_bytes = record.totals.content_bytes, members = record.totals.members, "backup ended"
-        ),
-        (None, _) => tracing::error!(source = %job.source, error = job.error.join(": "), "backup failed"),
-    }
+    let Some(record) = &job.record else {
+        tracing::error!(source = %job.source, error = job.error.join(": "), "backup failed");
+        return;
+    };
+    tracing::info!(
+        source = %job.source, status = ?job.status, seconds = job.seconds, bytes = record.package.size,
+        content_bytes = record.totals.content_bytes, members = record.totals.members, "backup ended"
+    );
 }

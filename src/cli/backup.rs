@@ -58,7 +58,8 @@ impl Args {
     }
 }
 
-/// Prints one row for each source and store, and below it why what is missing is missing.
+/// Prints one row for each source and store, and below it what a person should look at. Why something failed has been
+/// told by an event when it did.
 pub(super) fn show(report: &Report) -> anyhow::Result<()> {
     let mut table =
         output::table(&["SOURCE", "STORE", "OUTCOME", "CONTENT", "PACKAGE", "RATIO", "MEMBERS", "TOOK"]);
@@ -76,15 +77,6 @@ pub(super) fn show(report: &Report) -> anyhow::Result<()> {
             let outcome = if store.committed { word(job.status) } else { "failed" };
             let pruned = if store.pruned > 0 { format!(", {} pruned", store.pruned) } else { String::new() };
             table.add_row(row(&store.store, format!("{outcome}{pruned}")));
-            let told = |text: &str, chain: &[String]| {
-                (!chain.is_empty())
-                    .then(|| format!("{} in {}: {text}{}", job.source, store.store, chain.join(": ")))
-            };
-            reasons.extend(told("", &store.error));
-            reasons.extend(told("retention not enforced: ", &store.prune_error));
-        }
-        if !job.error.is_empty() {
-            reasons.push(format!("{}: {}", job.source, job.error.join(": ")));
         }
         let record = job.record.iter();
         reasons.extend(

@@ -11,7 +11,7 @@ use super::{Plan, REFERENCE, schema, shape};
 
 const GOOD: &str = "\
 encryption:
-  recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+  recipients: [age1dngfaa5x6e6x8wcsawueaknus2pgev74mndeymk9pu6awrg4y9mqhp2sup]
 stores:
   nas:
     local: { path: /mnt/nas }
@@ -105,7 +105,7 @@ fn wrong_types_are_told_without_their_values() {
             "help: write `[one, two]`, or each on its own line after `- `",
         ]
     );
-    let null = "encryption: { recipients: [age1x] }\nstores:\nsources: {}\npackage:\n";
+    let null = "encryption: { recipients: [x] }\nstores:\nsources: {}\npackage:\n";
     assert_eq!(
         told(null),
         [
@@ -121,7 +121,7 @@ fn wrong_types_are_told_without_their_values() {
 fn contradictions_are_told_at_once() {
     let text = "\
 encryption:
-  recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+  recipients: [age1dngfaa5x6e6x8wcsawueaknus2pgev74mndeymk9pu6awrg4y9mqhp2sup]
   identity: { env: CHUPACABRA_TEST_NOT_SET }
 package: { compression_level: 13 }
 stores:

@@ -65,9 +65,12 @@ fn draw(bar: &ProgressBar, last: &Snapshot, now: &Snapshot) {
             bar.reset();
         }
     }
-    let members = HumanCount(now.members);
-    bar.set_message(format!("{}: {}, {members} members,", now.job.source, now.job.doing));
-    // What is only read back or sent has no content of its own.
-    bar.set_position(if now.content > 0 { now.content } else { now.packed });
+    let members = match now.members {
+        0 => String::new(),
+        members => format!(" {} members,", HumanCount(members)),
+    };
+    bar.set_message(format!("{}: {},{members}", now.job.source, now.job.doing));
+    // Content is counted member by member; a large one shows by what has been sent of it.
+    bar.set_position(now.content.max(now.packed));
     bar.tick();
 }

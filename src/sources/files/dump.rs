@@ -293,7 +293,7 @@ mod tests {
     async fn dumped(config: &str, memory: usize) -> (Result<Summary, Error>, Members) {
         let config: Config = serde_json::from_str(config).unwrap();
         let plan = config.plan(&mut Context::default()).unwrap();
-        let (outlet, mut parcels, _) = Outlet::new(Budget::new(memory), 4);
+        let (outlet, mut parcels) = Outlet::new(Budget::new(memory), 4);
         let packer = std::thread::spawn(move || {
             let mut members = Vec::new();
             while let Some(parcel) = parcels.blocking_recv() {
