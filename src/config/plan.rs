@@ -12,6 +12,7 @@ use crate::package::age::Recipient;
 use crate::retention::{self, Policy};
 use crate::sources::files::Files;
 use crate::sources::files::globs::Globs;
+use crate::sources::redis::Redis;
 use crate::{package, sources, stores};
 
 /// Compression that costs least for what it saves.
@@ -253,6 +254,9 @@ impl Source {
         let mut kinds = Kinds::new();
         kinds.kind("files", self.files, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::Files(Files::new(plan)))
+        });
+        kinds.kind("redis", self.redis, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::Redis(Redis::new(plan)))
         });
         kinds.one(context)
     }

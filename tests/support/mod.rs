@@ -7,6 +7,7 @@ pub mod faulty_store;
 pub mod memory_store;
 pub mod package;
 pub mod seaweedfs;
+pub mod redis;
 pub mod server;
 
 use std::path::PathBuf;
