@@ -8,7 +8,8 @@ use super::member::{Content, Header, Object};
 
 /// What passes from a source to the thread that frames the archive.
 #[derive(Debug)]
-pub(super) enum Parcel {
+#[allow(missing_docs, reason = "test tap, gone with the package")]
+pub enum Parcel {
     Member(Header, Content, Option<Lease>),
     Object(Object),
 }
@@ -32,7 +33,7 @@ pub struct Outlet {
 
 impl Outlet {
     /// An outlet whose members in memory stay within `budget`.
-    pub(super) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>) {
+    pub fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>) {
         let (parcels, receive) = mpsc::channel(depth);
         (Self { parcels, budget }, receive)
     }
