@@ -8,8 +8,7 @@ use super::member::{Content, Header, Object};
 
 /// What passes from a source to the thread that frames the archive.
 #[derive(Debug)]
-#[allow(missing_docs, reason = "test tap, gone with the package")]
-pub enum Parcel {
+pub(super) enum Parcel {
     Member(Header, Content, Option<Lease>),
     Object(Object),
 }
@@ -33,7 +32,7 @@ pub struct Outlet {
 
 impl Outlet {
     /// An outlet whose members in memory stay within `budget`.
-    pub fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>) {
+    pub(super) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>) {
         let (parcels, receive) = mpsc::channel(depth);
         (Self { parcels, budget }, receive)
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::catalog::{Table, TableKind, encoded};
+use super::catalog::{self, Column, Table, TableKind, encoded};
 use super::config::Plan;
 use super::connect::Session;
 use super::data::{self, Job, Range};
@@ -12,7 +12,7 @@ use super::schema::{self, Emitter};
 use super::script::Script;
 use super::snapshot::Snapshot;
 use super::tally::Tally;
-use super::{Error, select};
+use super::{Error, privileges, ranges, select, sql};
 use crate::package::member::Time;
 use crate::package::outlet::Outlet;
 use crate::sources::{Consistency, ConsistencyKind, Missing, Summary};
@@ -21,8 +21,10 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet) -> Result<Summary, Error> 
     let mut session = Session::open(plan).await?;
     let server = probe::server(&mut session).await?;
     session.close().await;
-    let snapshot = Snapshot::open(plan).await?;
+    let mut snapshot = Snapshot::open(plan).await?;
+    let missing = privileges::check(&mut snapshot.control, plan, &snapshot.databases).await?;
     let mut dump = Dump::new(plan, server, snapshot, outlet);
+    dump.missing = missing;
     dump.structure().await?;
     dump.data().await?;
     dump.programs().await?;
@@ -50,6 +52,11 @@ impl<'a> Dump<'a> {
     /// Everything before the data: settings, databases, sequences, tables, placeholders of views.
     async fn structure(&mut self) -> Result<(), Error> {
         self.emitter.member("preamble.sql", schema::preamble(&self.server.version)).await?;
+        if self.plan.system {
+            let mut part = self.emitter.part("system/1-before".to_owned());
+            schema::system::before(&mut self.snapshot.control, part.script(), &mut self.tally).await?;
+            part.end().await?;
+        }
         let databases = self.snapshot.databases.clone();
         for database in &databases {
             let path = format!("db/{}/1-schema", encoded(database));
@@ -57,7 +64,7 @@ impl<'a> Dump<'a> {
             let control = &mut self.snapshot.control;
             schema::database(control, part.script(), database).await?;
             part.script().use_database(database);
-            control.run("cannot enter the database", format!("USE {}", super::sql::quoted(database))).await?;
+            control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
             let tables: Vec<Table> =
                 self.snapshot.tables.iter().filter(|table| table.database == *database).cloned().collect();
             for table in tables.iter().filter(|table| table.kind == TableKind::Sequence) {
@@ -84,7 +91,9 @@ impl<'a> Dump<'a> {
         }
         let mut under_lock = VecDeque::new();
         let mut after = VecDeque::new();
-        let tables = self.snapshot.tables.clone();
+        let mut tables = self.snapshot.tables.clone();
+        // The largest first: the last connection still reading then has little left.
+        tables.sort_by_key(|table| std::cmp::Reverse(table.bytes));
         for table in tables.into_iter().filter(|table| table.kind != TableKind::Sequence && table.has_rows())
         {
             let queue = if table.transactional { &mut after } else { &mut under_lock };
@@ -113,13 +122,49 @@ impl<'a> Dump<'a> {
     /// The ranges in which a table is read.
     async fn ranges(&mut self, table: Table) -> Result<Vec<Range>, Error> {
         let control = &mut self.snapshot.control;
-        let columns = super::catalog::columns(control, &table.database, &table.name).await?;
-        let history =
-            self.plan.history && self.server.inserts_history() && table.kind == TableKind::Versioned;
-        let columns = select::selected(&table, &columns, history)?;
+        let columns = catalog::columns(control, &table.database, &table.name).await?;
+        let history = self.history(&table, &columns).await?;
+        let control = &mut self.snapshot.control;
+        let conditions = if self.snapshot.shared {
+            ranges::of(control, &table, &columns, history).await?
+        } else {
+            vec![String::new()]
+        };
+        let selected = select::selected(&table, &columns, history)?;
         let mtime = Time { seconds: self.snapshot.seconds, nanos: 0 };
-        let job = Arc::new(Job::new(table, columns, history, mtime, 1));
-        Ok(vec![(job, String::new())])
+        let count = u32::try_from(conditions.len()).unwrap_or(u32::MAX);
+        let job = Arc::new(Job::new(table, selected, history, mtime, count));
+        Ok(conditions.into_iter().map(|condition| (Arc::clone(&job), condition)).collect())
+    }
+
+    /// Whether a table's history is dumped. History that could not be restored, or is not wanted, is named if there is
+    /// any.
+    async fn history(&mut self, table: &Table, columns: &[Column]) -> Result<bool, Error> {
+        if table.kind != TableKind::Versioned {
+            return Ok(false);
+        }
+        let end = columns.iter().find(|column| column.generation == "ROW END");
+        let by_transaction = end.is_some_and(|column| column.data_type == "bigint");
+        if self.plan.history && self.server.inserts_history() && !by_transaction {
+            return Ok(true);
+        }
+        let key = sql::quoted(end.map_or("row_end", |column| column.name.as_str()));
+        let past = if by_transaction { "18446744073709551615" } else { "NOW(6)" };
+        let query = format!(
+            "SELECT 1 FROM {} FOR SYSTEM_TIME ALL WHERE {key} < {past} LIMIT 1",
+            sql::qualified(&table.database, &table.name)
+        );
+        let doing = format!("cannot look for the history of {}.{}", table.database, table.name);
+        if !self.snapshot.control.rows(&doing, query).await?.is_empty() {
+            let name = format!("history of {}", table.object());
+            if self.plan.history {
+                let why = "this server cannot insert the history of such a table".to_owned();
+                self.missing.push(Missing { name, why });
+            } else {
+                self.notes.push(format!("{name}: left out as configured"));
+            }
+        }
+        Ok(false)
     }
 
     /// Everything after the data: routines, triggers, views, events.
@@ -137,6 +182,14 @@ impl<'a> Dump<'a> {
             let broken =
                 schema::views::finals(control, self.plan, &mut part, database, &mut self.tally).await?;
             self.missing.extend(broken);
+            part.end().await?;
+        }
+        if self.plan.system {
+            let mut part = self.emitter.part("system/2-grants".to_owned());
+            let known =
+                schema::system::Known::read(control, self.plan, &self.snapshot.tables, &databases).await?;
+            let notes = schema::system::grants(control, part.script(), &known, &mut self.tally).await?;
+            self.notes.extend(notes);
             part.end().await?;
         }
         for database in &databases {

@@ -3,6 +3,7 @@
 pub(super) mod events;
 mod program;
 pub(super) mod routines;
+pub(super) mod system;
 pub(super) mod triggers;
 pub(super) mod views;
 
@@ -137,6 +138,9 @@ fn hidden(doing: &str) -> Error {
 /// Counts what the server has, independently of the lists that were walked.
 pub(super) async fn expect(snapshot: &mut Snapshot, plan: &Plan, tally: &mut Tally) -> Result<(), Error> {
     tally.expect("databases", snapshot.databases.len() as u64);
+    if plan.system {
+        system::expect(&mut snapshot.control, tally).await?;
+    }
     for table in &snapshot.tables {
         let sequence = table.kind == catalog::TableKind::Sequence;
         tally.expect(if sequence { "sequences" } else { "tables" }, 1);
