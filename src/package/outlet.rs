@@ -8,9 +8,15 @@ use super::member::{Content, Header, Object};
 
 /// What passes from a source to the thread that frames the archive.
 #[derive(Debug)]
-pub(super) enum Parcel {
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are members; a box for each would cost more than it saves"
+)]
+pub(crate) enum Parcel {
     Member(Header, Content, Option<Lease>),
     Object(Object),
+    /// The dump is complete (or given up): nothing may follow.
+    End,
 }
 
 /// The package has stopped taking members: it failed, or the run was told to stop.
@@ -32,9 +38,14 @@ pub struct Outlet {
 
 impl Outlet {
     /// An outlet whose members in memory stay within `budget`.
-    pub(super) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>) {
+    pub(crate) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>) {
         let (parcels, receive) = mpsc::channel(depth);
         (Self { parcels, budget }, receive)
+    }
+
+    /// The way on which the package's owner sends the end.
+    pub(super) fn parcels(&self) -> mpsc::Sender<Parcel> {
+        self.parcels.clone()
     }
 
     /// The memory that members may hold while they wait, shared with the source's own read-ahead.

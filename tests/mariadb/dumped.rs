@@ -1,29 +1,44 @@
-//! A dump taken in this process, its members at hand.
+//! A dump sealed in this process, as a package in a store in memory.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use chupacabra::config::context::Context;
-use chupacabra::package::budget::Budget;
 use chupacabra::package::digest::Fingerprint;
-use chupacabra::package::member::Content;
-use chupacabra::package::outlet::{Outlet, Parcel};
+use chupacabra::package::index::Line;
+use chupacabra::package::pipe::pipe;
+use chupacabra::package::{Package, Settings, seal};
 use chupacabra::sources::Summary;
 use chupacabra::sources::mariadb::{Config, Error, MariaDb as Source};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::mariadb::MariaDb;
+use crate::support::memory_store::MemoryStore;
+use crate::support::package::{self, Keys, collect};
+use crate::support::{run, scratch, tool};
 
-/// A dump: its members in archive order, its objects, its summary.
+/// A dump in a package.
 pub struct Dumped {
-    pub members: Vec<(String, Vec<u8>)>,
+    keys: Keys,
+    bytes: Vec<u8>,
+    pub package: Package,
     pub objects: BTreeMap<String, Fingerprint>,
+    pub paths: Vec<String>,
     pub summary: Summary,
 }
 
 impl Dumped {
-    /// What `tar xzO` would print.
-    pub fn script(&self) -> Vec<u8> {
-        self.members.iter().flat_map(|(_, data)| data.iter().copied()).collect()
+    /// What stock tools get out of the package: `age -d -i key P | tar xzO PATHS…`, in archive order.
+    pub fn script(&self, paths: &[&str]) -> Vec<u8> {
+        let dir = scratch();
+        let (key, package) = (dir.path().join("key"), dir.path().join("package"));
+        std::fs::write(&key, &self.keys.text).unwrap();
+        std::fs::write(&package, &self.bytes).unwrap();
+        let line = "age -d -i \"$1\" \"$2\" | tar xzO \"${@:3}\"";
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", line, "-"]).arg(&key).arg(&package).args(paths);
+        tool("age");
+        run(&mut command).stdout
     }
 }
 
@@ -46,24 +61,54 @@ pub fn source(config: Config) -> Source {
     Source::new(plan.unwrap())
 }
 
-/// Dumps.
+/// Dumps into a package. A dump that fails leaves none.
 pub async fn dump(config: Config) -> Result<Dumped, Error> {
-    let (outlet, mut parcels) = Outlet::new(Budget::new(32 << 20), 16);
-    let source = source(config);
-    let task = tokio::spawn(async move { source.dump(outlet, &CancellationToken::new()).await });
-    let (mut members, mut objects) = (Vec::new(), BTreeMap::new());
-    while let Some(parcel) = parcels.recv().await {
-        match parcel {
-            Parcel::Member(header, Content::Bytes(data), _) => {
-                assert_eq!(header.size, data.len() as u64);
-                members.push((String::from_utf8(header.path).unwrap(), data.to_vec()));
-            }
-            Parcel::Member(..) => panic!("not in memory"),
-            Parcel::Object(object) => {
-                assert!(objects.insert(object.name.clone(), object.fingerprint).is_none(), "{object:?}");
-            }
+    dump_during(config, |_| {}).await
+}
+
+/// Dumps into a package while `meanwhile` looks at the bytes that come out.
+pub async fn dump_during(
+    config: Config,
+    mut meanwhile: impl FnMut(usize) + Send + 'static,
+) -> Result<Dumped, Error> {
+    let keys = package::keys();
+    let settings = Settings { memory: 16 << 20, ..package::settings(&keys.recipient) };
+    let key = package::key("mariadb");
+    let (package_writer, mut package_reader) = pipe(2);
+    let (index_writer, index_reader) = pipe(2);
+    let (outlet, sealing) = seal(&settings, &key.to_string(), package_writer, index_writer).unwrap();
+    let bytes = tokio::spawn(async move {
+        let mut all = Vec::new();
+        while let Ok(Some(bytes)) = package_reader.next().await {
+            all.extend_from_slice(&bytes);
+            meanwhile(all.len());
         }
-    }
-    let summary = task.await.unwrap()?;
-    Ok(Dumped { members, objects, summary })
+        all
+    });
+    let index = tokio::spawn(collect(index_reader));
+    let summary = source(config).dump(outlet, &CancellationToken::new()).await?;
+    let packed = tokio::task::spawn_blocking(move || sealing.finish()).await.unwrap().unwrap();
+    let bytes = bytes.await.unwrap();
+    let (index, end) = index.await.unwrap();
+    end.unwrap();
+    let store = MemoryStore::default();
+    package::store(&store, &key, bytes.clone(), index);
+    let package = package::package(&store, &package::record(&key, &packed), &keys);
+    let lines = std::sync::Arc::new(std::sync::Mutex::new((BTreeMap::new(), Vec::new())));
+    let seen = lines.clone();
+    package
+        .index(move |line| {
+            let mut seen = seen.lock().unwrap();
+            match line {
+                Line::Entry(entry) => seen.1.push(String::from_utf8(entry.path).unwrap()),
+                Line::Object(object) => {
+                    assert!(seen.0.insert(object.name, object.fingerprint).is_none(), "named twice");
+                }
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let (objects, paths) = std::mem::take(&mut *lines.lock().unwrap());
+    Ok(Dumped { keys, bytes, package, objects, paths, summary })
 }

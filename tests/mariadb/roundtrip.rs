@@ -9,7 +9,7 @@ async fn a_dump_restores_with_the_stock_client() {
     source.sql(include_str!("schema.sql"));
     let dumped = dump(config(&source)).await.unwrap();
     let target = MariaDb::start(&[]);
-    let script = dumped.script();
+    let script = dumped.script(&[]);
     if let Some(path) = std::env::var_os("KEEP") {
         std::fs::write(path, &script).unwrap();
     }

@@ -40,6 +40,11 @@ impl Files {
         Self { plan }
     }
 
+    /// A source that only restores.
+    pub fn unconfigured() -> Self {
+        Self { plan: Plan { path: std::path::PathBuf::new() } }
+    }
+
     /// Looks whether the directory is there and readable.
     pub async fn probe(&self) -> Result<Facts, Error> {
         probe::probe(&self.plan).await
