@@ -143,6 +143,7 @@ impl Source {
     pub fn unconfigured(kind: &str) -> Option<Self> {
         match kind {
             "files" => Some(Self::Files(files::Files::unconfigured())),
+            "mariadb" => Some(Self::MariaDb(mariadb::MariaDb::unconfigured())),
             _ => None,
         }
     }

@@ -5,4 +5,5 @@
 mod support;
 
 mod dumped;
+mod facts;
 mod roundtrip;

@@ -4,6 +4,7 @@ use super::Error;
 use super::config::Plan;
 use super::connect::{Cell, Session, lossy};
 use super::globs;
+use super::script;
 use super::sql;
 
 /// Engines whose tables hold no rows of their own: a dump has their definitions only.
@@ -41,7 +42,7 @@ pub(super) enum TableKind {
 impl Table {
     /// The name of the object in the index, `database.table`, with dots and percent signs inside names encoded.
     pub(super) fn object(&self) -> String {
-        format!("{}.{}", encoded(&self.database), encoded(&self.name))
+        script::object_name(&self.database, &self.name)
     }
 
     /// The path of the table's data member with this number.

@@ -119,6 +119,20 @@ impl Plan {
         }
     }
 
+    /// Takes over from the configured server what a URL does not say: the user if it names none, and the password if
+    /// it gives none.
+    pub(super) fn inherit(&mut self, own: &Self, user: bool, password_given: bool) {
+        if user {
+            self.user.clone_from(&own.user);
+        }
+        if !password_given {
+            self.password.clone_from(&own.password);
+        }
+        self.connections = own.connections;
+        self.lock_timeout = own.lock_timeout;
+        self.connect_timeout = own.connect_timeout;
+    }
+
     /// Whether a table is meant.
     pub(super) fn wants_table(&self, database: &str, table: &str) -> bool {
         let name = format!("{database}.{table}");

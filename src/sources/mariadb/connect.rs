@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder, QueryResult, Row, SslOpts, TextProtocol, Value};
 
@@ -56,11 +55,6 @@ impl Session {
         let wait = format!("SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}");
         session.run("cannot prepare the session", &wait).await?;
         Ok(session)
-    }
-
-    /// The server's number of this connection.
-    pub(super) fn id(&self) -> u32 {
-        self.conn.id()
     }
 
     /// Runs a statement for its effect.
@@ -189,9 +183,4 @@ fn refusal(error: &mysql_async::Error) -> String {
         // `Debug` of a driver error can hold the bytes of rows; its `Display` does not.
         other => format!("{other}"),
     }
-}
-
-/// A buffer that was filled for a member.
-pub(super) fn frozen(buffer: Vec<u8>) -> Bytes {
-    Bytes::from(buffer)
 }

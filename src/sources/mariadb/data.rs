@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mysql_async::{Row, Value};
+use mysql_async::Row;
 
 use super::catalog::Table;
 use super::connect::Session;
-use super::fingerprint::Rows;
+use super::fingerprint::{self, Rows};
 use super::script::{Open, Script};
 use super::select::{self, Selected};
 use super::{Error, sql};
@@ -21,6 +21,12 @@ const STATEMENT: usize = 512 << 10;
 
 /// When a member has this many bytes it ends.
 const MEMBER: usize = 2 << 20;
+
+/// The kind of an object whose fingerprint is made of a table's rows.
+pub(super) const TABLE: &str = "table";
+
+/// The kind of an object whose fingerprint is made of a table's rows, past ones too.
+pub(super) const WITH_HISTORY: &str = "table_with_history";
 
 /// A table whose rows are to be read, possibly in several ranges at once.
 #[derive(Debug)]
@@ -106,7 +112,8 @@ async fn range(session: &mut Session, job: &Job, condition: &str, outlet: &Outle
     let part = writer.finish().await?;
     if let Some(fingerprint) = job.settle(part) {
         let name = job.table.object();
-        outlet.object(Object { name, kind: "table".to_owned(), fingerprint }).await?;
+        let kind = if job.history { WITH_HISTORY } else { TABLE }.to_owned();
+        outlet.object(Object { name, kind, fingerprint }).await?;
     }
     Ok(())
 }
@@ -169,10 +176,7 @@ impl<'a> Writer<'a> {
             if at > 0 {
                 out.push(b',');
             }
-            let value = match row.as_ref(at) {
-                Some(Value::Bytes(bytes)) => Some(bytes.as_slice()),
-                _ => None,
-            };
+            let value = fingerprint::value(row, at);
             self.rows.value(value);
             select::write(out, value, &column.literal);
         }

@@ -3,6 +3,10 @@
 //! For each dumped column in the order of the table: the value's length as four bytes, least significant first, and
 //! the value as the text protocol has it under the settings of a reading session; NULL is the length 0xFFFFFFFF alone.
 
+use mysql_async::{Row, Value};
+
+use super::Error;
+use super::connect::Session;
 use crate::package::digest::Fingerprint;
 
 /// A fingerprint being made.
@@ -31,5 +35,26 @@ impl Rows {
     /// The fingerprint of all rows.
     pub(super) fn finish(self) -> Fingerprint {
         self.fingerprint
+    }
+}
+
+/// The fingerprint of what a query yields.
+pub(super) async fn read(session: &mut Session, doing: &str, query: &str) -> Result<Fingerprint, Error> {
+    let mut taken = Rows::default();
+    let mut rows = session.stream(doing, query).await?;
+    while let Some(row) = rows.next().await? {
+        for at in 0..row.len() {
+            taken.value(value(&row, at));
+        }
+        taken.end_row();
+    }
+    Ok(taken.finish())
+}
+
+/// The bytes of a value; `None` for NULL.
+pub(super) fn value(row: &Row, at: usize) -> Option<&[u8]> {
+    match row.as_ref(at) {
+        Some(Value::Bytes(bytes)) => Some(bytes),
+        _ => None,
     }
 }

@@ -14,6 +14,7 @@ mod globs;
 mod privileges;
 mod probe;
 mod ranges;
+mod restore;
 mod schema;
 mod script;
 mod select;
@@ -23,15 +24,18 @@ mod tally;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Facts, Summary};
+use super::{Facts, Request, Restored, Summary};
+use crate::package::Package;
 use crate::package::outlet::{Closed, Outlet};
 
 pub use config::{Config, Plan};
+pub use restore::Error as RestoreError;
 
 /// A MariaDB server to back up.
 #[derive(Debug, Clone)]
 pub struct MariaDb {
-    plan: Plan,
+    /// `None`: only for restoring to a server that the request names.
+    plan: Option<Plan>,
 }
 
 /// Why a server could not be dumped or restored.
@@ -40,6 +44,12 @@ pub enum Error {
     /// The package stopped taking members.
     #[error(transparent)]
     Closed(#[from] Closed),
+    /// A source without a configuration was asked for data.
+    #[error("the source is not configured")]
+    Unconfigured,
+    /// A restore failed.
+    #[error(transparent)]
+    Restore(#[from] restore::Error),
     /// The run was told to stop.
     #[error("stopped")]
     Stopped,
@@ -129,29 +139,37 @@ impl Error {
 impl MariaDb {
     /// A source for this plan.
     pub fn new(plan: Plan) -> Self {
-        Self { plan }
+        Self { plan: Some(plan) }
+    }
+
+    /// A source that only restores, to the server that the request names.
+    pub fn unconfigured() -> Self {
+        Self { plan: None }
+    }
+
+    fn plan(&self) -> Result<&Plan, Error> {
+        self.plan.as_ref().ok_or(Error::Unconfigured)
     }
 
     /// Looks whether the server can be reached and dumped faithfully.
     pub async fn probe(&self) -> Result<Facts, Error> {
-        probe::probe(&self.plan).await
+        probe::probe(self.plan()?).await
     }
 
-    /// Puts a package back.
+    /// Puts a package back, and compares what the target then has with what the dump had.
     pub async fn restore(
         &self,
-        _package: &crate::package::Package,
-        _request: &super::Request,
-        _stop: &CancellationToken,
-    ) -> Result<super::Restored, Error> {
-        let why = "restoring over the wire is not written yet: use the stock client".to_owned();
-        Err(Error::Unsupported { product: "restore".to_owned(), why })
+        package: &Package,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> Result<Restored, Error> {
+        Ok(restore::restore(self.plan.as_ref(), package, request, stop).await?)
     }
 
     /// Hands over the databases at one instant.
     pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
         tokio::select! {
-            done = dump::dump(&self.plan, outlet) => done,
+            done = dump::dump(self.plan()?, outlet) => done,
             () = stop.cancelled() => Err(Error::Stopped),
         }
     }

@@ -12,7 +12,7 @@ use super::config::Plan;
 use super::connect::{Cell, Session, lossy};
 use super::dump::Part;
 use super::fingerprint::Rows;
-use super::script::Script;
+use super::script::{Label, Script};
 use super::snapshot::Snapshot;
 use super::tally::Tally;
 use super::{Error, sql};
@@ -86,6 +86,7 @@ pub(super) async fn database(control: &mut Session, script: &mut Script, name: &
     let query = format!("SHOW CREATE DATABASE IF NOT EXISTS {}", sql::quoted(name));
     let doing = format!("cannot read the definition of the database {name}");
     let definition = shown(control, &doing, &query, 1).await?;
+    script.object(&Label::new("database", name, ""));
     script.statement(definition);
     Ok(())
 }
@@ -95,6 +96,7 @@ pub(super) async fn table(control: &mut Session, script: &mut Script, table: &Ta
     let query = format!("SHOW CREATE TABLE {}", sql::quoted(&table.name));
     let doing = format!("cannot read the definition of {}.{}", table.database, table.name);
     let definition = shown(control, &doing, &query, 1).await?;
+    script.object(&Label::new("table", &table.database, &table.name));
     script.statement(definition);
     Ok(())
 }
@@ -108,6 +110,7 @@ pub(super) async fn sequence(
     let doing = format!("cannot read the sequence {}.{}", table.database, table.name);
     let name = sql::quoted(&table.name);
     let definition = shown(control, &doing, &format!("SHOW CREATE SEQUENCE {name}"), 1).await?;
+    script.object(&Label::new("sequence", &table.database, &table.name));
     script.statement(definition);
     let rows = control.rows(&doing, format!("SELECT * FROM {name}")).await?;
     let state = rows.into_iter().next().unwrap_or_default();

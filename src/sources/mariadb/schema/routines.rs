@@ -2,6 +2,7 @@
 
 use super::super::connect::Session;
 use super::super::dump::Part;
+use super::super::script::Label;
 use super::super::tally::Tally;
 use super::super::{Error, sql};
 use super::program::Program;
@@ -40,6 +41,7 @@ pub(in super::super) async fn dump(
         if part.script().is_empty() {
             part.script().use_database(database);
         }
+        part.script().object(&Label::new(&class.to_lowercase().replace(' ', "_"), database, &name));
         super::under_collation(part.script(), database, &collation, &cell(&row, 5), |script| {
             program.write(script)
         });

@@ -3,6 +3,7 @@
 use super::super::config::Plan;
 use super::super::connect::Session;
 use super::super::dump::Part;
+use super::super::script::Label;
 use super::super::tally::Tally;
 use super::super::{Error, sql};
 use super::program::Program;
@@ -45,6 +46,7 @@ pub(in super::super) async fn dump(
         if part.script().is_empty() {
             part.script().use_database(database);
         }
+        part.script().object(&Label::new("trigger", database, &name).on(database, &table));
         super::under_collation(part.script(), database, &collation, &cell(&row, 5), |script| {
             program.write(script)
         });

@@ -3,6 +3,7 @@
 use super::super::config::Plan;
 use super::super::connect::{Session, lossy};
 use super::super::dump::Part;
+use super::super::script::Label;
 use super::super::tally::Tally;
 use super::super::{Error, catalog, sql};
 use super::program::Program;
@@ -61,6 +62,7 @@ pub(in super::super) async fn finals(
         } else {
             let text =
                 [b"CREATE OR REPLACE".as_slice(), text.strip_prefix(b"CREATE").unwrap_or(&text)].concat();
+            part.script().object(&Label::new("view", database, &view));
             let (client, connection) = (cell(&row, 2), cell(&row, 3));
             Program { text, client, connection, ..Program::default() }.write(part.script());
         }
