@@ -13,6 +13,7 @@ use crate::retention::{self, Policy};
 use crate::sources::files::Files;
 use crate::sources::files::globs::Globs;
 use crate::sources::redis::Redis;
+use crate::sources::mariadb::MariaDb;
 use crate::{package, sources, stores};
 
 /// Compression that costs least for what it saves.
@@ -257,6 +258,9 @@ impl Source {
         });
         kinds.kind("redis", self.redis, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::Redis(Redis::new(plan)))
+        });
+        kinds.kind("mariadb", self.mariadb, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::MariaDb(MariaDb::new(plan)))
         });
         kinds.one(context)
     }

@@ -5,6 +5,7 @@
 
 pub mod files;
 pub mod redis;
+pub mod mariadb;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,8 @@ pub enum Source {
     Files(files::Files),
     /// A Redis or Valkey server.
     Redis(redis::Redis),
+    /// A MariaDB server.
+    MariaDb(mariadb::MariaDb),
 }
 
 /// What a source says of itself before it is dumped.
@@ -118,6 +121,9 @@ pub enum Error {
     /// The redis source failed.
     #[error(transparent)]
     Redis(#[from] redis::Error),
+    /// The MariaDB source failed.
+    #[error(transparent)]
+    MariaDb(#[from] mariadb::Error),
 }
 
 impl Error {
@@ -126,6 +132,7 @@ impl Error {
         match self {
             Self::Files(error) => error.is_closed(),
             Self::Redis(error) => error.is_closed(),
+            Self::MariaDb(error) => error.is_closed(),
         }
     }
 }
@@ -136,6 +143,7 @@ impl Source {
         match self {
             Self::Files(_) => "files",
             Self::Redis(_) => "redis",
+            Self::MariaDb(_) => "mariadb",
         }
     }
 
@@ -144,6 +152,7 @@ impl Source {
         match kind {
             "files" => Some(Self::Files(files::Files::unconfigured())),
             "redis" => Some(Self::Redis(redis::Redis::unconfigured())),
+            "mariadb" => Some(Self::MariaDb(mariadb::MariaDb::unconfigured())),
             _ => None,
         }
     }
@@ -155,6 +164,7 @@ impl Source {
         match self {
             Self::Files(files) => Ok(files.probe().await?),
             Self::Redis(redis) => Ok(redis.probe().await?),
+            Self::MariaDb(mariadb) => Ok(mariadb.probe().await?),
         }
     }
 
@@ -166,6 +176,7 @@ impl Source {
         match self {
             Self::Files(files) => Ok(files.dump(outlet, stop).await?),
             Self::Redis(redis) => Ok(redis.dump(outlet, stop).await?),
+            Self::MariaDb(mariadb) => Ok(mariadb.dump(outlet, stop).await?),
         }
     }
 
@@ -181,6 +192,7 @@ impl Source {
         match self {
             Self::Files(files) => Ok(files.restore(package, request, stop).await?),
             Self::Redis(redis) => Ok(redis.restore(package, request, stop).await?),
+            Self::MariaDb(mariadb) => Ok(mariadb.restore(package, request, stop).await?),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod backups;
 pub mod faulty_store;
+pub mod mariadb;
 pub mod memory_store;
 pub mod package;
 pub mod seaweedfs;
