@@ -1,7 +1,5 @@
 //! `backup`: one run over the named sources.
 
-use std::sync::Arc;
-
 use clap::Args as ClapArgs;
 
 use super::output::{self, count, ratio, size};
@@ -10,7 +8,7 @@ use crate::backup::Run;
 use crate::config::units::Span;
 use crate::exit::Exit;
 use crate::report::{Job, Report, Status};
-use crate::telemetry::{Bar, Format};
+use crate::telemetry::Format;
 
 /// Back up all sources, or those named
 ///
@@ -38,7 +36,7 @@ impl Args {
             return check::examine(&plan, &names, self.json).await;
         }
         let stores = session::connect(&plan, None).await?;
-        let bar = Bar::show(&session.screen, Arc::clone(&session.progress));
+        let bar = session.bar();
         let run = Run {
             plan: &plan,
             stores: &stores,

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::shutdown::Shutdown;
 use crate::stores::Named;
 use crate::stores::limit::limited;
-use crate::telemetry::Screen;
+use crate::telemetry::{Bar, Screen};
 
 /// One call of the program.
 #[derive(Debug)]
@@ -29,6 +29,11 @@ pub struct Session {
 impl Session {
     pub(super) fn new(config: Option<PathBuf>, clock: Clock, shutdown: Shutdown, screen: Screen) -> Self {
         Self { config, clock, shutdown, screen, progress: Arc::default() }
+    }
+
+    /// Shows a progress bar until the guard is dropped, where there is a terminal.
+    pub(super) fn bar(&self) -> Bar {
+        Bar::show(&self.screen, Arc::clone(&self.progress))
     }
 
     /// Where the configuration is.

@@ -94,6 +94,10 @@ pub struct Store {
 pub struct Source {
     /// A directory tree.
     pub files: Option<sources::files::Config>,
+    /// A Redis or Valkey server.
+    pub redis: Option<sources::redis::Config>,
+    /// A MariaDB server.
+    pub mariadb: Option<sources::mariadb::Config>,
     /// The names of the stores that its packages go to. Default: all.
     pub stores: Option<Vec<String>>,
     /// Whether a run is good only if all stores have the package, or if any has. Default: `all`.

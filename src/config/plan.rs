@@ -11,6 +11,9 @@ use crate::catalog::SourceName;
 use crate::package::age::Recipient;
 use crate::retention::{self, Policy};
 use crate::sources::files::Files;
+use crate::sources::files::globs::Globs;
+use crate::sources::redis::Redis;
+use crate::sources::mariadb::MariaDb;
 use crate::{package, sources, stores};
 
 /// Compression that costs least for what it saves.
@@ -65,7 +68,7 @@ impl Config {
         let general = context.at("retention", |context| self.retention.plan(context));
         let (stores, kept) = context.at("stores", |context| plan_stores(self.stores, context));
         let sources = context.at("sources", |context| {
-            let known = Known { kept: &kept, general: &general };
+            let known = Known { stores: &stores, kept: &kept, general: &general };
             plan_sources(self.sources, &known, context)
         });
         let problems = context.into_problems();
@@ -103,6 +106,7 @@ fn settings(written: &Package, recipients: Vec<Recipient>, context: &mut Context
 
 /// What the sources refer to.
 struct Known<'a> {
+    stores: &'a BTreeMap<String, StorePlan>,
     kept: &'a BTreeMap<String, Option<Policy>>,
     general: &'a Policy,
 }
@@ -162,6 +166,7 @@ fn plan_sources(
             let sound = name_is_sound(&name, context);
             let own = source.retention.take().map(|own| policy(&own, context));
             let stores = targets(source.stores.take(), own.as_ref(), known, context);
+            holds_no_store(&source, &stores, known, context);
             let require = source.require;
             if let (Some(source), Some(name)) = (source.plan(context), sound) {
                 planned.insert(name, SourcePlan { source, stores, require });
@@ -169,6 +174,23 @@ fn plan_sources(
         });
     }
     planned
+}
+
+/// Refuses a tree that holds the store its packages go to: every package would hold all those before it.
+fn holds_no_store(source: &Source, targets: &[(String, Policy)], known: &Known<'_>, context: &mut Context) {
+    let Some(files) = &source.files else { return };
+    let Ok(exclude) = Globs::new(&files.exclude) else { return };
+    for (name, store) in targets.iter().filter_map(|(name, _)| known.stores.get_key_value(name)) {
+        #[allow(irrefutable_let_patterns, reason = "refutable as soon as there is a second kind of store")]
+        let stores::Kind::Local(local) = &store.kind else { continue };
+        let Ok(inside) = local.path.strip_prefix(&files.path) else { continue };
+        if !exclude.covers(inside.as_os_str().as_encoded_bytes(), true) {
+            let what =
+                format!("the store `{name}` lies in this directory: every package would hold all before it");
+            let help = format!("add `/{}` to `exclude`, or move the store elsewhere", inside.display());
+            context.problem("files.path", what, help);
+        }
+    }
 }
 
 fn policy(own: &retention::Config, context: &mut Context) -> Policy {
@@ -233,6 +255,12 @@ impl Source {
         let mut kinds = Kinds::new();
         kinds.kind("files", self.files, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::Files(Files::new(plan)))
+        });
+        kinds.kind("redis", self.redis, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::Redis(Redis::new(plan)))
+        });
+        kinds.kind("mariadb", self.mariadb, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::MariaDb(MariaDb::new(plan)))
         });
         kinds.one(context)
     }

@@ -89,7 +89,7 @@ retention: { keep_within: 30, keep_last: -1 }
 
 #[test]
 fn wrong_types_are_told_without_their_values() {
-    let secret = GOOD.replace("recipients: [age", "passphrase: hunter2 #").replace("stores:\n", "stores:\n");
+    let secret = GOOD.replace("recipients: [age", "passphrase: hunter2 #");
     assert_eq!(
         told(&secret),
         [
@@ -154,6 +154,19 @@ retention: { keep_last: 0 }
         ]
     );
     assert!(told.contains(&"help: did you mean `nas`?".to_owned()), "{told:#?}");
+}
+
+#[test]
+fn a_store_in_its_own_source_is_refused_unless_it_is_left_out() {
+    let inside = GOOD.replace("/mnt/nas", "/srv/web/backups/nas");
+    let told = told(&inside);
+    let problem = "c.yaml:8:14: sources.web.files.path: the store `nas` lies in this directory: every package would hold \
+                   all before it";
+    assert_eq!(told, [problem, "help: add `/backups/nas` to `exclude`, or move the store elsewhere"]);
+    for exclude in ["/backups", "/backups/nas", "nas/"] {
+        let left_out = inside.replace("/srv/web }", &format!("/srv/web, exclude: [{exclude}] }}"));
+        assert!(plan(&left_out).is_ok(), "{exclude}");
+    }
 }
 
 #[test]
@@ -249,7 +262,9 @@ fn walk(node: &Node, root: &Value, schema: &Value, found: &mut BTreeSet<(String,
     let schema = reference.map_or(schema, |to| root.pointer(to.trim_start_matches('#')).unwrap());
     let Content::Mapping(entries) = &node.content else {
         if let (Content::Sequence(items), Some(each)) = (&node.content, schema.get("items")) {
-            items.iter().for_each(|item| walk(item, root, each, found));
+            for item in items {
+                walk(item, root, each, found);
+            }
         }
         return;
     };

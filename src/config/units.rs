@@ -256,8 +256,8 @@ mod tests {
 
     #[test]
     fn spans_add_up() {
-        assert_eq!("30d".parse(), Ok(Span(Duration::from_secs(30 * 86_400))));
-        assert_eq!("1h30m".parse(), Ok(Span(Duration::from_secs(5_400))));
+        assert_eq!("30d".parse(), Ok(Span(Duration::from_hours(30 * 24))));
+        assert_eq!("1h30m".parse(), Ok(Span(Duration::from_mins(90))));
         assert_eq!("500ms".parse(), Ok(Span(Duration::from_millis(500))));
         assert!("30".parse::<Span>().is_err());
         assert!("3 moons".parse::<Span>().is_err());

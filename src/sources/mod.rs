@@ -4,6 +4,8 @@
 //! source turns data into members and members back into data; it knows nothing of gzip, age, stores or retention.
 
 pub mod files;
+pub mod redis;
+pub mod mariadb;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +21,10 @@ use crate::stores::Finding;
 pub enum Source {
     /// A directory tree.
     Files(files::Files),
+    /// A Redis or Valkey server.
+    Redis(redis::Redis),
+    /// A MariaDB server.
+    MariaDb(mariadb::MariaDb),
 }
 
 /// What a source says of itself before it is dumped.
@@ -112,6 +118,12 @@ pub enum Error {
     /// The files source failed.
     #[error(transparent)]
     Files(#[from] files::Error),
+    /// The redis source failed.
+    #[error(transparent)]
+    Redis(#[from] redis::Error),
+    /// The MariaDB source failed.
+    #[error(transparent)]
+    MariaDb(#[from] mariadb::Error),
 }
 
 impl Error {
@@ -119,6 +131,8 @@ impl Error {
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Files(error) => error.is_closed(),
+            Self::Redis(error) => error.is_closed(),
+            Self::MariaDb(error) => error.is_closed(),
         }
     }
 }
@@ -128,6 +142,8 @@ impl Source {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Files(_) => "files",
+            Self::Redis(_) => "redis",
+            Self::MariaDb(_) => "mariadb",
         }
     }
 
@@ -135,6 +151,8 @@ impl Source {
     pub fn unconfigured(kind: &str) -> Option<Self> {
         match kind {
             "files" => Some(Self::Files(files::Files::unconfigured())),
+            "redis" => Some(Self::Redis(redis::Redis::unconfigured())),
+            "mariadb" => Some(Self::MariaDb(mariadb::MariaDb::unconfigured())),
             _ => None,
         }
     }
@@ -145,6 +163,8 @@ impl Source {
     pub async fn probe(&self) -> Result<Facts, Error> {
         match self {
             Self::Files(files) => Ok(files.probe().await?),
+            Self::Redis(redis) => Ok(redis.probe().await?),
+            Self::MariaDb(mariadb) => Ok(mariadb.probe().await?),
         }
     }
 
@@ -155,6 +175,8 @@ impl Source {
     pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
         match self {
             Self::Files(files) => Ok(files.dump(outlet, stop).await?),
+            Self::Redis(redis) => Ok(redis.dump(outlet, stop).await?),
+            Self::MariaDb(mariadb) => Ok(mariadb.dump(outlet, stop).await?),
         }
     }
 
@@ -169,6 +191,8 @@ impl Source {
     ) -> Result<Restored, Error> {
         match self {
             Self::Files(files) => Ok(files.restore(package, request, stop).await?),
+            Self::Redis(redis) => Ok(redis.restore(package, request, stop).await?),
+            Self::MariaDb(mariadb) => Ok(mariadb.restore(package, request, stop).await?),
         }
     }
 }

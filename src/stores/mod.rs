@@ -3,6 +3,7 @@
 //! A store keeps named objects. It knows nothing of packages, records or retention. What it promises is written once,
 //! on [`Store`] and [`Upload`], and checked by one contract suite (`tests/contract`) over every kind of store.
 
+pub mod counted;
 pub mod error;
 pub mod limit;
 pub mod local;

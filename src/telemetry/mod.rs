@@ -93,11 +93,6 @@ impl Screen {
         self.format
     }
 
-    /// Prints something to standard output without the bars in between.
-    pub fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
-        self.bars.suspend(print)
-    }
-
     /// Prints a line to standard error, above the bars.
     fn line(&self, text: &str) {
         use std::io::Write as _;

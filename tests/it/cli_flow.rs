@@ -64,18 +64,16 @@ fn a_quickstart_proves_itself_and_its_advice_works() {
 
     // The line for stock tools, as it was printed.
     let line = told.lines().find(|line| line.contains("age -d -i")).unwrap();
-    shell(&format!("mkdir {0}/elsewhere && cd {0}/elsewhere && {line}", dir.path().display()));
-    let same =
-        format!("diff -r --no-dereference '{}' {}/elsewhere/restored", data.display(), dir.path().display());
+    shell(&format!("cd {0} && {line}", dir.path().display()));
+    let same = format!("diff -r --no-dereference '{}' {}/elsewhere", data.display(), dir.path().display());
     shell(&same);
     // The comparison would notice.
-    std::fs::write(dir.path().join("elsewhere/restored/a file.txt"), "hullo\n").unwrap();
+    std::fs::write(dir.path().join("elsewhere/a file.txt"), "hullo\n").unwrap();
     assert!(!Command::new("bash").args(["-c", &same]).stdout(Stdio::null()).status().unwrap().success());
 
     // The commands it advises work too.
     let advised = |verb: &str| {
         let line = told.lines().find(|line| line.contains("--config") && line.contains(verb)).unwrap();
-        let line = line.trim().replacen("chupacabra", env!("CARGO_BIN_EXE_chupacabra"), 1);
         let line = line.replace("some-directory", "advised");
         text(&shell(&format!("cd {} && CHUPACABRA_LOG_FORMAT=human {line}", dir.path().display())))
     };
@@ -154,8 +152,15 @@ fn packages_are_chosen_by_time_key_and_store() {
     assert!(only.join("file.log").exists() && !only.join("file").exists());
 
     exits(&mut site.command(&["restore", "web", "--into", "/nowhere", "--at", "-1d"]), 4);
-    let refused = exits(site.command(&["restore", "web", "--into"]).arg(site.dir().join("newest")), 4);
-    assert!(text(&refused.stderr).contains("not empty"), "{}", text(&refused.stderr));
+    let refused = exits(site.command(&["restore", "web", "--into"]).arg(site.dir().join("newest")), 2);
+    let told = text(&refused.stderr);
+    assert!(told.contains("not empty") && told.contains("help: ") && told.contains("--replace"), "{told}");
+    let nothing = site.dir().join("nothing");
+    exits(site.command(&["restore", "web", "--only", "*.none", "--into"]).arg(&nothing), 2);
+    let stranger = site.dir().join("stranger.txt");
+    exits(chupacabra().arg("keygen").arg("-o").arg(&stranger), 0);
+    let locked = exits(site.command(&["restore", "web", "--into"]).arg(&nothing).arg("-i").arg(&stranger), 4);
+    assert!(text(&locked.stderr).contains("--identity"), "{}", text(&locked.stderr));
 
     let shown = text(&exits(&mut site.command(&["show", second, "--only", "*.log"]), 0).stdout);
     assert!(shown.ends_with("-            3 file.log\n"), "{shown}");
@@ -186,6 +191,9 @@ fn damage_is_a_mismatch_and_says_which_package() {
     assert_ne!(keyless, yaml);
     std::fs::write(site.config(), keyless).unwrap();
     exits(&mut site.command(&["verify"]), 5);
+    let into = site.dir().join("damaged");
+    let damaged = exits(site.command(&["restore", "web", "-i"]).arg(site.key()).arg("--into").arg(&into), 5);
+    assert!(text(&damaged.stderr).contains("this copy is damaged"), "{}", text(&damaged.stderr));
     // A package that is shorter is seen by the listing already.
     std::fs::write(&package, &bytes[..middle]).unwrap();
     let listed = text(&exits(&mut site.command(&["list"]), 0).stdout);

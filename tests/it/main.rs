@@ -19,4 +19,6 @@ mod files_support;
 mod local_store;
 mod package_damage;
 mod package_round_trip;
+mod package_stock_tools;
+mod package_vectors;
 mod store_faults;

@@ -15,14 +15,14 @@ use crate::support::package::{
 };
 
 /// A sound package and what it takes to make unsound ones of it.
-struct Sound {
-    keys: Keys,
-    record: Record,
-    package: Vec<u8>,
-    index: Vec<u8>,
+pub struct Sound {
+    pub keys: Keys,
+    pub record: Record,
+    pub package: Vec<u8>,
+    pub index: Vec<u8>,
 }
 
-async fn sound(source: &str) -> Sound {
+pub async fn sound(source: &str) -> Sound {
     let keys = keys();
     let steps = [
         member(empty("d", Kind::Directory), ""),
@@ -51,7 +51,7 @@ impl Sound {
         package(&memory, record, &self.keys)
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let text = String::from_utf8(unseal(&self.keys.identities, &self.index)).unwrap();
         text.lines().map(str::to_owned).collect()
     }
@@ -78,7 +78,7 @@ impl Sound {
         self.recorded(&sealed, &reseal(&self.keys.recipient, lines.as_bytes()))
     }
 
-    fn tar(&self) -> Vec<u8> {
+    pub fn tar(&self) -> Vec<u8> {
         unseal(&self.keys.identities, &self.package)
     }
 
@@ -124,7 +124,8 @@ async fn each_of_2000_bit_flips_is_found() {
         assert!(sound.opens(&flipped).is_err(), "bit {bit} of the package");
         if n % 20 == 0 {
             let stored = sound.with(&flipped, &sound.index, &sound.record);
-            assert!(all(&stored).await.unwrap_err().is_mismatch() || bit / 8 < mark, "bit {bit}");
+            let error = all(&stored).await.unwrap_err();
+            assert!(error.is_mismatch() || bit / 8 < mark, "bit {bit}: {error:?} (header to {mark})");
             let error = stored.verify_objects().await.unwrap_err();
             assert!(matches!(error, Error::NotAsRecorded { what: "package", .. }), "bit {bit}: {error}");
         }

@@ -5,9 +5,11 @@
 pub mod backups;
 pub mod fault_proxy;
 pub mod faulty_store;
+pub mod mariadb;
 pub mod memory_store;
 pub mod package;
 pub mod seaweedfs;
+pub mod redis;
 pub mod server;
 
 use std::path::PathBuf;

@@ -154,7 +154,7 @@ impl Listing {
                 .notes
                 .push(format!("`{target}` would be written over; what the package does not name stays"));
         }
-        restored.compared = "nothing: this was a dry run".to_owned();
+        restored.compared.push_str("nothing: this was a dry run");
         Ok(restored)
     }
 

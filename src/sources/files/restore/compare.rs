@@ -41,7 +41,7 @@ pub(super) async fn compare(
     let verdict = Arc::new(Mutex::new(Verdict::default()));
     let (batches, queue) = sync_channel(16);
     let threads = start(&shared, queue, &verdict)?;
-    let mut feed = Feed {
+    let mut feeder = Feed {
         batches,
         batch: Vec::new(),
         shared: Arc::clone(&shared),
@@ -52,7 +52,7 @@ pub(super) async fn compare(
     };
     let fed = package.index(move |line| {
         let result = match line {
-            Line::Entry(entry) => feed.take(entry),
+            Line::Entry(entry) => feeder.take(entry),
             Line::Object(_) => Ok(()),
         };
         result.map_err(Into::into)

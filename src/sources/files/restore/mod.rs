@@ -94,9 +94,10 @@ pub(super) async fn restore(
     let has = |switch: &str| request.switches.iter().any(|given| given == switch);
     refuse_if_filled(&target, request.replace)?;
     let only = Globs::new(&request.only)?;
-    let chosen = match only.is_empty() {
-        true => None,
-        false => Some(Arc::new(choose::choose(package, only, &request.only).await?)),
+    let chosen = if only.is_empty() {
+        None
+    } else {
+        Some(Arc::new(choose::choose(package, only, &request.only).await?))
     };
     if request.dry_run {
         return Listing::of(package, chosen, &target, request.replace).await;

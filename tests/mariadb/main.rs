@@ -1,0 +1,9 @@
+//! The MariaDB source against real servers and the stock clients.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod dumped;
+mod facts;
+mod roundtrip;

@@ -1,0 +1,7 @@
+//! Redis and Valkey: dumps as RDB files, and restores into running servers, against the real servers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod round_trips;
+mod site;
