@@ -12,8 +12,8 @@ use crate::package::age::Recipient;
 use crate::retention::{self, Policy};
 use crate::sources::files::Files;
 use crate::sources::files::globs::Globs;
-use crate::sources::redis::Redis;
 use crate::sources::mariadb::MariaDb;
+use crate::sources::redis::Redis;
 use crate::{package, sources, stores};
 
 /// Compression that costs least for what it saves.

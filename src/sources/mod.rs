@@ -4,8 +4,8 @@
 //! source turns data into members and members back into data; it knows nothing of gzip, age, stores or retention.
 
 pub mod files;
-pub mod redis;
 pub mod mariadb;
+pub mod redis;
 
 use std::collections::BTreeMap;
 

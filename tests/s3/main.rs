@@ -6,6 +6,12 @@ mod contract;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ambient;
 mod buckets;
 mod faults;
+mod limits;
+mod program;
+mod protection;
+mod rclone;
 mod seaweedfs;
+mod servers;

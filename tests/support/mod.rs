@@ -8,8 +8,9 @@ pub mod faulty_store;
 pub mod mariadb;
 pub mod memory_store;
 pub mod package;
-pub mod seaweedfs;
+pub mod rclone;
 pub mod redis;
+pub mod seaweedfs;
 pub mod server;
 
 use std::path::PathBuf;

@@ -26,8 +26,13 @@ impl SeaweedFs {
     }
 
     /// Starts it again on the same data and ports, after it was killed.
-    pub fn start_again(&self, dir: &Path, extra: &[&str]) -> Self {
-        Self::start_on(dir, self.ports, extra)
+    pub fn start_again(dir: &Path, ports: [u16; 5]) -> Self {
+        Self::start_on(dir, ports, &[])
+    }
+
+    /// The ports it listens on.
+    pub fn ports(&self) -> [u16; 5] {
+        self.ports
     }
 
     fn start_on(dir: &Path, ports: [u16; 5], extra: &[&str]) -> Self {
@@ -57,10 +62,14 @@ impl SeaweedFs {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let log = dir.join("weed.log");
         let weed = super::tool("weed");
+        // The pid, so that a test can kill it the hard way.
+        let pid = dir.join("weed.pid").display().to_string();
+        let exec = ["-c", "echo $$ > \"$0\"; exec \"$@\"", &pid, weed.to_str().unwrap()];
+        let args: Vec<&str> = exec.into_iter().chain(args).collect();
         let home = dir.display().to_string();
         let envs =
             [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY), ("HOME", &home)];
-        let server = Server::start(s3, &log, weed.to_str().unwrap(), &args, &envs);
+        let server = Server::start(s3, &log, "bash", &args, &envs);
         server.wait_for_port(&log, Duration::from_secs(30));
         let running = Self { server, ports };
         running.wait_until_ready(&log);
@@ -70,6 +79,13 @@ impl SeaweedFs {
     /// The address of its S3 service.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port)
+    }
+
+    /// Kills it as the kernel would: nothing is flushed, nobody is told.
+    pub fn kill(self, dir: &Path) {
+        let pid = std::fs::read_to_string(dir.join("weed.pid")).unwrap();
+        super::run(std::process::Command::new("kill").args(["-KILL", pid.trim()]));
+        drop(self.server);
     }
 
     /// The S3 port answers before the volumes are registered; until then writes fail.

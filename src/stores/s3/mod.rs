@@ -17,6 +17,8 @@ mod lock;
 mod object;
 mod parts;
 mod provider;
+#[cfg(test)]
+mod tests;
 mod transmit;
 mod upload;
 
