@@ -4,6 +4,7 @@
 //! source turns data into members and members back into data; it knows nothing of gzip, age, stores or retention.
 
 pub mod files;
+pub mod mongodb;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ use crate::stores::Finding;
 pub enum Source {
     /// A directory tree.
     Files(files::Files),
+    /// A MongoDB deployment.
+    MongoDb(mongodb::MongoDb),
 }
 
 /// What a source says of itself before it is dumped.
@@ -112,6 +115,9 @@ pub enum Error {
     /// The files source failed.
     #[error(transparent)]
     Files(#[from] files::Error),
+    /// The MongoDB source failed.
+    #[error(transparent)]
+    MongoDb(#[from] mongodb::Error),
 }
 
 impl Error {
@@ -119,6 +125,7 @@ impl Error {
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Files(error) => error.is_closed(),
+            Self::MongoDb(error) => error.is_closed(),
         }
     }
 }
@@ -128,6 +135,7 @@ impl Source {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Files(_) => "files",
+            Self::MongoDb(_) => "mongodb",
         }
     }
 
@@ -137,6 +145,7 @@ impl Source {
     pub async fn probe(&self) -> Result<Facts, Error> {
         match self {
             Self::Files(files) => Ok(files.probe().await?),
+            Self::MongoDb(mongodb) => Ok(mongodb.probe().await?),
         }
     }
 
@@ -147,6 +156,7 @@ impl Source {
     pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
         match self {
             Self::Files(files) => Ok(files.dump(outlet, stop).await?),
+            Self::MongoDb(mongodb) => Ok(mongodb.dump(outlet, stop).await?),
         }
     }
 
@@ -161,6 +171,7 @@ impl Source {
     ) -> Result<Restored, Error> {
         match self {
             Self::Files(files) => Ok(files.restore(package, request, stop).await?),
+            Self::MongoDb(mongodb) => Ok(mongodb.restore(package, request, stop).await?),
         }
     }
 }
