@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each ring uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod mongodb;
 pub mod server;
 
 use std::path::PathBuf;
