@@ -2,6 +2,8 @@
 
 pub mod key;
 pub mod record;
+pub mod scan;
 
 pub use key::{Key, SourceName};
 pub use record::Record;
+pub use scan::{Found, Scan};

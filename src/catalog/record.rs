@@ -48,6 +48,9 @@ pub struct Record {
     /// What was accepted by configuration and should be known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Why a person should look at it although nothing failed: it has far less in it than the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspicious: Option<String>,
     /// Whose keys open it: the public recipients, as age writes them.
     pub recipients: Vec<String>,
     /// The version of the program that wrote it.
@@ -62,4 +65,56 @@ pub enum Outcome {
     Complete,
     /// Something is missing, by the user's own leave; the record names it.
     Partial,
+}
+
+/// A text that is not a record.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The JSON is damaged or has another shape.
+    #[error("not a record: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// A newer program wrote it.
+    #[error("written by a newer version ({0}): use that version to read it")]
+    Newer(u32),
+}
+
+/// Reads a record; the version is looked at first, so that a newer shape is named as such.
+pub fn parse(json: &[u8]) -> Result<Record, Error> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let Versioned { version } = serde_json::from_slice(json)?;
+    if version > VERSION {
+        return Err(Error::Newer(version));
+    }
+    Ok(serde_json::from_slice(json)?)
+}
+
+/// Below this share of the package before it, in percent, a package is suspicious.
+const SUSPICIOUS_PERCENT: u64 = 10;
+
+impl Record {
+    /// Whether it can be relied on: complete and not suspicious.
+    pub fn is_good(&self) -> bool {
+        self.outcome == Outcome::Complete && self.suspicious.is_none()
+    }
+
+    /// Says what is suspicious about this package after the last good one: a fall to a tenth or less of the rows,
+    /// files or bytes is more often a mount that is not there than a clean-up.
+    pub fn suspicion_after(&self, previous: &Self) -> Option<String> {
+        let fell = |what: &str, before: u64, now: u64, floor: u64| {
+            let far = before >= floor && now.saturating_mul(100) <= before.saturating_mul(SUSPICIOUS_PERCENT);
+            far.then(|| format!("{now} {what} after {before} in {}", previous.key))
+        };
+        fell("bytes of content", previous.totals.content_bytes, self.totals.content_bytes, 1 << 20)
+            .or_else(|| fell("members", previous.totals.members, self.totals.members, 100))
+    }
+
+    /// The record as it is stored: JSON for people too.
+    pub fn to_json(&self) -> Result<Vec<u8>, Error> {
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        Ok(json)
+    }
 }

@@ -3,8 +3,15 @@
 //! Everything below this module gets a plan. Nothing below it reads the environment or fills in defaults.
 
 pub mod context;
+mod document;
+mod encryption;
+mod kinds;
+pub mod load;
 pub mod plan;
+mod schema;
 pub mod secret;
+mod shape;
+pub(crate) mod suggest;
 pub mod units;
 
 use std::collections::BTreeMap;
@@ -14,7 +21,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{retention, sources, stores};
+pub use document::Place;
+pub use load::{Error, Located, find, load};
 pub use plan::Plan;
+pub use schema::schema;
+
+/// Every key with its default and what it means, as a configuration that can be edited.
+pub const REFERENCE: &str = include_str!("reference.yaml");
 
 /// The configuration file as written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -98,3 +111,6 @@ pub enum Require {
     /// The run of this source is good if another store has the package; the report names the one that has not.
     Any,
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,23 @@
 use std::collections::BTreeMap;
 
 use super::context::{Context, Problem};
+use super::kinds::Kinds;
 use super::secret::Secret;
-use super::{Config, Require};
+use super::suggest::{nearest, one_of};
+use super::{Config, Package, Require, Source, Store, encryption};
 use crate::catalog::SourceName;
 use crate::package::age::Recipient;
-use crate::retention::Policy;
+use crate::retention::{self, Policy};
+use crate::sources::files::Files;
+use crate::sources::mongodb::MongoDb;
 use crate::{package, sources, stores};
+
+/// Compression that costs least for what it saves.
+const LEVEL: u8 = 1;
+/// Memory for data on its way, in bytes.
+const MEMORY: usize = 32 << 20;
+/// Below this, members and compression blocks no longer fit.
+const LEAST_MEMORY: usize = 8 << 20;
 
 /// A configuration that can be run.
 #[derive(Debug, Clone)]
@@ -17,6 +28,8 @@ pub struct Plan {
     pub package: package::Settings,
     /// The private key, if the configuration names one.
     pub identity: Option<Secret>,
+    /// The passphrase, if that is what packages are encrypted with: it opens them too.
+    pub passphrase: Option<Secret>,
     /// The stores by name.
     pub stores: BTreeMap<String, StorePlan>,
     /// The sources by name.
@@ -27,14 +40,7 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub struct StorePlan {
     /// Its kind and settings.
-    pub kind: StoreKind,
-}
-
-/// The kinds of stores.
-#[derive(Debug, Clone)]
-pub enum StoreKind {
-    /// A directory.
-    Local(stores::local::Plan),
+    pub kind: stores::Kind,
 }
 
 /// A source as meant.
@@ -51,8 +57,180 @@ pub struct SourcePlan {
 impl Config {
     /// Turns a configuration as written into a plan, or tells everything that is wrong with it.
     pub fn plan(self) -> Result<Plan, Vec<Problem>> {
-        let _ = Context::default();
-        let _: Vec<Recipient> = Vec::new();
-        todo!()
+        let mut context = Context::default();
+        let encryption::Keys { recipients, identity, passphrase } =
+            context.at("encryption", |context| encryption::plan(&self.encryption, context));
+        let package = context.at("package", |context| settings(&self.package, recipients, context));
+        let general = context.at("retention", |context| self.retention.plan(context));
+        let (stores, kept) = context.at("stores", |context| plan_stores(self.stores, context));
+        let sources = context.at("sources", |context| {
+            let known = Known { kept: &kept, general: &general };
+            plan_sources(self.sources, &known, context)
+        });
+        let problems = context.into_problems();
+        if problems.is_empty() {
+            Ok(Plan { package, identity, passphrase, stores, sources })
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+fn settings(written: &Package, recipients: Vec<Recipient>, context: &mut Context) -> package::Settings {
+    let level = written.compression_level.unwrap_or(LEVEL);
+    if !(1..=12).contains(&level) {
+        context.problem(
+            "compression_level",
+            format!("{level} is not a level"),
+            "write 1 (fastest) to 12 (smallest)",
+        );
+    }
+    if written.threads == Some(0) {
+        context.problem("threads", "0 threads compress nothing", "write 1 or more, or leave the key out");
+    }
+    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let memory = written.memory.map_or(MEMORY, super::units::ByteSize::as_usize);
+    if memory < LEAST_MEMORY {
+        context.problem(
+            "memory",
+            "this is too little to work with",
+            "write `8MiB` or more; `32MiB` is the default",
+        );
+    }
+    package::Settings { level, threads: written.threads.unwrap_or_else(processors), memory, recipients }
+}
+
+/// What the sources refer to.
+struct Known<'a> {
+    kept: &'a BTreeMap<String, Option<Policy>>,
+    general: &'a Policy,
+}
+
+type Stores = (BTreeMap<String, StorePlan>, BTreeMap<String, Option<Policy>>);
+
+fn plan_stores(written: BTreeMap<String, Store>, context: &mut Context) -> Stores {
+    if written.is_empty() {
+        let help = "add one, for example `nas: { local: { path: /mnt/backup } }`";
+        context.problem("", "no store is given: packages would go nowhere", help);
+    }
+    let mut planned = (BTreeMap::new(), BTreeMap::new());
+    for (name, mut store) in written {
+        context.at(name.clone(), |context| {
+            name_is_sound(&name, context);
+            let own = store.retention.take().map(|own| policy(&own, context));
+            // Known even if it cannot be used, so that no source is told that there is no such store.
+            planned.1.insert(name.clone(), own);
+            if let Some(kind) = store.plan(context) {
+                same_place(&kind, &planned.0, context);
+                planned.0.insert(name, StorePlan { kind });
+            }
+        });
+    }
+    planned
+}
+
+/// Refuses two stores that are one: each would take the other's objects for its own.
+fn same_place(kind: &stores::Kind, others: &BTreeMap<String, StorePlan>, context: &mut Context) {
+    let twin = others.iter().find(|(_, other)| match (&other.kind, kind) {
+        (stores::Kind::Local(one), stores::Kind::Local(other)) => {
+            one.path.components().eq(other.path.components())
+        }
+        #[allow(unreachable_patterns, reason = "reached as soon as there is a second kind of store")]
+        _ => false,
+    });
+    if let Some((name, _)) = twin {
+        let what = format!("this is the same directory as that of `{name}`");
+        context.problem(kind.word(), what, "give each store its own directory, or remove one");
+    }
+}
+
+fn plan_sources(
+    written: BTreeMap<String, Source>,
+    known: &Known<'_>,
+    context: &mut Context,
+) -> BTreeMap<SourceName, SourcePlan> {
+    if written.is_empty() {
+        let help = "add one, for example `web: { files: { path: /srv/web } }`";
+        context.problem("", "no source is given: nothing would be backed up", help);
+    }
+    let mut planned = BTreeMap::new();
+    for (name, mut source) in written {
+        context.at(name.clone(), |context| {
+            let sound = name_is_sound(&name, context);
+            let own = source.retention.take().map(|own| policy(&own, context));
+            let stores = targets(source.stores.take(), own.as_ref(), known, context);
+            let require = source.require;
+            if let (Some(source), Some(name)) = (source.plan(context), sound) {
+                planned.insert(name, SourcePlan { source, stores, require });
+            }
+        });
+    }
+    planned
+}
+
+fn policy(own: &retention::Config, context: &mut Context) -> Policy {
+    context.at("retention", |context| own.plan(context))
+}
+
+fn name_is_sound(name: &str, context: &mut Context) -> Option<SourceName> {
+    context.check("", name.parse::<SourceName>(), "choose another name, for example `web` or `shop-db`")
+}
+
+/// The stores of one source with their policies: the source's own comes first, then the store's, then the general one.
+fn targets(
+    written: Option<Vec<String>>,
+    own: Option<&Policy>,
+    known: &Known<'_>,
+    context: &mut Context,
+) -> Vec<(String, Policy)> {
+    if written.as_ref().is_some_and(Vec::is_empty) {
+        let help = "name at least one store, or leave the key out to use all";
+        context.problem("stores", "the list is empty: its packages would go nowhere", help);
+    }
+    let names = written.unwrap_or_else(|| known.kept.keys().cloned().collect());
+    let mut targets: Vec<(String, Policy)> = Vec::new();
+    for (index, name) in names.into_iter().enumerate() {
+        let key = format!("stores[{index}]");
+        let Some(kept) = known.kept.get(&name) else {
+            let stores = || known.kept.keys().map(String::as_str);
+            let help = match nearest(&name, stores()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the stores of this configuration: {}", one_of(stores())),
+            };
+            context.problem(&key, format!("there is no store `{name}`"), help);
+            continue;
+        };
+        if targets.iter().any(|(other, _)| *other == name) {
+            context.problem(&key, format!("`{name}` is listed twice"), "remove one of the two");
+            continue;
+        }
+        let policy = own.or(kept.as_ref()).unwrap_or(known.general).clone();
+        targets.push((name, policy));
+    }
+    targets
+}
+
+impl Store {
+    /// Plans the one kind that is given. A new kind of store is one line here.
+    fn plan(self, context: &mut Context) -> Option<stores::Kind> {
+        let mut kinds = Kinds::new();
+        kinds.kind("local", self.local, context, |config, context| {
+            config.plan(context).map(stores::Kind::Local)
+        });
+        kinds.one(context)
+    }
+}
+
+impl Source {
+    /// Plans the one kind that is given. A new kind of source is one line here.
+    fn plan(self, context: &mut Context) -> Option<sources::Source> {
+        let mut kinds = Kinds::new();
+        kinds.kind("files", self.files, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::Files(Files::new(plan)))
+        });
+        kinds.kind("mongodb", self.mongodb, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::MongoDb(MongoDb::new(plan)))
+        });
+        kinds.one(context)
     }
 }

@@ -9,6 +9,7 @@
 pub mod age;
 pub mod budget;
 pub mod digest;
+mod error;
 pub mod gzip;
 pub mod index;
 pub mod member;
@@ -18,9 +19,6 @@ pub mod pipe;
 pub mod seal;
 pub mod tar;
 
-pub use open::{Package, Selection, Visitor};
+pub use error::Error;
+pub use open::{Package, Selection, VisitError, Visitor};
 pub use seal::{Packed, Sealing, Settings, seal};
-
-/// Why a package could not be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {}

@@ -8,9 +8,11 @@ use super::member::{Content, Header, Object};
 
 /// What passes from a source to the thread that frames the archive.
 #[derive(Debug)]
-pub(super) enum Parcel {
+pub(crate) enum Parcel {
     Member(Header, Content, Option<Lease>),
     Object(Object),
+    /// The dump is complete (or given up): nothing may follow.
+    End,
 }
 
 /// The package has stopped taking members: it failed, or the run was told to stop.
@@ -31,10 +33,10 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// An outlet whose members in memory stay within `budget`.
-    pub(super) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>) {
+    /// An outlet whose members in memory stay within `budget`, the other end, and a way to send the end.
+    pub(crate) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>, mpsc::Sender<Parcel>) {
         let (parcels, receive) = mpsc::channel(depth);
-        (Self { parcels, budget }, receive)
+        (Self { parcels: parcels.clone(), budget }, receive, parcels)
     }
 
     /// The memory that members may hold while they wait, shared with the source's own read-ahead.

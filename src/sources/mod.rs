@@ -139,6 +139,14 @@ impl Source {
         }
     }
 
+    /// A source of the given kind that only restores: for packages whose source the configuration does not have.
+    pub fn unconfigured(kind: &str) -> Option<Self> {
+        match kind {
+            "files" => Some(Self::Files(files::Files::unconfigured())),
+            _ => None,
+        }
+    }
+
     /// Looks at the source: can it be reached, is everything there that a faithful dump needs?
     ///
     /// Fails for whatever would make the dump fail, before anything is uploaded.

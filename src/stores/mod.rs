@@ -5,8 +5,10 @@
 
 pub mod error;
 pub mod local;
+pub mod several;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +17,7 @@ use futures_util::stream::BoxStream;
 use crate::clock::Timestamp;
 
 pub use error::{Error, Reason};
+pub use several::Named;
 
 /// The name of an object inside a store: `/`-separated, relative, without empty, `.` or `..` segments.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,4 +162,27 @@ pub enum Severity {
     Notice,
     /// A backup or restore would fail.
     Bad,
+}
+
+/// The kinds of stores, with their settings as meant.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A directory.
+    Local(local::Plan),
+}
+
+impl Kind {
+    /// The kind as the configuration writes it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Local(_) => "local",
+        }
+    }
+
+    /// Makes the store ready for use. Asks the network for nothing.
+    pub async fn connect(&self) -> Result<Arc<dyn Store>, Error> {
+        match self {
+            Self::Local(plan) => Ok(Arc::new(local::Local::new(plan))),
+        }
+    }
 }

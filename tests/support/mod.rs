@@ -1,8 +1,12 @@
 //! What all test rings share: temporary directories, servers that end with the test run, stock tools.
-#![allow(dead_code, reason = "each ring uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each ring uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod backups;
+pub mod faulty_store;
+pub mod memory_store;
 pub mod mongodb;
+pub mod package;
 pub mod server;
 
 use std::path::PathBuf;

@@ -1,13 +1,21 @@
 //! Real MongoDB servers, and dumps taken from them.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use chupacabra::config::secret::Secret;
-use chupacabra::sources::mongodb::{Config, MongoDb, Plan};
+use chupacabra::package::index::Line;
+use chupacabra::package::member::Object;
+use chupacabra::package::pipe::pipe;
+use chupacabra::package::{Package, seal};
+use chupacabra::sources::Summary;
+use chupacabra::sources::mongodb::{Config, Error, MongoDb, Plan};
+use tokio_util::sync::CancellationToken;
 
-use super::server::{Server, free_port, unprivileged, wait_until};
+use super::memory_store::MemoryStore;
+use super::package::{Keys, collect, key, keys, record, settings, store};
+
+use super::server::{Server, free_port, unprivileged};
 use super::{scratch, shell};
 
 /// A `mongod` of its own.
@@ -127,7 +135,7 @@ impl Mongod {
 /// Runs Python with pymongo's names in scope and returns what it printed.
 pub fn python(script: &str) -> String {
     let support = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support");
-    let prelude = "import sys, time, json\nfrom pymongo import MongoClient\nimport bson\nfrom bson import *\n";
+    let prelude = "import sys, time, json, datetime\nfrom pymongo import MongoClient\nimport bson\nfrom bson import *\n";
     let mut command = std::process::Command::new("timeout");
     command.args(["300", "python3", "-c", &format!("{prelude}sys.path.insert(0, '{support}')\n{script}")]);
     String::from_utf8(super::run(&mut command).stdout).unwrap()
@@ -150,7 +158,81 @@ pub fn plan_with(url: &str, lines: &str) -> Plan {
     plan.unwrap()
 }
 
-/// A source for a server.
-pub fn source(plan: Plan) -> MongoDb {
-    MongoDb::new(plan)
+/// A dump, sealed into a package in memory.
+pub struct Dump {
+    /// What the dump said of itself.
+    pub summary: Summary,
+    /// The package's objects.
+    pub objects: Vec<Object>,
+    /// The package.
+    pub package: Package,
+    keys: Keys,
+    sealed: Vec<u8>,
+}
+
+/// Dumps what the plan says into a package in memory.
+pub async fn dump(plan: Plan) -> Result<Dump, Error> {
+    let keys = keys();
+    let key = key("shop");
+    let (package_writer, package_reader) = pipe(2);
+    let (index_writer, index_reader) = pipe(2);
+    let settings = settings(&keys.recipient);
+    let (outlet, sealing) = seal(&settings, &key.to_string(), package_writer, index_writer).unwrap();
+    let package = tokio::spawn(collect(package_reader));
+    let index = tokio::spawn(collect(index_reader));
+    let stop = CancellationToken::new();
+    let limit = Duration::from_secs(240);
+    let summary = tokio::time::timeout(limit, MongoDb::new(plan).dump(outlet, &stop)).await.expect("in time")?;
+    let packed = tokio::task::spawn_blocking(move || sealing.finish()).await.unwrap().unwrap();
+    let (sealed, _) = package.await.unwrap();
+    let (index, _) = index.await.unwrap();
+    let memory = MemoryStore::default();
+    store(&memory, &key, sealed.clone(), index);
+    let package = super::package::package(&memory, &record(&key, &packed), &keys);
+    let objects = Arc::new(Mutex::new(Vec::new()));
+    let into = objects.clone();
+    let visit = move |line| {
+        if let Line::Object(object) = line {
+            into.lock().unwrap().push(object);
+        }
+        Ok(())
+    };
+    package.index(visit).await.unwrap();
+    let objects = std::mem::take(&mut *objects.lock().unwrap());
+    Ok(Dump { summary, objects, package, keys, sealed })
+}
+
+impl Dump {
+    /// What stock tools make of the package: the archive.
+    pub fn archive(&self) -> Vec<u8> {
+        let dir = scratch();
+        std::fs::write(dir.path().join("key.txt"), &self.keys.text).unwrap();
+        std::fs::write(dir.path().join("package"), &self.sealed).unwrap();
+        shell(&format!("cd {} && age -d -i key.txt package | tar xzO", dir.path().display()))
+    }
+
+    /// What the independent reader says of the archive.
+    pub fn read_back(&self) -> serde_json::Value {
+        read_archive(&self.archive()).unwrap_or_else(|wrong| panic!("{wrong}"))
+    }
+
+    /// The fingerprint of an object in the package's index.
+    pub fn object(&self, name: &str) -> &Object {
+        self.objects.iter().find(|object| object.name == name).unwrap_or_else(|| panic!("no object `{name}`"))
+    }
+}
+
+/// What the independent reader says of an archive: what is in it, or what is wrong with it.
+pub fn read_archive(archive: &[u8]) -> Result<serde_json::Value, String> {
+    use std::io::Write as _;
+    let reader = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/archive.py");
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(archive).unwrap();
+    let mut command = std::process::Command::new("python3");
+    let output = command.arg(reader).stdin(file.reopen().unwrap()).output().unwrap();
+    if output.status.success() {
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8(output.stderr).unwrap())
+    }
 }

@@ -43,9 +43,16 @@ impl Server {
     /// Waits until the port accepts connections; fails the test with the log if it does not in time.
     pub fn wait_for_port(&self, log: &Path, limit: Duration) {
         let port = self.port;
-        wait_until(limit, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(), || {
-            format!("nothing listens on port {port}\n{}", std::fs::read_to_string(log).unwrap_or_default())
-        });
+        wait_until(
+            limit,
+            || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(),
+            || {
+                format!(
+                    "nothing listens on port {port}\n{}",
+                    std::fs::read_to_string(log).unwrap_or_default()
+                )
+            },
+        );
     }
 }
 

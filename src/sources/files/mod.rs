@@ -1,17 +1,33 @@
 //! The files source: a directory tree, as faithfully as tar can say it.
+//!
+//! It never follows a symbolic link below its root, never opens a device or FIFO, and never leaves a file out in
+//! silence: what cannot be read fails the job by name.
 
 pub mod config;
 mod dump;
+mod entry;
+mod folder;
+mod globs;
+mod large;
+mod links;
+mod names;
 mod probe;
 mod restore;
+mod sparse;
+mod walk;
+mod xattrs;
+
+use std::io;
 
 use tokio_util::sync::CancellationToken;
 
 use super::{Facts, Request, Restored, Summary};
+use crate::config::units::ByteSize;
 use crate::package::Package;
 use crate::package::outlet::{Closed, Outlet};
 
 pub use config::{Config, Plan};
+pub use globs::Globs;
 
 /// A directory tree to back up.
 #[derive(Debug, Clone)]
@@ -25,6 +41,43 @@ pub enum Error {
     /// The package stopped taking members.
     #[error(transparent)]
     Closed(#[from] Closed),
+    /// The run was told to stop.
+    #[error("told to stop")]
+    Stopped,
+    /// The directory to back up is not there, or is none.
+    #[error("cannot open the directory `{path}`")]
+    Root {
+        /// Its path.
+        path: String,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// Something below the directory could not be read.
+    #[error("cannot {action} `{path}`")]
+    Access {
+        /// What was tried: `open`, `list`, `read` …
+        action: &'static str,
+        /// The full path.
+        path: String,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// A file was different every time it was read.
+    #[error("`{0}` changed whenever it was read")]
+    Changing(String),
+    /// There are more hard links outstanding than the table may hold.
+    #[error("the table of hard links is full ({limit}) at `{path}`")]
+    HardLinks {
+        /// The table's size.
+        limit: ByteSize,
+        /// The file that did not fit.
+        path: String,
+    },
+    /// A thread could not be started, or ended before its work was done.
+    #[error("a reading thread is gone")]
+    Thread,
 }
 
 impl Error {
@@ -32,12 +85,45 @@ impl Error {
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
+
+    /// What to do about it; empty if the message says it all.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Root { .. } => "check `path`, and that the volume is mounted",
+            Self::Access { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+                "run as root or with CAP_DAC_READ_SEARCH, or leave it out with `exclude`"
+            }
+            Self::Access { .. } => "see whether the file system is in order, or leave it out with `exclude`",
+            Self::Changing(_) => {
+                "back up a snapshot, leave the file out with `exclude`, or set `changing_files: accept`"
+            }
+            Self::HardLinks { .. } => "raise `hard_link_memory`",
+            Self::Closed(_) | Self::Stopped | Self::Thread => "",
+        }
+    }
+}
+
+/// A path as messages show it: UTF-8 as it is, every other byte as `\xNN`.
+fn shown(path: &[u8]) -> String {
+    let mut text = String::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        for sign in chunk.valid().chars() {
+            if sign.is_control() { text.extend(sign.escape_default()) } else { text.push(sign) }
+        }
+        text.push_str(&chunk.invalid().escape_ascii().to_string());
+    }
+    text
 }
 
 impl Files {
     /// A source for this plan.
     pub fn new(plan: Plan) -> Self {
         Self { plan }
+    }
+
+    /// A source that only restores: restoring needs no plan.
+    pub fn unconfigured() -> Self {
+        Self { plan: Plan::default() }
     }
 
     /// Looks whether the directory is there and readable.

@@ -1,5 +1,252 @@
 //! The local store: a directory, for example on a mounted volume.
+//!
+//! An object is written to a hidden temporary file beside its final name, flushed to the medium, read back, renamed
+//! without overwriting, and the directory is flushed. It never keeps anything but objects in its directory, and never
+//! touches files that it did not write.
 
 pub mod config;
+mod download;
+mod upload;
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use tokio::task::spawn_blocking;
+
+use super::{Download, Error, Finding, Intent, Listed, ObjectName, Reason, Severity, Store, Upload};
+use crate::clock::Timestamp;
 
 pub use config::{Config, Plan};
+
+/// How the name of a temporary file ends. It begins with a dot.
+const PART: &str = ".part";
+
+/// A directory that keeps objects.
+#[derive(Debug, Clone)]
+pub struct Local {
+    root: PathBuf,
+}
+
+impl Local {
+    /// A store in this directory.
+    pub fn new(plan: &Plan) -> Self {
+        Self { root: plan.path.clone() }
+    }
+
+    fn path(&self, name: &ObjectName) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+}
+
+#[async_trait]
+impl Store for Local {
+    async fn create(&self, name: &ObjectName, _: &Intent) -> Result<Box<dyn Upload>, Error> {
+        let (root, path) = (self.root.clone(), self.path(name));
+        blocking(move || upload::LocalUpload::create(&root, &path)).await.map(|upload| Box::new(upload) as _)
+    }
+
+    async fn open(&self, name: &ObjectName, range: Option<Range<u64>>) -> Result<Download, Error> {
+        let path = self.path(name);
+        blocking(move || download::open(&path, range)).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
+        let (root, prefix) = (self.root.clone(), prefix.to_owned());
+        blocking(move || {
+            let mut found = Vec::new();
+            walk(&root, &mut |name, meta| {
+                let part = name.rsplit('/').next().is_some_and(is_part);
+                if name.starts_with(&prefix) && !part {
+                    let listed = |name| Listed { name, size: meta.len(), modified: modified(&meta) };
+                    found.extend(ObjectName::new(name).ok().map(listed));
+                }
+            })?;
+            found.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn delete(&self, name: &ObjectName) -> Result<(), Error> {
+        let path = self.path(name);
+        blocking(move || match fs::remove_file(&path) {
+            Ok(()) => sync_parent(&path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(told(&path, "remove", error)),
+        })
+        .await
+    }
+
+    async fn sweep(&self, prefix: &str, before: Timestamp, dry_run: bool) -> Result<Vec<String>, Error> {
+        let (root, prefix) = (self.root.clone(), prefix.to_owned());
+        blocking(move || {
+            let mut stale = Vec::new();
+            walk(&root, &mut |name, meta| {
+                let part = name.rsplit('/').next().is_some_and(is_part);
+                if part && name.starts_with(&prefix) && modified(&meta) < before {
+                    stale.push(name);
+                }
+            })?;
+            for name in stale.iter().filter(|_| !dry_run) {
+                let path = root.join(name);
+                fs::remove_file(&path).map_err(|error| told(&path, "remove", error))?;
+            }
+            Ok(stale)
+        })
+        .await
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        let root = self.root.clone();
+        match blocking(move || check(&root)).await {
+            Ok(findings) => findings,
+            Err(error) => {
+                let help = error.help.clone().unwrap_or_default();
+                vec![Finding {
+                    severity: Severity::Bad,
+                    topic: "write".into(),
+                    what: error.to_string(),
+                    help,
+                }]
+            }
+        }
+    }
+}
+
+/// Runs a step of file work away from the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let lost = |error| Error::new(Reason::Rejected, "a file operation was lost").because(error);
+    spawn_blocking(work).await.map_err(lost)?
+}
+
+/// An I/O error in the words of a store.
+fn told(path: &Path, doing: &str, error: io::Error) -> Error {
+    use io::ErrorKind as Kind;
+    let (reason, help) = match error.kind() {
+        Kind::NotFound => (Reason::NotFound, None),
+        Kind::AlreadyExists => (Reason::Exists, None),
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+            (Reason::Denied, Some("let the user that runs chupacabra write to this directory"))
+        }
+        Kind::StorageFull | Kind::QuotaExceeded => {
+            (Reason::Full, Some("free some space, or shorten the retention"))
+        }
+        _ => (Reason::Rejected, None),
+    };
+    let told = Error::new(reason, format!("cannot {doing} `{}`", path.display())).because(error);
+    match help {
+        Some(help) => told.help(help),
+        None => told,
+    }
+}
+
+/// Calls `visit` with the relative name of every regular file. A directory that cannot be read fails the walk.
+fn walk(root: &Path, visit: &mut dyn FnMut(String, fs::Metadata)) -> Result<(), Error> {
+    let mut pending = vec![(root.to_path_buf(), String::new())];
+    while let Some((dir, prefix)) = pending.pop() {
+        let entries = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && dir == root => return Ok(()),
+            other => other.map_err(|error| told(&dir, "list", error))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| told(&dir, "list", error))?;
+            let Ok(file) = entry.file_name().into_string() else { continue };
+            let name = format!("{prefix}{file}");
+            let meta = match entry.metadata() {
+                // Another run removed it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(|error| told(&entry.path(), "examine", error))?,
+            };
+            if meta.is_dir() {
+                pending.push((entry.path(), format!("{name}/")));
+            } else if meta.is_file() {
+                visit(name, meta);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_part(file: &str) -> bool {
+    file.starts_with('.') && file.ends_with(PART)
+}
+
+fn modified(meta: &fs::Metadata) -> Timestamp {
+    meta.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Flushes the directory that holds `path`, so that a name in it survives a crash.
+fn sync_parent(path: &Path) -> Result<(), Error> {
+    let parent = path.parent().unwrap_or(path);
+    let synced = fs::File::open(parent).and_then(|dir| dir.sync_all());
+    synced.map_err(|error| told(parent, "flush", error))
+}
+
+fn check(root: &Path) -> Result<Vec<Finding>, Error> {
+    upload::make_root(root)?;
+    let probe = root.join(format!(".check-{:016x}{PART}", rand::random::<u64>()));
+    let good = |topic: &str, what: String| Finding {
+        severity: Severity::Good,
+        topic: topic.into(),
+        what,
+        help: String::new(),
+    };
+    fs::write(&probe, b"chupacabra").map_err(|error| told(&probe, "write", error))?;
+    let read = fs::read(&probe);
+    fs::remove_file(&probe).map_err(|error| told(&probe, "remove", error))?;
+    if read.map_err(|error| told(&probe, "read", error))? != b"chupacabra" {
+        return Err(Error::new(Reason::Corrupt, format!("`{}` reads back differently", probe.display())));
+    }
+    let mut findings = vec![good("write", format!("`{}` can be written, read and deleted", root.display()))];
+    let space = rustix::fs::statvfs(root).map_err(|error| told(root, "examine", error.into()))?;
+    let free = crate::config::units::ByteSize(space.f_bavail.saturating_mul(space.f_frsize));
+    findings.push(good("space", format!("{free} free")));
+    Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn store() -> (tempfile::TempDir, Local) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Local { root: dir.path().join("store") };
+        (dir, store)
+    }
+
+    fn name(text: &str) -> ObjectName {
+        ObjectName::new(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn leftovers_are_not_listed_and_are_swept_by_age() {
+        let (_dir, store) = store();
+        let mut upload = store.create(&name("a/b"), &Intent::default()).await.unwrap();
+        upload.write(Bytes::from_static(b"half")).await.unwrap();
+        std::mem::forget(upload);
+        assert_eq!(store.list("").await.unwrap(), []);
+        let long_ago = Timestamp::from_second(1_000_000_000).unwrap();
+        assert!(store.sweep("", long_ago, false).await.unwrap().is_empty());
+        let later = Timestamp::from_second(4_000_000_000).unwrap();
+        assert_eq!(store.sweep("", later, true).await.unwrap().len(), 1);
+        assert_eq!(store.sweep("", later, false).await.unwrap().len(), 1);
+        assert!(store.sweep("", later, false).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_missing_parent_is_not_made_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Local { root: dir.path().join("not-mounted/store") };
+        let error = store.create(&name("a/b"), &Intent::default()).await.err().unwrap();
+        assert_eq!(error.reason, Reason::NotFound);
+        assert!(error.help.unwrap().contains("mounted"));
+        let findings = store.check().await;
+        assert_eq!(findings[0].severity, Severity::Bad);
+    }
+}

@@ -1,6 +1,18 @@
 //! The index: what is in a package and where.
+//!
+//! Lines of JSON, gzip, age, in an object beside the package. Written and read as a stream: neither side holds more
+//! than a line. `FORMAT.md` specifies the lines.
 
-use super::member::Object;
+mod line;
+mod read;
+mod write;
+
+use super::member::{Object, Time};
+
+pub use line::VERSION;
+
+pub(super) use read::{Item, Rows};
+pub(super) use write::{Note, write};
 
 /// One line of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +42,16 @@ pub struct Entry {
     pub object: String,
     /// A later member of the same path replaces this one: the file changed while it was read.
     pub superseded: bool,
+    /// Permission bits.
+    pub mode: u32,
+    /// The owner's number.
+    pub uid: u64,
+    /// The group's number.
+    pub gid: u64,
+    /// The time of last modification.
+    pub mtime: Time,
+    /// Where a symbolic or hard link points; empty for everything else.
+    pub link: Vec<u8>,
 }
 
 /// The kind of an [`Entry`].

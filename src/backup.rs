@@ -1,0 +1,262 @@
+//! Backup: one run, top to bottom.
+//!
+//! For each source: probe, dump into a package that goes to all its stores at once, prove, record, and only then
+//! prune. A [`Sealed`] package can only come from finishing the package *and* an upload; a record only from a
+//! `Sealed`. One source's failure never stops the others.
+
+mod seal_and_send;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::key::Part;
+use crate::catalog::record::{Outcome, VERSION};
+use crate::catalog::{Key, Record, Scan, SourceName};
+use crate::clock::Clock;
+use crate::config::plan::{Plan, SourcePlan};
+use crate::package;
+use crate::progress::Progress;
+use crate::prune;
+use crate::report::{Job, Report, Status, StoreOutcome, chain};
+use crate::sources::{self, Facts};
+use crate::stores::{self, Named, ObjectName};
+pub use seal_and_send::Sealed;
+
+/// What a run needs: the plan, the stores, the clock, and a way to be told to stop.
+pub struct Run<'a> {
+    /// What to back up, and how.
+    pub plan: &'a Plan,
+    /// The stores by name, connected.
+    pub stores: &'a BTreeMap<String, Named>,
+    /// The clock.
+    pub clock: Clock,
+    /// Cancelled when the run shall end: uploads are aborted and nothing more is recorded.
+    pub stop: CancellationToken,
+    /// Where the counters go.
+    pub progress: &'a Progress,
+}
+
+/// Why a source has no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The source could not be dumped.
+    #[error(transparent)]
+    Source(#[from] sources::Error),
+    /// The package could not be written.
+    #[error("the package could not be written")]
+    Package(#[source] package::Error),
+    /// No store took it; each store's own error is with the store.
+    #[error("no store took the package")]
+    NoStore,
+    /// The run was told to stop.
+    #[error("the run was told to stop")]
+    Stopped,
+    /// A thread was lost.
+    #[error("a part of the program ended unexpectedly")]
+    Lost(#[source] tokio::task::JoinError),
+}
+
+impl Run<'_> {
+    /// Backs up the given sources one after the other. Never fails as a whole: the report says what became of each.
+    pub async fn backup(&self, names: &[SourceName]) -> Report {
+        let started = self.clock.now();
+        let mut jobs = Vec::new();
+        for name in names {
+            if let Some(source) = self.plan.sources.get(name) {
+                jobs.push(self.job(name, source).await);
+            }
+        }
+        Report { started, finished: self.clock.now(), jobs, stopped: None }
+    }
+
+    async fn job(&self, name: &SourceName, source: &SourcePlan) -> Job {
+        let (began, key) = (Instant::now(), Key::new(name.clone(), self.clock.now()));
+        tracing::info!(source = %name, key = %key, "backup begins");
+        let (result, mut stores) = match self.one(&key, source).await {
+            Ok(sealed) => self.commit(sealed).await,
+            Err((error, stores)) => (Err(error), stores),
+        };
+        let (record, error) = match result {
+            Ok(record) => (Some(record), Vec::new()),
+            Err(error) => (None, chain(&error)),
+        };
+        let status = Job::judge(record.as_ref(), &stores, source.require);
+        if status == Status::Good {
+            self.prune(name, source, &mut stores).await;
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let job = Job {
+            source: name.clone(),
+            kind: source.source.kind(),
+            key,
+            status,
+            stores,
+            record,
+            error,
+            seconds,
+        };
+        told(&job);
+        job
+    }
+
+    /// Probes, dumps and seals one source into all its stores.
+    async fn one(&self, key: &Key, source: &SourcePlan) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
+        let untouched = |error| (error, Vec::new());
+        self.progress.begin(key.source().as_str(), "probing", None);
+        let probe = async { source.source.probe().await.map_err(Error::from) };
+        let facts = self.unless_stopped(probe).await.map_err(untouched)?;
+        for finding in &facts.findings {
+            tracing::info!(source = %key.source(), topic = %finding.topic, help = %finding.help, "{}", finding.what);
+        }
+        self.progress.begin(key.source().as_str(), "dumping", facts.estimate);
+        seal_and_send::seal_and_send(self, key, source, facts).await
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Error::Stopped),
+            done = work => done,
+        }
+    }
+
+    /// Writes the record into every store that holds the package: the commit point.
+    async fn commit(&self, sealed: Sealed) -> (Result<Record, Error>, Vec<StoreOutcome>) {
+        self.progress.doing("recording");
+        let mut outcomes = sealed.failed;
+        let mut committed = None;
+        for (named, proof) in &sealed.stores {
+            if self.stop.is_cancelled() {
+                outcomes.push(StoreOutcome::failed(&named.name, &Error::Stopped));
+                continue;
+            }
+            let mut record = Record { proof: *proof, ..sealed.record.clone() };
+            record.suspicious = suspicion(named, &record).await;
+            match write_record(named, &record).await {
+                Ok(()) => {
+                    outcomes.push(StoreOutcome::committed(&named.name));
+                    let graver = committed.as_ref().is_none_or(|known: &Record| known.suspicious.is_none());
+                    committed = if graver { Some(record) } else { committed };
+                }
+                Err(error) => outcomes.push(StoreOutcome::failed(&named.name, &error)),
+            }
+        }
+        let stopped = self.stop.is_cancelled();
+        (committed.ok_or(if stopped { Error::Stopped } else { Error::NoStore }), outcomes)
+    }
+
+    /// Applies retention in every store that has this run's package.
+    async fn prune(&self, name: &SourceName, source: &SourcePlan, outcomes: &mut [StoreOutcome]) {
+        self.progress.doing("pruning");
+        for (store, policy) in &source.stores {
+            let outcome = outcomes.iter_mut().find(|outcome| outcome.store == *store && outcome.committed);
+            let (Some(outcome), Some(named)) = (outcome, self.stores.get(store)) else { continue };
+            if self.stop.is_cancelled() {
+                return;
+            }
+            let pruned = async {
+                let intended = prune::intend(named, name, policy, self.clock.now()).await?;
+                intended.execute(named).await
+            };
+            match pruned.await {
+                Ok(pruned) => outcome.pruned = pruned.packages,
+                Err(error) => outcome.prune_error = chain(&error),
+            }
+        }
+    }
+}
+
+impl StoreOutcome {
+    fn committed(store: &str) -> Self {
+        Self { store: store.into(), committed: true, error: Vec::new(), pruned: 0, prune_error: Vec::new() }
+    }
+
+    fn failed(store: &str, error: &dyn std::error::Error) -> Self {
+        Self { committed: false, error: chain(error), ..Self::committed(store) }
+    }
+}
+
+/// Compares a package with the last good one of its source in the same store.
+async fn suspicion(named: &Named, record: &Record) -> Option<String> {
+    match Scan::of(&named.store, Some(record.key.source())).await {
+        Ok(scan) => {
+            let good = scan.of_source(record.key.source()).rfind(|found| found.is_good());
+            good.and_then(|previous| record.suspicion_after(&previous.record))
+        }
+        // A key that may only write is a sound choice; then there is nothing to compare with.
+        Err(error) => {
+            tracing::info!(store = %named.name, %error, "cannot compare with the package before");
+            None
+        }
+    }
+}
+
+async fn write_record(named: &Named, record: &Record) -> Result<(), stores::Error> {
+    let rejected =
+        |error| stores::Error::new(stores::Reason::Rejected, "cannot write the record").because(error);
+    let json = record.to_json().map_err(rejected)?;
+    let name = ObjectName::new(record.key.object(&Part::Record))?;
+    let mut upload = named.store.create(&name, &stores::Intent::default()).await?;
+    match upload.write(json.into()).await {
+        Ok(()) => upload.finish().await.map(drop),
+        Err(error) => {
+            if let Err(error) = upload.abort().await {
+                tracing::warn!(store = %named.name, %error, "cannot abort the upload; a later prune sweeps it");
+            }
+            Err(error)
+        }
+    }
+}
+
+fn record_of(
+    key: &Key,
+    source: &SourcePlan,
+    facts: Facts,
+    summary: sources::Summary,
+    packed: package::Packed,
+    settings: &package::Settings,
+    finished: crate::clock::Timestamp,
+) -> Record {
+    let outcome = if summary.missing.is_empty() { Outcome::Complete } else { Outcome::Partial };
+    Record {
+        version: VERSION,
+        key: key.clone(),
+        kind: source.source.kind().to_owned(),
+        product: facts.product,
+        finished,
+        outcome,
+        package: packed.package,
+        index: packed.index,
+        proof: stores::Proof::PartChecksums,
+        totals: packed.totals,
+        counts: summary.counts,
+        consistency: summary.consistency,
+        missing: summary.missing,
+        notes: summary.notes,
+        suspicious: None,
+        recipients: settings.recipients.iter().map(ToString::to_string).collect(),
+        agent: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn told(job: &Job) {
+    for store in &job.stores {
+        if store.committed {
+            tracing::info!(source = %job.source, store = %store.store, key = %job.key, pruned = store.pruned, "package recorded");
+        } else {
+            tracing::error!(source = %job.source, store = %store.store, error = store.error.join(": "), "no package in this store");
+        }
+        if !store.prune_error.is_empty() {
+            tracing::error!(source = %job.source, store = %store.store, error = store.prune_error.join(": "), "retention not enforced");
+        }
+    }
+    match (&job.record, job.status) {
+        (Some(record), status) => tracing::info!(
+            source = %job.source, status = ?status, seconds = job.seconds, bytes = record.package.size,
+            content_bytes = record.totals.content_bytes, members = record.totals.members, "backup ended"
+        ),
+        (None, _) => tracing::error!(source = %job.source, error = job.error.join(": "), "backup failed"),
+    }
+}

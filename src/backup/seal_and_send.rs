@@ -1,0 +1,186 @@
+//! The middle of a backup: a dump becomes a package that goes to several stores while it is written.
+
+use tokio::task::spawn_blocking;
+
+use super::{Error, Run, record_of};
+use crate::catalog::key::Part;
+use crate::catalog::{Key, Record};
+use crate::config::plan::SourcePlan;
+use crate::package::pipe::{PipeReader, pipe};
+use crate::package::{Packed, Sealing, seal};
+use crate::progress::Progress;
+use crate::report::StoreOutcome;
+use crate::sources::{self, Facts, Summary};
+use crate::stores::several::Several;
+use crate::stores::{self, Intent, Named, ObjectName, Proof, Stored};
+
+/// How many chunks of the package wait for the stores.
+const PACKAGE_DEPTH: usize = 4;
+/// How many chunks of the index wait for the stores.
+const INDEX_DEPTH: usize = 2;
+
+/// A package that is finished, in stores that have finished and proved it. Only this module makes one.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The record to be written; the proof is each store's own.
+    pub(super) record: Record,
+    /// The stores that hold package and index.
+    pub(super) stores: Vec<(Named, Proof)>,
+    /// The stores that do not, with their errors.
+    pub(super) failed: Vec<StoreOutcome>,
+}
+
+/// The two objects of a package on their way, into the same stores.
+struct Uploads {
+    package: Several,
+    index: Several,
+}
+
+pub(super) async fn seal_and_send(
+    run: &Run<'_>,
+    key: &Key,
+    source: &SourcePlan,
+    facts: Facts,
+) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
+    let named: Vec<Named> =
+        source.stores.iter().filter_map(|(store, _)| run.stores.get(store).cloned()).collect();
+    let mut uploads = Uploads::create(&named, key, facts.estimate).await;
+    let (package_out, package_in) = pipe(PACKAGE_DEPTH);
+    let (index_out, index_in) = pipe(INDEX_DEPTH);
+    let produce = async {
+        let (outlet, sealing) =
+            seal(&run.plan.package, &key.to_string(), package_out, index_out).map_err(Error::Package)?;
+        run.progress.watch(sealing.counters());
+        let dumped = source.source.dump(outlet, &run.stop).await;
+        close(dumped, sealing).await
+    };
+    let streamed = async {
+        let (produced, package, index) = tokio::join!(
+            produce,
+            pump(package_in, &mut uploads.package, Some(run.progress)),
+            pump(index_in, &mut uploads.index, None)
+        );
+        match (produced, package.and(index)) {
+            (Ok(produced), Ok(())) => Ok(produced),
+            // A package only breaks after its stores do, so theirs is the reason.
+            (_, Err(Pumped::NoneLeft)) => Err(Error::NoStore),
+            (Err(error), _) => Err(error),
+            (Ok(_), Err(Pumped::Broken)) => Err(Error::NoStore),
+        }
+    };
+    let done = run.unless_stopped(streamed).await;
+    match done {
+        Ok((packed, summary)) => {
+            run.progress.doing("finishing");
+            let (stores, failed) = uploads.finish(&named, &packed).await;
+            if stores.is_empty() {
+                return Err((Error::NoStore, failed));
+            }
+            let now = run.clock.now();
+            let record = record_of(key, source, facts, summary, packed, &run.plan.package, now);
+            Ok(Sealed { record, stores, failed })
+        }
+        Err(error) => {
+            let failed = uploads.abort(&error).await;
+            Err((error, failed))
+        }
+    }
+}
+
+/// Finishes the package if the dump is complete, and breaks it if it is not.
+async fn close(
+    dumped: Result<Summary, sources::Error>,
+    sealing: Sealing,
+) -> Result<(Packed, Summary), Error> {
+    let lost = |error| Error::Lost(error);
+    match dumped {
+        Ok(summary) => {
+            let packed =
+                spawn_blocking(move || sealing.finish()).await.map_err(lost)?.map_err(Error::Package)?;
+            Ok((packed, summary))
+        }
+        // The source only noticed that the package had ended: finishing tells why.
+        Err(error) if error.is_closed() => {
+            let packed = spawn_blocking(move || sealing.finish()).await.map_err(lost)?;
+            Err(packed.err().map_or(Error::Source(error), Error::Package))
+        }
+        Err(error) => {
+            spawn_blocking(move || drop(sealing)).await.map_err(lost)?;
+            Err(Error::Source(error))
+        }
+    }
+}
+
+enum Pumped {
+    /// Every store has failed.
+    NoneLeft,
+    /// The package ended before it was finished.
+    Broken,
+}
+
+/// Carries one object from the pipe to the stores.
+async fn pump(mut from: PipeReader, to: &mut Several, progress: Option<&Progress>) -> Result<(), Pumped> {
+    while let Some(bytes) = from.next().await.map_err(|_| Pumped::Broken)? {
+        to.write(&bytes).await.map_err(|_| Pumped::NoneLeft)?;
+        if let Some(progress) = progress {
+            progress.packed(bytes.len() as u64);
+        }
+    }
+    if to.is_any_open() { Ok(()) } else { Err(Pumped::NoneLeft) }
+}
+
+impl Uploads {
+    async fn create(stores: &[Named], key: &Key, estimate: Option<u64>) -> Self {
+        let name = |part: &Part| ObjectName::new(key.object(part));
+        let create = async |part: &Part, intent: Intent| match name(part) {
+            Ok(name) => Several::create(stores, &name, &intent).await,
+            Err(_) => Several::default(),
+        };
+        let package = create(&Part::Package, Intent { size_estimate: estimate, retain_until: None }).await;
+        let index = create(&Part::Index, Intent::default()).await;
+        Self { package, index }
+    }
+
+    /// Finishes both objects in every store that took both, the index first.
+    async fn finish(mut self, named: &[Named], packed: &Packed) -> (Vec<(Named, Proof)>, Vec<StoreOutcome>) {
+        let why = "the index of this package could not be stored here";
+        let lost: Vec<String> = self.index.failed().into_iter().map(str::to_owned).collect();
+        self.package.drop_stores(&lost, why).await;
+        let index = self.index.finish().await;
+        let lost: Vec<String> = index.iter().filter(|(_, r)| r.is_err()).map(|(s, _)| s.clone()).collect();
+        self.package.drop_stores(&lost, why).await;
+        let package = self.package.finish().await;
+        let (mut good, mut failed) = (Vec::new(), Vec::new());
+        for ((store, index), (_, package)) in index.into_iter().zip(package) {
+            let index = index.and_then(|stored| sized(&stored, packed.index.size));
+            let package = package.and_then(|stored| sized(&stored, packed.package.size));
+            match (named.iter().find(|named| named.name == store), index, package) {
+                (Some(named), Ok(_), Ok(proof)) => good.push((named.clone(), proof)),
+                (_, Err(error), _) | (_, _, Err(error)) => failed.push(StoreOutcome::failed(&store, &error)),
+                (None, Ok(_), Ok(_)) => failed.push(StoreOutcome::failed(&store, &Error::NoStore)),
+            }
+        }
+        (good, failed)
+    }
+
+    async fn abort(self, why: &Error) -> Vec<StoreOutcome> {
+        let (package, index) = tokio::join!(self.package.abort(), self.index.abort());
+        let outcome =
+            |((store, package), (_, index)): ((String, Option<stores::Error>), (String, Option<_>))| {
+                match package.or(index) {
+                    Some(error) => StoreOutcome::failed(&store, &error),
+                    None => StoreOutcome::failed(&store, why),
+                }
+            };
+        package.into_iter().zip(index).map(outcome).collect()
+    }
+}
+
+/// Compares the store's word on the size with what was sent.
+fn sized(stored: &Stored, sent: u64) -> Result<Proof, stores::Error> {
+    if stored.size == sent {
+        return Ok(stored.proof);
+    }
+    let what = format!("the store has {} bytes of the {sent} that were sent", stored.size);
+    Err(stores::Error::new(stores::Reason::Corrupt, what))
+}

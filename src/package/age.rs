@@ -1,9 +1,0 @@
-//! age: recipients and identities, sealing and opening streams.
-
-/// Someone for whom packages are encrypted: X25519 (`age1…`), `ssh-ed25519 …`, `ssh-rsa …`, or a passphrase.
-#[derive(Debug, Clone)]
-pub struct Recipient {}
-
-/// A private key that opens packages. `Debug` never prints it.
-#[derive(Clone)]
-pub struct Identity {}

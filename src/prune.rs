@@ -1,0 +1,117 @@
+//! Prune: retention applied to a store. The record goes first, the data after, so that nothing half removed counts.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::catalog::key::Part;
+use crate::catalog::{Key, Scan, SourceName};
+use crate::clock::Timestamp;
+use crate::retention::{Decision, Policy, decide};
+use crate::stores::{self, Named, ObjectName, Reason};
+
+/// What prune would do with one source's packages in one store.
+#[derive(Debug, Clone, Serialize)]
+pub struct Intended {
+    /// The store.
+    pub store: String,
+    /// The source.
+    pub source: SourceName,
+    /// Every recorded package with its reason, newest first.
+    pub decisions: Vec<Decision>,
+    /// Objects without a record that are old enough to go.
+    pub orphans: Vec<String>,
+    /// Objects without a record that a running backup may still own.
+    pub young_orphans: u64,
+    /// Leftovers of interrupted uploads that are old enough to go.
+    pub leftovers: Vec<String>,
+    /// Packages whose record cannot be read, with the reason. They are kept.
+    pub unreadable: Vec<(Key, String)>,
+    /// When leftovers must be older than this.
+    #[serde(skip)]
+    leftovers_before: Timestamp,
+}
+
+/// What prune did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Pruned {
+    /// Packages removed.
+    pub packages: u64,
+    /// Objects without a record removed.
+    pub orphans: u64,
+    /// Leftovers of interrupted uploads removed.
+    pub leftovers: u64,
+    /// Packages that the store does not let go yet (object lock), with its words. No error.
+    pub locked: Vec<(Key, String)>,
+}
+
+/// Looks at one source's packages in one store and decides. Changes nothing.
+pub async fn intend(
+    named: &Named,
+    source: &SourceName,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Intended, stores::Error> {
+    let scan = Scan::of(&named.store, Some(source)).await?;
+    let candidates: Vec<_> = scan.packages.iter().map(crate::catalog::Found::candidate).collect();
+    let old = |at: Timestamp| now.duration_since(at) > signed(policy.orphans_after);
+    let made = |name: &ObjectName| Key::parse_object(name.as_str()).map_or(now, |(key, _)| key.at());
+    let (orphans, young): (Vec<_>, Vec<_>) =
+        scan.orphans.into_iter().partition(|orphan| old(orphan.modified) && old(made(&orphan.name)));
+    let leftovers_before = now - signed(policy.orphans_after);
+    let leftovers = named.store.sweep(&format!("{source}/"), leftovers_before, true).await?;
+    Ok(Intended {
+        store: named.name.clone(),
+        source: source.clone(),
+        decisions: decide(policy, &candidates, now),
+        orphans: orphans.into_iter().map(|orphan| orphan.name.to_string()).collect(),
+        young_orphans: young.len() as u64,
+        leftovers,
+        unreadable: scan.unreadable,
+        leftovers_before,
+    })
+}
+
+impl Intended {
+    /// Does it. The first error ends it; what is left is done by the next prune.
+    pub async fn execute(&self, named: &Named) -> Result<Pruned, stores::Error> {
+        let mut pruned = Pruned::default();
+        for decision in self.decisions.iter().filter(|decision| !decision.keep) {
+            match remove(named, &decision.key).await {
+                Ok(()) => pruned.packages += 1,
+                Err(error) if error.reason == Reason::Locked => {
+                    pruned.locked.push((decision.key.clone(), error.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for orphan in &self.orphans {
+            match named.store.delete(&ObjectName::new(orphan.as_str())?).await {
+                Err(error) if error.reason != Reason::Locked => return Err(error),
+                deleted => pruned.orphans += u64::from(deleted.is_ok()),
+            }
+        }
+        let swept = named.store.sweep(&format!("{}/", self.source), self.leftovers_before, false).await?;
+        pruned.leftovers = swept.len() as u64;
+        Ok(pruned)
+    }
+}
+
+/// Removes a package: record, notes of verification, index, package.
+async fn remove(named: &Named, key: &Key) -> Result<(), stores::Error> {
+    named.store.delete(&ObjectName::new(key.object(&Part::Record))?).await?;
+    let stem = key.object(&Part::Record).trim_end_matches("json").to_owned();
+    for listed in named.store.list(&stem).await? {
+        if let Some((_, Part::Verified(_))) = Key::parse_object(listed.name.as_str()) {
+            named.store.delete(&listed.name).await?;
+        }
+    }
+    for part in [Part::Index, Part::Package] {
+        named.store.delete(&ObjectName::new(key.object(&part))?).await?;
+    }
+    Ok(())
+}
+
+fn signed(span: Duration) -> jiff::SignedDuration {
+    jiff::SignedDuration::try_from(span).unwrap_or(jiff::SignedDuration::MAX)
+}

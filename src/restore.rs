@@ -1,0 +1,156 @@
+//! Restore: chooses a recorded package and gives it to its source.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::scan::Presence;
+use crate::catalog::{Key, Record, Scan, SourceName};
+use crate::clock::Timestamp;
+use crate::package::Package;
+use crate::package::age::Identity;
+use crate::sources::{self, Request, Restored, Source};
+use crate::stores::{self, Named};
+
+/// Which package to take.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// This one.
+    pub key: Option<Key>,
+    /// The newest one made at this time or before.
+    pub at: Option<Timestamp>,
+}
+
+/// Why nothing could be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No store has a package that fits.
+    #[error("{}", no_package(.wanted, .known))]
+    NoPackage {
+        /// What was asked for.
+        wanted: String,
+        /// The sources that have packages.
+        known: Vec<SourceName>,
+    },
+    /// A store could not be read, and the others have no package that fits.
+    #[error("the store `{store}` could not be read")]
+    Store {
+        /// The store.
+        store: String,
+        /// What it said.
+        source: stores::Error,
+    },
+    /// The package's objects are not as the record says.
+    #[error(
+        "{key} in `{store}` is not whole: its package or index is missing or has another size than recorded"
+    )]
+    NotWhole {
+        /// The package.
+        key: Key,
+        /// The store.
+        store: String,
+    },
+    /// The record names a kind of source that this version does not know.
+    #[error("{key} is of kind `{kind}`, which this version does not know")]
+    UnknownKind {
+        /// The package.
+        key: Key,
+        /// The kind.
+        kind: String,
+    },
+    /// The source could not restore it.
+    #[error(transparent)]
+    Source(#[from] sources::Error),
+}
+
+fn no_package(wanted: &str, known: &[SourceName]) -> String {
+    if known.is_empty() {
+        return format!("no store has {wanted}, or any package at all");
+    }
+    let known: Vec<&str> = known.iter().map(SourceName::as_str).collect();
+    format!("no store has {wanted}; there are packages of: {}", known.join(", "))
+}
+
+/// A package that was chosen, and the store to take it from.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The store.
+    pub named: Named,
+    /// The record.
+    pub record: Record,
+}
+
+/// Finds the package: the given key, or the newest that is whole and not younger than asked.
+///
+/// Looks in all the given stores and takes the first that has it. A store that cannot be read is an error only if no
+/// other has a package that fits.
+pub async fn choose(stores: &[Named], source: &SourceName, choice: &Choice) -> Result<Chosen, Error> {
+    let (mut best, mut unread, mut damaged): (Option<Chosen>, _, _) = (None, None, None);
+    for named in stores {
+        let scan = match Scan::of(&named.store, Some(source)).await {
+            Ok(scan) => scan,
+            Err(error) => {
+                tracing::warn!(store = %named.name, %error, "store cannot be read");
+                unread.get_or_insert(Error::Store { store: named.name.clone(), source: error });
+                continue;
+            }
+        };
+        let fits = |key: &Key| {
+            choice.key.as_ref().is_none_or(|wanted| wanted == key)
+                && choice.at.is_none_or(|at| key.at() <= at)
+        };
+        let Some(found) =
+            scan.packages.iter().rfind(|f| fits(&f.record.key) && f.presence == Presence::Whole)
+        else {
+            let broken = scan.packages.iter().rfind(|found| fits(&found.record.key));
+            let not_whole = |key: &Key| Error::NotWhole { key: key.clone(), store: named.name.clone() };
+            damaged = damaged.or(broken.map(|found| not_whole(&found.record.key)));
+            continue;
+        };
+        if best.as_ref().is_none_or(|best| best.record.key < found.record.key) {
+            best = Some(Chosen { named: named.clone(), record: found.record.clone() });
+        }
+    }
+    match (best, damaged, unread) {
+        (Some(chosen), ..) => Ok(chosen),
+        (None, Some(error), _) | (None, None, Some(error)) => Err(error),
+        (None, None, None) => Err(none_fits(stores, source, choice).await),
+    }
+}
+
+async fn none_fits(stores: &[Named], source: &SourceName, choice: &Choice) -> Error {
+    let mut known = BTreeSet::new();
+    for named in stores {
+        if let Ok(scan) = Scan::of(&named.store, None).await {
+            known.extend(scan.packages.into_iter().map(|found| found.record.key.source().clone()));
+        }
+    }
+    let wanted = match (&choice.key, choice.at) {
+        (Some(key), _) => format!("the package `{key}`"),
+        (None, Some(at)) => format!("a package of `{source}` made at {at} or before"),
+        (None, None) => format!("a package of `{source}`"),
+    };
+    Error::NoPackage { wanted, known: known.into_iter().collect() }
+}
+
+/// Restores a chosen package through its source.
+///
+/// `configured` is the source as the plan has it, if it has one of that name; a package can be restored without.
+pub async fn restore(
+    chosen: &Chosen,
+    configured: Option<&Source>,
+    identities: Vec<Identity>,
+    request: &Request,
+    stop: &CancellationToken,
+) -> Result<Restored, Error> {
+    let record = &chosen.record;
+    let unknown = || Error::UnknownKind { key: record.key.clone(), kind: record.kind.clone() };
+    let source = match configured.filter(|source| source.kind() == record.kind) {
+        Some(source) => source.clone(),
+        None => Source::unconfigured(&record.kind).ok_or_else(unknown)?,
+    };
+    let package = Package::new(Arc::clone(&chosen.named.store), record.clone(), identities);
+    tracing::info!(source = %record.key.source(), key = %record.key, store = %chosen.named.name, "restore begins");
+    Ok(source.restore(&package, request, stop).await?)
+}

@@ -1,0 +1,139 @@
+//! Writing an object into a directory.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rustix::fs::{Advice, CWD, RenameFlags};
+
+use super::{PART, blocking, sync_parent, told};
+use crate::stores::{Error, Proof, Reason, Stored, Upload};
+
+/// An object on its way into a directory.
+#[derive(Debug)]
+pub(super) struct LocalUpload {
+    file: Arc<File>,
+    temporary: Temporary,
+    path: PathBuf,
+    sent: blake3::Hasher,
+    size: u64,
+}
+
+/// A temporary file that is removed unless it got its final name.
+#[derive(Debug)]
+struct Temporary(Option<PathBuf>);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            // What cannot be removed now is swept by a later prune.
+            drop(fs::remove_file(path));
+        }
+    }
+}
+
+/// Creates the store's own directory, but not its parents: a missing parent is a volume that is not mounted.
+pub(super) fn make_root(root: &Path) -> Result<(), Error> {
+    match fs::create_dir(root) {
+        Ok(()) => sync_parent(root),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(told(root, "create", error)
+                .help("its parent directory does not exist: is the volume mounted?"))
+        }
+        Err(error) => Err(told(root, "create", error)),
+    }
+}
+
+impl LocalUpload {
+    pub(super) fn create(root: &Path, path: &Path) -> Result<Self, Error> {
+        make_root(root)?;
+        let dir = path.parent().unwrap_or(root);
+        fs::create_dir_all(dir).map_err(|error| told(dir, "create", error))?;
+        if fs::exists(path).map_err(|error| told(path, "examine", error))? {
+            return Err(told(path, "create", io::ErrorKind::AlreadyExists.into()));
+        }
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = dir.join(format!(".{file}.{:016x}{PART}", rand::random::<u64>()));
+        let opened = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary);
+        let file = opened.map_err(|error| told(&temporary, "create", error))?;
+        Ok(Self {
+            file: Arc::new(file),
+            temporary: Temporary(Some(temporary)),
+            path: path.to_path_buf(),
+            sent: blake3::Hasher::new(),
+            size: 0,
+        })
+    }
+
+    /// Flushes, reads back, gives the final name, flushes the directory.
+    fn complete(mut self) -> Result<Stored, Error> {
+        let temporary = self.temporary.0.clone().unwrap_or_default();
+        self.file.sync_all().map_err(|error| told(&temporary, "flush", error))?;
+        let read = read_back(&temporary).map_err(|error| told(&temporary, "read back", error))?;
+        if read != (self.size, self.sent.finalize()) {
+            let what = format!("`{}` holds other bytes than were written to it", temporary.display());
+            return Err(Error::new(Reason::Corrupt, what).help("examine the disk or the network file system"));
+        }
+        rename_new(&temporary, &self.path).map_err(|error| told(&self.path, "name", error))?;
+        self.temporary.0 = None;
+        sync_parent(&self.path)?;
+        if let Some(dir) = self.path.parent() {
+            sync_parent(dir)?;
+        }
+        Ok(Stored { size: self.size, proof: Proof::ReadBack })
+    }
+}
+
+/// The size and digest of a file as the medium has it: its pages are dropped from the cache first.
+fn read_back(path: &Path) -> io::Result<(u64, blake3::Hash)> {
+    let mut file = File::open(path)?;
+    rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
+    rustix::fs::fadvise(&file, 0, None, Advice::Sequential)?;
+    let (mut hasher, mut size, mut buffer) = (blake3::Hasher::new(), 0u64, vec![0; 1 << 18]);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((size, hasher.finalize()));
+        }
+        hasher.update(&buffer[..read]);
+        size += read as u64;
+    }
+}
+
+/// Renames without overwriting. File systems without `RENAME_NOREPLACE` (NFS) get a hard link instead.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        other => Ok(other?),
+    }
+}
+
+#[async_trait]
+impl Upload for LocalUpload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.sent.update(&bytes);
+        self.size += bytes.len() as u64;
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
+        blocking(move || (&*file).write_all(&bytes).map_err(|error| told(&path, "write", error))).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<Stored, Error> {
+        blocking(move || self.complete()).await
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), Error> {
+        blocking(move || {
+            drop(self);
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,73 @@
+//! The progress bar: what runs, how far it is, how fast, and when it will be done if that can be known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use tokio::task::JoinHandle;
+
+use super::{Format, Screen};
+use crate::progress::{Progress, Snapshot};
+
+const REDRAW: Duration = Duration::from_millis(100);
+const KNOWN: &str =
+    "{spinner} {msg} [{bar:24}] {bytes} of about {total_bytes} at {bytes_per_sec}, {eta} left";
+const UNKNOWN: &str = "{spinner} {msg} {bytes} at {bytes_per_sec}, {elapsed}";
+
+/// A bar that follows the counters of a run until it is dropped.
+#[derive(Debug)]
+pub struct Bar(Option<(ProgressBar, JoinHandle<()>)>);
+
+impl Bar {
+    /// Shows the counters on the screen; nothing where events are JSON or standard error is no terminal.
+    pub fn show(screen: &Screen, progress: Arc<Progress>) -> Self {
+        if screen.format == Format::Json || screen.bars.is_hidden() {
+            return Self(None);
+        }
+        let bar = screen.bars.add(ProgressBar::no_length());
+        let drawn = bar.clone();
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(REDRAW);
+            let mut last = Snapshot::default();
+            loop {
+                ticks.tick().await;
+                let now = progress.snapshot();
+                draw(&drawn, &last, &now);
+                last = now;
+            }
+        });
+        Self(Some((bar, task)))
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some((bar, task)) = self.0.take() {
+            task.abort();
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn draw(bar: &ProgressBar, last: &Snapshot, now: &Snapshot) {
+    if last.job != now.job {
+        // An estimate of nothing is no estimate.
+        let known = now.job.estimate.filter(|estimate| *estimate > 0);
+        let template = if known.is_some() { KNOWN } else { UNKNOWN };
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        match known {
+            Some(estimate) => bar.set_length(estimate),
+            None => bar.unset_length(),
+        }
+        if last.job.source != now.job.source {
+            bar.reset();
+        }
+    }
+    let members = HumanCount(now.members);
+    bar.set_message(format!("{}: {}, {members} members,", now.job.source, now.job.doing));
+    // What is only read back or sent has no content of its own.
+    bar.set_position(if now.content > 0 { now.content } else { now.packed });
+    bar.tick();
+}

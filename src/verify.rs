@@ -1,0 +1,122 @@
+//! Verify: re-reads packages and compares them with their records.
+//!
+//! Without a key the objects are read and their size and SHA-256 compared with the record: what the store has is what
+//! was sent. With a key everything is opened too, and every member compared with the index.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::catalog::key::Part;
+use crate::catalog::{Key, Record};
+use crate::clock::Timestamp;
+use crate::package::age::Identity;
+use crate::package::index::Entry;
+use crate::package::member::Header;
+use crate::package::{self, Package, Selection, VisitError, Visitor};
+use crate::report::chain;
+use crate::stores::{self, Intent, Named, ObjectName};
+
+/// The outcome for one package in one store.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verified {
+    /// The package.
+    pub key: Key,
+    /// The store.
+    pub store: String,
+    /// How deep it was looked into.
+    pub depth: Depth,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What is wrong, cause by cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub error: Vec<String>,
+    /// Bytes of the package.
+    pub bytes: u64,
+    /// Members compared with the index; 0 without a key.
+    pub members: u64,
+    /// Why the store could not note that the package was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_noted: Option<String>,
+}
+
+/// How deep a package was looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// The objects' bytes, without a key.
+    Bytes,
+    /// Every member, with a key.
+    Members,
+}
+
+/// How a verification ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything is as recorded.
+    Sound,
+    /// The package is not what was recorded.
+    Mismatch,
+    /// It could not be found out.
+    Unknown,
+}
+
+/// Verifies one package. With no identities only the bytes are compared.
+pub async fn verify(named: &Named, record: &Record, identities: &[Identity], now: Timestamp) -> Verified {
+    let depth = if identities.is_empty() { Depth::Bytes } else { Depth::Members };
+    let package = Package::new(Arc::clone(&named.store), record.clone(), identities.to_vec());
+    let compared = match depth {
+        Depth::Bytes => package.verify_objects().await.map(|()| 0),
+        Depth::Members => package.read(Selection::All, Count::default()).await.map(|count| count.members),
+    };
+    let mut verified = Verified {
+        key: record.key.clone(),
+        store: named.name.clone(),
+        depth,
+        outcome: Outcome::Sound,
+        error: Vec::new(),
+        bytes: record.package.size,
+        members: 0,
+        not_noted: None,
+    };
+    match compared {
+        Ok(members) => {
+            verified.members = members;
+            verified.not_noted = note(named, &record.key, now).await.err().map(|error| error.to_string());
+        }
+        Err(error) => {
+            verified.outcome = judged(&error);
+            verified.error = chain(&error);
+        }
+    }
+    verified
+}
+
+fn judged(error: &package::Error) -> Outcome {
+    if error.is_mismatch() { Outcome::Mismatch } else { Outcome::Unknown }
+}
+
+/// Leaves a note beside the package that it was verified now.
+async fn note(named: &Named, key: &Key, now: Timestamp) -> Result<(), stores::Error> {
+    let name = ObjectName::new(key.object(&Part::Verified(now)))?;
+    let mut upload = named.store.create(&name, &Intent::default()).await?;
+    let json = format!("{{\n  \"key\": \"{key}\",\n  \"verified\": \"{now}\"\n}}\n");
+    match upload.write(json.into()).await {
+        Ok(()) => upload.finish().await.map(drop),
+        Err(error) => upload.abort().await.and(Err(error)),
+    }
+}
+
+#[derive(Default)]
+struct Count {
+    members: u64,
+}
+
+impl Visitor for Count {
+    fn member(&mut self, _: &Entry, _: Header, _: &mut dyn Read) -> Result<(), VisitError> {
+        self.members += 1;
+        Ok(())
+    }
+}

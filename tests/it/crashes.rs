@@ -1,0 +1,180 @@
+//! Signals, `kill -9`, full disks and failing system calls: no record, or a complete backup; nothing in between.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chupacabra::catalog::SourceName;
+use chupacabra::clock::Clock;
+use chupacabra::prune;
+use chupacabra::retention::Policy;
+use chupacabra::stores::Named;
+
+use crate::support::backups::{Site, noise};
+use crate::support::server::wait_until;
+use crate::support::{run, tool};
+
+fn spawn(site: &Site, args: &[&str]) -> Child {
+    site.command(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// The size of the largest temporary file in the store.
+fn uploading(store: &Path) -> u64 {
+    let entries = std::fs::read_dir(store.join("web")).into_iter().flatten().flatten();
+    let hidden = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+    hidden.filter_map(|entry| Some(entry.metadata().ok()?.len())).max().unwrap_or(0)
+}
+
+#[test]
+fn a_signal_aborts_the_upload_and_says_so() {
+    use rustix::process::Signal;
+    for (sent, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let site = Site::new("");
+        std::fs::write(site.tree().join("noise"), noise(600 << 20, 1)).unwrap();
+        let mut child = spawn(&site, &["backup"]);
+        wait_until(
+            Duration::from_secs(60),
+            || uploading(&site.store()) > 4 << 20,
+            || "no upload began".into(),
+        );
+        let told = Instant::now();
+        signal(&child, sent);
+        let status = child.wait().unwrap();
+        assert!(told.elapsed() < Duration::from_secs(5), "took {:?}", told.elapsed());
+        assert_eq!(status.code(), Some(code), "{:?}", status.signal());
+        assert_eq!(site.leftovers(), 0, "a temporary file is left");
+        let scan = site.scan();
+        assert!(scan.packages.is_empty() && scan.orphans.is_empty(), "{scan:?}");
+    }
+}
+
+#[test]
+fn kill_9_at_any_moment_leaves_no_record_or_a_complete_backup() {
+    let site = Site::new("");
+    std::fs::write(site.tree().join("noise"), noise(24 << 20, 2)).unwrap();
+    for n in 0..50 {
+        std::fs::write(site.tree().join(format!("small-{n}")), noise(900, n)).unwrap();
+    }
+    let began = Instant::now();
+    site.good(&["backup"]);
+    let whole = began.elapsed();
+    let (mut killed, mut recorded) = (0, 1);
+    for moment in 0..50u32 {
+        let mut child = spawn(&site, &["backup"]);
+        // Moments spread over the whole run and a little beyond, in no order.
+        let wait = whole * (moment * 37 % 50) / 44;
+        let deadline = Instant::now() + wait;
+        while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
+            #[allow(clippy::disallowed_methods, reason = "the moment is what is tested")]
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        killed += u32::from(status.signal() == Some(9));
+        let packages = site.scan().packages;
+        assert!(packages.len() == recorded || packages.len() == recorded + 1, "more records than runs");
+        assert!(
+            status.signal().is_some() || packages.len() == recorded + 1,
+            "a run ended well without a record"
+        );
+        recorded = packages.len();
+    }
+    assert!(killed >= 25, "only {killed} of 50 runs were killed in time");
+    assert!(recorded >= 2, "no run was left to end");
+    assert!(site.scan().packages.iter().all(|found| found.is_good()));
+    // Every record stands for a package that opens to its last member.
+    let verified = site.good(&["verify", "web", "--all", "--json"]);
+    let verified: serde_json::Value = serde_json::from_str(&verified).unwrap();
+    let sound = verified.as_array().unwrap().iter().filter(|v| v["outcome"] == "sound" && v["members"] == 52);
+    assert_eq!(sound.count(), recorded);
+    sweep_after_three_days(&site, recorded);
+}
+
+/// A later prune removes what the dead runs left, and nothing else.
+fn sweep_after_three_days(site: &Site, recorded: usize) {
+    let later = Clock::system().now() + jiff::SignedDuration::from_hours(72);
+    let named = Named { name: "here".into(), store: site.open_store() };
+    let source: SourceName = "web".parse().unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let intended = prune::intend(&named, &source, &Policy::default(), later).await.unwrap();
+        assert!(
+            !intended.leftovers.is_empty() || !intended.orphans.is_empty(),
+            "the kills left nothing to sweep"
+        );
+        intended.execute(&named).await.unwrap();
+    });
+    let scan = site.scan();
+    assert_eq!((scan.packages.len(), scan.orphans.len(), site.leftovers()), (recorded, 0, 0));
+}
+
+#[test]
+fn a_full_disk_fails_cleanly() {
+    assert!(rustix::process::geteuid().is_root(), "mounting a small tmpfs needs root");
+    let mount = crate::support::scratch();
+    run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(mount.path()));
+    let site = Site::with_store("", Some(&mount.path().join("store")));
+    std::fs::write(site.tree().join("noise"), noise(20 << 20, 3)).unwrap();
+    let output = site.output(&["backup"]);
+    let left = std::fs::read_dir(mount.path().join("store/web")).unwrap().count();
+    std::fs::remove_file(site.tree().join("noise")).unwrap();
+    std::fs::write(site.tree().join("small"), "fits").unwrap();
+    let afterwards = site.output(&["backup"]);
+    run(Command::new("umount").arg(mount.path()));
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("No space left on device"), "{said}");
+    assert_eq!(left, 0, "something is left on the full disk");
+    assert_eq!(afterwards.status.code(), Some(0));
+}
+
+/// The nth call of each kind that touches the store fails once with EIO.
+#[test]
+fn failing_system_calls_leave_no_record() {
+    let strace = tool("strace");
+    let site = Site::new("");
+    std::fs::write(site.tree().join("noise"), noise(6 << 20, 4)).unwrap();
+    let (mut injected, mut survived) = (0, 0);
+    for (call, nths) in [("fsync", 1..8u32), ("renameat2", 1..4), ("write", 1..1), ("fadvise64", 1..3)] {
+        for nth in nths {
+            let before = site.scan().packages.len();
+            let trace = site.dir().join("trace");
+            let plain = site.command(&["backup"]);
+            let mut traced = Command::new(&strace);
+            traced.args(["-f", "-qq", "-o"]).arg(&trace);
+            traced.args([
+                "-e",
+                &format!("trace={call}"),
+                "-e",
+                &format!("inject={call}:error=EIO:when={nth}"),
+            ]);
+            let status = traced
+                .arg(plain.get_program())
+                .args(plain.get_args())
+                .output()
+                .unwrap()
+                .status
+                .code()
+                .unwrap();
+            let hit = std::fs::read_to_string(&trace).unwrap().contains("(INJECTED)");
+            let records = site.scan().packages.len() - before;
+            if hit {
+                injected += 1;
+                // A fault after the commit point may fail the run, but it must not look like success without a record.
+                assert!(records == 0 || records == 1);
+                assert!(status != 0, "{call} {nth} failed and the run was called good");
+            } else {
+                survived += 1;
+                assert_eq!((status, records), (0, 1), "{call} {nth}");
+            }
+        }
+    }
+    assert!(injected >= 8 && survived >= 1, "{injected} faults injected, {survived} runs without");
+    site.good(&["verify", "web", "--all"]);
+}

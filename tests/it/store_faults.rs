@@ -1,0 +1,134 @@
+//! Every write to a store fails once: then there is no record, no open upload, and no good exit code.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use chupacabra::backup::Run;
+use chupacabra::catalog::Scan;
+use chupacabra::clock::Clock;
+use chupacabra::config::{self, Plan};
+use chupacabra::exit::Exit;
+use chupacabra::progress::Progress;
+use chupacabra::report::{Report, Status};
+use chupacabra::stores::local::{self, Local};
+use chupacabra::stores::{Named, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::faulty_store::FaultyStore;
+
+const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdenq5gaspeqghm";
+
+/// A plan for one tree of four MiB of noise (so that the package takes several writes) and two stores.
+fn plan(dir: &Path, require: &str) -> Plan {
+    let tree = dir.join("tree");
+    std::fs::create_dir_all(tree.join("folder")).unwrap();
+    let noise: Vec<u8> = (0..4u32 << 20).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    std::fs::write(tree.join("noise"), noise).unwrap();
+    std::fs::write(tree.join("folder/small"), "small").unwrap();
+    let written = dir.join("chupacabra.yaml");
+    let yaml = format!(
+        "encryption: {{ recipients: [{RECIPIENT}] }}\n\
+         stores: {{ one: {{ local: {{ path: {0}/one }} }}, two: {{ local: {{ path: {0}/two }} }} }}\n\
+         sources: {{ web: {{ files: {{ path: {0}/tree }}, require: {require} }} }}\n",
+        dir.display()
+    );
+    std::fs::write(&written, yaml).unwrap();
+    config::load(&written).unwrap()
+}
+
+fn local_store(dir: &Path, name: &str) -> Arc<dyn Store> {
+    Arc::new(Local::new(&local::Plan { path: dir.join(name) }))
+}
+
+async fn run(plan: &Plan, one: Arc<dyn Store>, two: Arc<dyn Store>, stop: CancellationToken) -> Report {
+    let named = |name: &str, store| (name.to_owned(), Named { name: name.to_owned(), store });
+    let stores: BTreeMap<String, Named> = [named("one", one), named("two", two)].into();
+    let progress = Progress::default();
+    let run = Run { plan, stores: &stores, clock: Clock::system(), stop, progress: &progress };
+    let names: Vec<_> = plan.sources.keys().cloned().collect();
+    run.backup(&names).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_write_fails_once_in_the_only_stores() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(dir.path(), "all");
+    let mut reached_the_end = false;
+    for fail_at in 0..60 {
+        let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
+        let (faulty, other) =
+            (FaultyStore::new(one.clone(), fail_at), FaultyStore::new(two.clone(), fail_at));
+        let counts = [faulty.counts(), other.counts()];
+        let before = records(&one).await + records(&two).await;
+        let report = run(&plan, Arc::new(faulty), Arc::new(other), CancellationToken::new()).await;
+        let job = &report.jobs[0];
+        if !counts[0].has_failed() {
+            assert_eq!((report.exit(), job.status), (Exit::Good, Status::Good));
+            reached_the_end = true;
+            break;
+        }
+        assert_eq!((report.exit(), job.status), (Exit::Failed, Status::Failed), "call {fail_at}");
+        assert_eq!(records(&one).await + records(&two).await, before, "call {fail_at}: a record was written");
+        assert!(job.stores.iter().all(|store| !store.committed && !store.error.is_empty()), "{job:?}");
+        for counts in &counts {
+            assert_eq!(counts.left_open(), 0, "call {fail_at}: an upload was left open");
+        }
+    }
+    assert!(reached_the_end, "the uploads have more writes than this test expects");
+    assert_eq!(leftovers(dir.path()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_store_failing_costs_the_other_nothing() {
+    for (require, status, exit) in
+        [("all", Status::Partial, Exit::Partial), ("any", Status::Good, Exit::Good)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan(dir.path(), require);
+        let mut faults = 0;
+        for fail_at in 0..60 {
+            let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
+            let (recorded_one, recorded_two) = (records(&one).await, records(&two).await);
+            let faulty = FaultyStore::new(one.clone(), fail_at);
+            let counts = faulty.counts();
+            let report = run(&plan, Arc::new(faulty), two.clone(), CancellationToken::new()).await;
+            if !counts.has_failed() {
+                break;
+            }
+            faults += 1;
+            let job = &report.jobs[0];
+            assert_eq!((report.exit(), job.status), (exit, status), "call {fail_at}");
+            assert_eq!(records(&one).await, recorded_one, "call {fail_at}");
+            assert_eq!(records(&two).await, recorded_two + 1, "call {fail_at}");
+            assert_eq!(counts.left_open(), 0, "call {fail_at}");
+            let committed: Vec<_> = job.stores.iter().map(|s| (s.store.as_str(), s.committed)).collect();
+            assert!(committed.contains(&("one", false)) && committed.contains(&("two", true)), "{job:?}");
+        }
+        assert!(faults >= 8, "only {faults} calls were failed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_told_to_stop_records_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(dir.path(), "all");
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
+    let report = run(&plan, one.clone(), two.clone(), stop).await;
+    assert_eq!(report.jobs[0].status, Status::Failed);
+    assert_eq!(records(&one).await + records(&two).await, 0);
+    assert_eq!(leftovers(dir.path()), 0);
+}
+
+async fn records(store: &Arc<dyn Store>) -> usize {
+    Scan::of(store, None).await.unwrap().packages.len()
+}
+
+/// Temporary files in both stores.
+fn leftovers(dir: &Path) -> usize {
+    let files = |store: &str| std::fs::read_dir(dir.join(store).join("web")).into_iter().flatten();
+    let hidden = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    files("one").chain(files("two")).flatten().filter(hidden).count()
+}
