@@ -8,7 +8,7 @@ use chupacabra::package::index::Line;
 use chupacabra::package::member::Object;
 use chupacabra::package::pipe::pipe;
 use chupacabra::package::{Package, seal};
-use chupacabra::sources::Summary;
+use chupacabra::sources::{Request, Restored, Summary};
 use chupacabra::sources::mongodb::{Config, Error, MongoDb, Plan};
 use tokio_util::sync::CancellationToken;
 
@@ -235,4 +235,26 @@ pub fn read_archive(archive: &[u8]) -> Result<serde_json::Value, String> {
     } else {
         Err(String::from_utf8(output.stderr).unwrap())
     }
+}
+
+/// Restores a dump into the plan's server.
+pub async fn restore(dump: &Dump, plan: Plan, request: Request) -> Result<Restored, Error> {
+    let stop = CancellationToken::new();
+    let source = MongoDb::new(plan);
+    let restoring = source.restore(&dump.package, &request, &stop);
+    tokio::time::timeout(Duration::from_secs(240), restoring).await.expect("in time")
+}
+
+/// Where two servers differ in what a restore must bring back; `arguments` as `mongodb_seed.facts` takes them.
+pub fn differences(a: &Mongod, b: &Mongod, arguments: &str) -> Vec<String> {
+    let of = |server: &Mongod| format!("MongoClient('127.0.0.1', {}, directConnection=True)", server.port());
+    let printed = python(&format!(
+        "import mongodb_seed\n\
+         facts = [mongodb_seed.facts(client{arguments}) for client in ({}, {})]\n\
+         assert len(facts[0]) > 0\n\
+         print(json.dumps(mongodb_seed.differences(*facts)))",
+        of(a),
+        of(b)
+    ));
+    serde_json::from_str(&printed).unwrap()
 }

@@ -3,6 +3,8 @@
 use mongodb::error::{Error as DriverError, ErrorKind};
 
 use super::{archive, extended_json};
+use crate::package;
+use crate::package::digest::Fingerprint;
 use crate::package::outlet::Closed;
 
 /// Why a MongoDB deployment could not be dumped or restored.
@@ -124,6 +126,48 @@ pub enum Error {
         /// What is wrong.
         source: extended_json::Error,
     },
+    /// The package could not be read.
+    #[error(transparent)]
+    Package(#[from] package::Error),
+    /// The package has no prelude.
+    #[error("this package is not of a MongoDB source: it has no prelude")]
+    NoPrelude,
+    /// A namespace of the prelude has no line in the index.
+    #[error("the index lacks `{0}`, which the prelude has")]
+    NoObject(String),
+    /// A switch that this source does not know.
+    #[error("the switch `{0}` is unknown: a MongoDB source knows `rename=OLD:NEW`, for databases")]
+    Switch(String),
+    /// `--only` is not a glob.
+    #[error("{0}")]
+    Glob(String),
+    /// The archive is of a newer server than the target.
+    #[error("the archive is of MongoDB {archive}, the target is {server}: restore into {archive} or newer")]
+    NewerServer {
+        /// The version in the prelude.
+        archive: String,
+        /// The target's version.
+        server: String,
+    },
+    /// The target is not empty.
+    #[error("the target is not empty, it has `{0}`: choose an empty one, or replace it (--replace)")]
+    NotEmpty(String),
+    /// What was restored is not what was dumped.
+    #[error("`{name}` was restored as {found}, the dump had {expected}")]
+    Differs {
+        /// The object.
+        name: String,
+        /// As the index has it.
+        expected: Fingerprint,
+        /// As the target has it.
+        found: Fingerprint,
+    },
+    /// The oplog has something that cannot be replayed.
+    #[error("the oplog cannot be replayed: {0}")]
+    Replay(String),
+    /// A user or role is not in the target as it was dumped.
+    #[error("the user or role `{0}` was not merged")]
+    NotMerged(String),
     /// Another answer of a server.
     #[error("{what}: {why}")]
     Server {
@@ -168,6 +212,14 @@ impl Error {
                 Self::Disconnected { what, why: error.to_string() }
             }
             _ => Self::Server { what, why: error.to_string() },
+        }
+    }
+
+    /// As [`driver`](Self::driver), for what a restore does.
+    pub(super) fn restoring(what: impl Into<String>, error: DriverError) -> Self {
+        match Self::driver(what, error) {
+            Self::Unprivileged { what, .. } => Self::Unprivileged { what, role: "restore" },
+            other => other,
         }
     }
 

@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mongodb::bson::raw::CString;
-use mongodb::bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
+use mongodb::bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, RawJavaScriptCodeWithScope};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -158,28 +158,28 @@ enum Json {
 /// Reads a document.
 pub fn read(text: &str) -> Result<RawDocumentBuf, Error> {
     match serde_json::from_str(text)? {
-        Json::Object(pairs) => to_document(pairs),
+        Json::Object(pairs) => to_document(&pairs),
         _ => Err(wrong("metadata", "not a document")),
     }
 }
 
-fn to_document(pairs: Vec<(String, Json)>) -> Result<RawDocumentBuf, Error> {
+fn to_document(pairs: &[(String, Json)]) -> Result<RawDocumentBuf, Error> {
     let mut document = RawDocumentBuf::new();
     for (key, value) in pairs {
-        let name = CString::try_from(key)?;
+        let name = CString::try_from(key.clone())?;
         document.append(&name, to_value(value)?);
     }
     Ok(document)
 }
 
-fn to_value(json: Json) -> Result<RawBson, Error> {
+fn to_value(json: &Json) -> Result<RawBson, Error> {
     Ok(match json {
         Json::Null => RawBson::Null,
-        Json::Bool(value) => RawBson::Boolean(value),
+        Json::Bool(value) => RawBson::Boolean(*value),
         // Relaxed numbers, as other programs may write them: the smallest type that holds the value.
-        Json::Integer(value) => i32::try_from(value).map_or(RawBson::Int64(value), RawBson::Int32),
-        Json::Float(value) => RawBson::Double(value),
-        Json::String(value) => RawBson::String(value),
+        Json::Integer(value) => i32::try_from(*value).map_or(RawBson::Int64(*value), RawBson::Int32),
+        Json::Float(value) => RawBson::Double(*value),
+        Json::String(value) => RawBson::String(value.clone()),
         Json::Array(values) => {
             let mut array = RawArrayBuf::new();
             for value in values {
@@ -192,12 +192,12 @@ fn to_value(json: Json) -> Result<RawBson, Error> {
 }
 
 /// A document, or the value whose type its keys tell.
-fn object(pairs: Vec<(String, Json)>) -> Result<RawBson, Error> {
+fn object(pairs: &[(String, Json)]) -> Result<RawBson, Error> {
     if !pairs.first().is_some_and(|(key, _)| key.starts_with('$')) {
         return to_document(pairs).map(RawBson::Document);
     }
     let shape: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
-    Ok(match (shape.as_slice(), pairs.as_slice()) {
+    Ok(match (shape.as_slice(), pairs) {
         (["$numberInt"], [(key, Json::String(text))]) => RawBson::Int32(parse(key, text)?),
         (["$numberLong"], [(key, Json::String(text))]) => RawBson::Int64(parse(key, text)?),
         (["$numberDouble"], [(key, Json::String(text))]) => RawBson::Double(parse(key, text)?),
@@ -205,6 +205,7 @@ fn object(pairs: Vec<(String, Json)>) -> Result<RawBson, Error> {
         (["$oid"], [(key, Json::String(text))]) => RawBson::ObjectId(parse(key, text)?),
         (["$symbol"], [(_, Json::String(text))]) => RawBson::Symbol(text.clone()),
         (["$code"], [(_, Json::String(text))]) => RawBson::JavaScriptCode(text.clone()),
+        (["$code", "$scope"], [(_, Json::String(code)), (_, Json::Object(_))]) => code_with_scope(code, pairs)?,
         (["$undefined"], _) => RawBson::Undefined,
         (["$minKey"], _) => RawBson::MinKey,
         (["$maxKey"], _) => RawBson::MaxKey,
@@ -215,6 +216,14 @@ fn object(pairs: Vec<(String, Json)>) -> Result<RawBson, Error> {
         // Not a type: operators of a pipeline, a validator or a partial filter.
         _ => RawBson::Document(to_document(pairs)?),
     })
+}
+
+fn code_with_scope(code: &str, pairs: &[(String, Json)]) -> Result<RawBson, Error> {
+    let scope = match pairs {
+        [_, (_, Json::Object(scope))] => to_document(scope)?,
+        _ => return Err(wrong("$scope", "not canonical")),
+    };
+    Ok(RawBson::JavaScriptCodeWithScope(RawJavaScriptCodeWithScope { code: code.to_owned(), scope }))
 }
 
 fn date(key: &str, inner: &[(String, Json)]) -> Result<RawBson, Error> {

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use mongodb::bson::raw::CString;
 use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::archive::{Entry, Kind, Namespace};
@@ -182,7 +181,3 @@ fn wanted(namespace: &Namespace, selection: &Selection, users_and_roles: bool) -
     Ok(true)
 }
 
-/// A key for raw documents that is known only at run time.
-pub(super) fn key(name: &str) -> Result<CString, Error> {
-    CString::try_from(name.to_owned()).map_err(|error| Error::reply(name, error))
-}
