@@ -87,7 +87,8 @@ def options(db):
     db.measures.insert_many([{"at": DAY + datetime.timedelta(minutes=number), "where": {"room": number % 3},
                               "value": number / 7} for number in range(300)])
     db.measures.create_index([("where.room", 1), ("at", -1)])
-    db.command("create", "view", viewOn="validated", pipeline=[{"$match": {"name": {"$exists": True}}}])
+    db.command("create", "view", viewOn="validated", pipeline=[{"$match": {"name": {"$exists": True}}}],
+               collation={"locale": "fr"})
     db.command("create", "upon.view", viewOn="view", pipeline=[{"$project": {"name": 1}}], collation={"locale": "fr"})
     db["n" * 120].insert_one({"_id": "long name"})
     db["dots.and more/slash %"].insert_one({"_id": 1})
@@ -140,10 +141,11 @@ def users(client):
     client.admin.command("createRole", "auditor", privileges=[
         {"resource": {"db": "zoo", "collection": "types"}, "actions": ["find", "collStats"]}],
         roles=["read"], authenticationRestrictions=[{"clientSource": ["127.0.0.1"]}])
-    client.zoo.command("createRole", "keeper", privileges=[], roles=[{"role": "auditor", "db": "admin"}, "readWrite"])
+    client.zoo.command("createRole", "keeper", privileges=[], roles=["readWrite"])
+    client.zoo.command("createRole", "head", privileges=[], roles=["keeper"])
     client.admin.command("createUser", "alice", pwd="alice's secret", roles=["auditor", "clusterMonitor"],
                          customData={"team": ["a", 1]})
-    client.zoo.command("createUser", "bob", pwd="bob", roles=["keeper"], mechanisms=["SCRAM-SHA-256"])
+    client.zoo.command("createUser", "bob", pwd="bob", roles=["head"], mechanisms=["SCRAM-SHA-256"])
     client.annex.command("createUser", "carol", pwd="carol", roles=[], mechanisms=["SCRAM-SHA-1"])
 
 
@@ -170,7 +172,7 @@ def collection_facts(db, listed):
     found = {"type": kind, "options": plain(RawBSONDocument(bson.encode(listed["options"])))}
     if kind == "view":
         return found
-    reply = db.with_options(codec_options=RAW).command("listIndexes", name)
+    reply = db.command("listIndexes", name, codec_options=RAW)
     batch = bson.decode(reply.raw, RAW)["cursor"]["firstBatch"]
     found["indexes"] = sorted(index.raw.hex() for index in batch)
     data = "system.buckets." + name if kind == "timeseries" else name
@@ -189,8 +191,7 @@ def facts(client, databases=("zoo", "annex"), users=True):
     found = {}
     for name in databases:
         db = client[name]
-        lister = db.with_options(codec_options=CodecOptions(document_class=SON))
-        listed = [c for c in lister.command("listCollections")["cursor"]["firstBatch"]]
+        listed = db.command("listCollections", codec_options=CodecOptions(document_class=SON))["cursor"]["firstBatch"]
         for one in listed:
             if not one["name"].startswith("system.") or one["name"] == "system.js":
                 found[f"{name}.{one['name']}"] = collection_facts(db, one)

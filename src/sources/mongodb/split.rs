@@ -1,5 +1,6 @@
 //! Cutting a large collection into ranges of `_id`, so that it is not the last one that everything waits for.
 
+use mongodb::bson::raw::cstr;
 use mongodb::bson::{RawBson, RawDocumentBuf, rawdoc};
 
 use super::Error;
@@ -7,13 +8,18 @@ use super::archive::Namespace;
 use super::connect::Member;
 use super::listing::Listed;
 
-/// A part of a collection: from `min` (included) to `max` (excluded) in the order of the `_id` index.
+/// A part of a collection.
 ///
 /// Bounds are index bounds, not query conditions: those would see only one type of `_id`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Range {
-    pub(super) min: Option<RawBson>,
-    pub(super) max: Option<RawBson>,
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Range {
+    /// All of it, in its natural order.
+    Whole,
+    /// From `min` (included) to `max` (excluded) in the order of the `_id` index. Without a `max` it ends before
+    /// `MaxKey`: the server takes an absent bound for that, and excludes it too.
+    Between { min: Option<RawBson>, max: Option<RawBson> },
+    /// The document whose `_id` is `MaxKey`, if there is one.
+    Last,
 }
 
 /// How large a collection is about, from its count and a few documents.
@@ -67,14 +73,14 @@ pub(super) fn ranges_for(own: u64, all: u64, parallel: usize, split_above: u64) 
 /// Cuts a collection into about `count` ranges at the `_id` of documents taken at random. Together the ranges cover
 /// every `_id` there can be.
 pub(super) async fn cut(member: &Member, listed: &Listed, count: usize) -> Result<Vec<Range>, Error> {
-    let whole = vec![Range::default()];
+    let whole = vec![Range::Whole];
     if count < 2 || !listed.divisible {
         return Ok(whole);
     }
     let data = listed.entry.data();
     // Twenty for each range make the ranges about equal.
     let sample = i32::try_from(count * 20).unwrap_or(i32::MAX);
-    let pipeline = mongodb::bson::rawdoc! {
+    let pipeline = rawdoc! {
         "aggregate": data.collection.as_str(),
         "pipeline": [
             { "$sample": { "size": sample } },
@@ -98,26 +104,33 @@ pub(super) async fn cut(member: &Member, listed: &Listed, count: usize) -> Resul
     Ok(between(bounds))
 }
 
-/// The ranges between bounds that ascend.
+/// The ranges between bounds that ascend: together they have every `_id` there can be.
 fn between(mut bounds: Vec<RawBson>) -> Vec<Range> {
     bounds.dedup();
+    if bounds.is_empty() {
+        return vec![Range::Whole];
+    }
     let starts = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
     let ends = bounds.iter().cloned().map(Some).chain(std::iter::once(None));
-    starts.zip(ends).map(|(min, max)| Range { min, max }).collect()
+    let inner = starts.zip(ends).map(|(min, max)| Range::Between { min, max });
+    inner.chain(std::iter::once(Range::Last)).collect()
 }
 
 impl Range {
-    /// The `find` command that reads the range, or all of a collection in its natural order.
+    /// The `find` command that reads the range.
     pub(super) fn find(&self, collection: &str, batch: i32) -> RawDocumentBuf {
         let mut command = rawdoc! { "find": collection, "batchSize": batch, "noCursorTimeout": true };
-        if self.min.is_some() || self.max.is_some() {
-            command.append(mongodb::bson::raw::cstr!("hint"), rawdoc! { "_id": 1_i32 });
-        }
-        if let Some(min) = &self.min {
-            command.append(mongodb::bson::raw::cstr!("min"), bound(min));
-        }
-        if let Some(max) = &self.max {
-            command.append(mongodb::bson::raw::cstr!("max"), bound(max));
+        match self {
+            Self::Whole => {}
+            Self::Last => command.append(cstr!("filter"), bound(&RawBson::MaxKey)),
+            Self::Between { min, max } => {
+                command.append(cstr!("hint"), rawdoc! { "_id": 1_i32 });
+                for (name, id) in [(cstr!("min"), min), (cstr!("max"), max)] {
+                    if let Some(id) = id {
+                        command.append(name, bound(id));
+                    }
+                }
+            }
         }
         command
     }
@@ -125,7 +138,7 @@ impl Range {
 
 fn bound(id: &RawBson) -> RawDocumentBuf {
     let mut bound = RawDocumentBuf::new();
-    bound.append(mongodb::bson::raw::cstr!("_id"), id.clone());
+    bound.append(cstr!("_id"), id.clone());
     bound
 }
 
@@ -137,11 +150,17 @@ mod tests {
     fn ranges_touch_and_leave_nothing_out() {
         let bounds = vec![RawBson::Int32(1), RawBson::Int32(5), RawBson::Int32(5)];
         let ranges = between(bounds);
-        assert_eq!(ranges.len(), 3);
-        assert_eq!(ranges[0].min, None);
-        assert_eq!(ranges[2].max, None);
-        assert!(ranges.windows(2).all(|pair| pair[0].max == pair[1].min && pair[0].max.is_some()));
-        assert_eq!(between(Vec::new()), vec![Range::default()]);
+        let bounds: Vec<_> = ranges
+            .iter()
+            .filter_map(|range| match range {
+                Range::Between { min, max } => Some((min, max)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!((ranges.len(), bounds.len()), (4, 3));
+        assert_eq!((bounds[0].0, bounds[2].1, &ranges[3]), (&None, &None, &Range::Last));
+        assert!(bounds.windows(2).all(|pair| pair[0].1 == pair[1].0 && pair[0].1.is_some()));
+        assert_eq!(between(Vec::new()), vec![Range::Whole]);
     }
 
     #[test]
