@@ -12,8 +12,9 @@ use crate::package::age::Recipient;
 use crate::retention::{self, Policy};
 use crate::sources::files::Files;
 use crate::sources::files::globs::Globs;
-use crate::sources::redis::Redis;
 use crate::sources::mariadb::MariaDb;
+use crate::sources::mongodb::MongoDb;
+use crate::sources::redis::Redis;
 use crate::{package, sources, stores};
 
 /// Compression that costs least for what it saves.
@@ -261,6 +262,9 @@ impl Source {
         });
         kinds.kind("mariadb", self.mariadb, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::MariaDb(MariaDb::new(plan)))
+        });
+        kinds.kind("mongodb", self.mongodb, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::MongoDb(MongoDb::new(plan)))
         });
         kinds.one(context)
     }

@@ -6,9 +6,10 @@ pub mod backups;
 pub mod faulty_store;
 pub mod mariadb;
 pub mod memory_store;
+pub mod mongodb;
 pub mod package;
-pub mod seaweedfs;
 pub mod redis;
+pub mod seaweedfs;
 pub mod server;
 
 use std::path::PathBuf;

@@ -9,8 +9,8 @@ use super::super::catalog::{self, Table, TableKind};
 use super::super::config::Plan;
 use super::super::connect::Session;
 use super::super::{data, fingerprint, ranges, select, sql};
-use super::wanted::{Wanted, split};
 use super::Error;
+use super::wanted::{Wanted, split};
 use crate::package::digest::Fingerprint;
 
 /// An object of the index: its encoded name, its kind and its fingerprint.
@@ -25,7 +25,11 @@ pub(super) async fn compare(plan: &Plan, wanted: &Wanted, objects: &[Object<'_>]
     let mut pieces = VecDeque::new();
     for (at, (name, (kind, _))) in objects.iter().enumerate() {
         let (database, table) = split(name);
-        pieces.extend(queries(&mut control, &wanted.database_name(&database), &table, kind).await?.map(|(doing, queries)| (at, doing, queries)));
+        pieces.extend(
+            queries(&mut control, &wanted.database_name(&database), &table, kind)
+                .await?
+                .map(|(doing, queries)| (at, doing, queries)),
+        );
     }
     control.close().await;
     let found = read(plan, pieces, objects.len()).await?;
@@ -78,9 +82,9 @@ async fn queries(
 
 /// Reads all pieces over several connections; the fingerprints in the order of the objects.
 async fn read(plan: &Plan, pieces: VecDeque<Piece>, objects: usize) -> Result<Vec<Fingerprint>, Error> {
-    let single = pieces.into_iter().flat_map(|(at, doing, queries)| {
-        queries.into_iter().map(move |query| (at, doing.clone(), query))
-    });
+    let single = pieces
+        .into_iter()
+        .flat_map(|(at, doing, queries)| queries.into_iter().map(move |query| (at, doing.clone(), query)));
     let queue: Arc<Mutex<VecDeque<(usize, String, String)>>> = Arc::new(Mutex::new(single.collect()));
     let mut tasks = JoinSet::<Result<Vec<(usize, Fingerprint)>, Error>>::new();
     for _ in 0..plan.connections {
