@@ -85,7 +85,7 @@ fn help(cause: &(dyn Error + 'static)) -> Option<String> {
         restore::Error::UnknownKind { .. } => {
             Some("a newer version wrote it: restore it with that version".to_owned())
         }
-        restore::Error::Source(_) => None,
+        restore::Error::Source(error) => error.help(),
     }
 }
 

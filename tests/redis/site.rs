@@ -92,4 +92,15 @@ impl Site {
         ));
         rdb
     }
+
+    /// The line that the newest package's index has of an object, taken out with stock tools alone.
+    pub(crate) fn indexed(&self, object: &str) -> String {
+        let index = self.package().display().to_string().replace(".tar.gz.age", ".index.age");
+        let lines = shell(&format!("age -d -i {} {index} | gzip -dc", self.key().display()));
+        let lines = String::from_utf8(lines).unwrap();
+        let line = lines
+            .lines()
+            .find(|line| line.contains(&format!("\"{object}\"")) && line.contains("fingerprint"));
+        line.unwrap_or_else(|| panic!("no {object} in {lines}")).to_owned()
+    }
 }
