@@ -75,6 +75,12 @@ impl Site {
         packages.pop().expect("a package")
     }
 
+    /// Whether anything is recorded.
+    pub(crate) fn has_record(&self) -> bool {
+        let store = std::fs::read_dir(self.dir.path().join("store/cache")).into_iter().flatten();
+        store.flatten().any(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
+    }
+
     /// The newest record.
     pub(crate) fn record(&self) -> serde_json::Value {
         let path = self.package().display().to_string().replace(".tar.gz.age", ".json");
