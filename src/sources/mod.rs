@@ -144,6 +144,16 @@ impl Error {
     }
 }
 
+impl Error {
+    /// What the user can do about it, if the source knows.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Files(_) => None,
+            Self::Redis(error) => error.help(),
+        }
+    }
+}
+
 impl Source {
     /// The kind as the configuration writes it.
     pub fn kind(&self) -> &'static str {
