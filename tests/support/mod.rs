@@ -7,6 +7,7 @@ pub mod faulty_store;
 pub mod memory_store;
 pub mod mongodb;
 pub mod package;
+pub mod proxy;
 pub mod server;
 
 use std::path::PathBuf;
