@@ -148,7 +148,7 @@ impl Error {
     /// What the user can do about it, if the source knows.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Files(_) => None,
+            Self::Files(_) | Self::MariaDb(_) | Self::MongoDb(_) => None,
             Self::Redis(error) => error.help(),
         }
     }

@@ -5,4 +5,5 @@
 mod support;
 
 mod archive;
+mod consistency;
 mod round_trip;

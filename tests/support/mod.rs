@@ -10,6 +10,7 @@ pub mod mongodb;
 pub mod package;
 pub mod redis;
 pub mod seaweedfs;
+pub mod proxy;
 pub mod server;
 
 use std::path::PathBuf;

@@ -268,3 +268,46 @@ pub fn differences(a: &Mongod, b: &Mongod, arguments: &str) -> Vec<String> {
     ));
     serde_json::from_str(&printed).unwrap()
 }
+
+/// Python that runs beside the test.
+pub struct Beside(std::process::Child);
+
+impl Mongod {
+    /// Starts Python with `direct` in scope and goes on. What it prints is returned by [`Beside::finish`].
+    pub fn beside(&self, script: &str) -> Beside {
+        let support = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support");
+        let script = format!(
+            "import sys, time\nsys.path.insert(0, '{support}')\nfrom pymongo import MongoClient\n\
+             direct = MongoClient('127.0.0.1', {}, directConnection=True)\n{script}",
+            self.port()
+        );
+        let mut command = std::process::Command::new("timeout");
+        command.args(["300", "python3", "-u", "-c", &script]);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        Beside(command.spawn().unwrap())
+    }
+}
+
+impl Beside {
+    /// Waits for its next line.
+    pub fn line(&mut self) -> String {
+        use std::io::Read as _;
+        let mut line = String::new();
+        let mut byte = [0];
+        while self.0.stdout.as_mut().unwrap().read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+            line.push(char::from(byte[0]));
+        }
+        line
+    }
+
+    /// Gives it the line that it waits for with `input()`.
+    pub fn go(&mut self) {
+        use std::io::Write as _;
+        self.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+
+    /// Waits for its end, which must be good.
+    pub fn finish(mut self) {
+        assert!(self.0.wait().unwrap().success());
+    }
+}

@@ -114,7 +114,7 @@ impl Target {
     /// What makes it forget comes at the very end ([`expire`](Self::expire)): until then nothing may disappear.
     pub(super) async fn create(&self, piece: &Piece) -> Result<(), Error> {
         let mut command = rawdoc! { "create": piece.to.collection.as_str() };
-        append(&mut command, &piece.options, &["expireAfterSeconds"])?;
+        append(&mut command, &piece.options, &["expireAfterSeconds", "temp"])?;
         let clustered = piece.options.get("clusteredIndex").is_ok_and(|value| value.is_some());
         let id = piece.indexes.iter().find(|index| index.get_str("name").is_ok_and(|name| name == "_id_"));
         if let (Some(id), Kind::Collection, false) = (id, piece.kind, clustered) {

@@ -134,8 +134,10 @@ impl State {
         }
         let name = logical(to);
         let mut command = rawdoc! { "create": name.collection.as_str() };
-        // Buckets are created by creating their time series, which knows the rest.
-        let own: &[&str] = if name == *to { &["create"] } else { &["create", "validator", "clusteredIndex"] };
+        // `temp` cannot be asked for: a rename follows. Buckets are created by creating their time series, which knows
+        // the rest.
+        let own: &[&str] =
+            if name == *to { &["create", "temp"] } else { &["create", "validator", "clusteredIndex"] };
         append(&mut command, object, own)?;
         target.run(&name.database, command, &format!("create `{name}`")).await?;
         self.indexes.insert(name, Vec::new());
