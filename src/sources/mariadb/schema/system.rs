@@ -14,6 +14,9 @@ use super::super::tally::Tally;
 use super::super::{Error, sql};
 use super::{RESTORING_MODE, cell};
 
+/// `ER_PASSWORD_NO_MATCH`: the account is stored and not in use, as one with a host's name under `skip_name_resolve`.
+const IGNORED: u16 = 1133;
+
 /// The account that the server makes for itself.
 const OWN: &str = "mariadb.sys";
 
@@ -34,12 +37,13 @@ impl Account {
     }
 }
 
-/// Writes plugins, loadable functions, servers, users and roles.
+/// Writes plugins, loadable functions, servers, users and roles; returns what should be known.
 pub(in super::super) async fn before(
     control: &mut Session,
     script: &mut Script,
     tally: &mut Tally,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
+    let mut notes = Vec::new();
     for row in
         control.rows("cannot list the plugins", "SELECT name, dl FROM mysql.plugin ORDER BY name").await?
     {
@@ -59,7 +63,15 @@ pub(in super::super) async fn before(
         } else {
             let doing = format!("cannot read the user {name}");
             let query = format!("SHOW CREATE USER {name}");
-            let text = lossy(super::shown(control, &doing, &query, 0).await?);
+            let text = match super::shown(control, &doing, &query, 0).await {
+                Ok(text) => lossy(text),
+                Err(Error::Statement { code: Some(IGNORED), .. }) => {
+                    notes.push(format!("the server itself ignores the user {name}: not dumped"));
+                    tally.emit("accounts");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let rest = text.strip_prefix("CREATE USER").unwrap_or(&text);
             // A user that is there already, as root always is, gets the dump's password and limits.
             script.statement(format!("CREATE USER IF NOT EXISTS{rest}"));
@@ -67,7 +79,7 @@ pub(in super::super) async fn before(
         }
         tally.emit("accounts");
     }
-    Ok(())
+    Ok(notes)
 }
 
 async fn loadable(control: &mut Session, script: &mut Script, tally: &mut Tally) -> Result<(), Error> {
@@ -186,7 +198,12 @@ pub(in super::super) async fn grants(
     for account in accounts(control).await? {
         let name = account.quoted();
         let doing = format!("cannot read the grants of {name}");
-        for row in control.rows(&doing, format!("SHOW GRANTS FOR {name}")).await? {
+        let granted = match control.rows(&doing, format!("SHOW GRANTS FOR {name}")).await {
+            // Named among the notes already, with the user.
+            Err(Error::Statement { code: Some(1141 | IGNORED), .. }) => Vec::new(),
+            granted => granted?,
+        };
+        for row in granted {
             let line = cell(&row, 0);
             let grant = Grant::parse(&line);
             if let Some(grant) = grant.as_ref().filter(|grant| !known.has(grant)) {
