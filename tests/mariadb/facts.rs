@@ -13,7 +13,10 @@ pub type Facts = BTreeMap<String, String>;
 pub fn facts(server: &MariaDb, databases: &[&str], system: bool) -> Facts {
     let mut facts = Facts::new();
     for database in databases {
-        facts.insert(format!("database {database}"), server.sql(&format!("SHOW CREATE DATABASE {}", quoted(database))));
+        facts.insert(
+            format!("database {database}"),
+            server.sql(&format!("SHOW CREATE DATABASE {}", quoted(database))),
+        );
         tables(server, database, &mut facts);
         programs(server, database, &mut facts);
         facts.insert(format!("mariadb-dump {database}"), stock_dump(server, database));
@@ -31,7 +34,14 @@ pub fn assert_same(source: &Facts, target: &Facts) {
         .chain(target.keys())
         .filter(|name| source.get(*name) != target.get(*name))
         .map(|name| {
-            let show = |facts: &Facts| facts.get(name).map_or("(absent)", |text| text.as_str()).chars().take(2000).collect::<String>();
+            let show = |facts: &Facts| {
+                facts
+                    .get(name)
+                    .map_or("(absent)", |text| text.as_str())
+                    .chars()
+                    .take(2000)
+                    .collect::<String>()
+            };
             format!("=== {name}\n--- source\n{}\n--- target\n{}", show(source), show(target))
         })
         .collect();
@@ -46,14 +56,18 @@ fn tables(server: &MariaDb, database: &str, facts: &mut Facts) {
     ));
     for line in list.lines() {
         let mut parts = line.split('\t');
-        let (name, class, engine) = (unhex(parts.next().unwrap()), parts.next().unwrap(), parts.next().unwrap());
+        let (name, class, engine) =
+            (unhex(parts.next().unwrap()), parts.next().unwrap(), parts.next().unwrap());
         let full = format!("{}.{}", quoted(database), quoted(&name));
         let show = match class {
             "VIEW" => "VIEW",
             "SEQUENCE" => "SEQUENCE",
             _ => "TABLE",
         };
-        facts.insert(format!("definition {full}"), server.sql(&format!("USE {}; SHOW CREATE {show} {full}", quoted(database))));
+        facts.insert(
+            format!("definition {full}"),
+            server.sql(&format!("USE {}; SHOW CREATE {show} {full}", quoted(database))),
+        );
         if class == "VIEW" {
             continue;
         }
@@ -122,7 +136,8 @@ fn programs(server: &MariaDb, database: &str, facts: &mut Facts) {
 }
 
 fn accounts(server: &MariaDb, facts: &mut Facts) {
-    let list = server.sql("SELECT HEX(User), HEX(Host), JSON_VALUE(Priv, '$.is_role') FROM mysql.global_priv");
+    let list =
+        server.sql("SELECT HEX(User), HEX(Host), JSON_VALUE(Priv, '$.is_role') FROM mysql.global_priv");
     for line in list.lines() {
         let mut parts = line.split('\t');
         let (user, host) = (unhex(parts.next().unwrap()), unhex(parts.next().unwrap()));
@@ -137,18 +152,45 @@ fn accounts(server: &MariaDb, facts: &mut Facts) {
         if !role {
             facts.insert(format!("user {name}"), server.sql(&format!("SHOW CREATE USER {name}")));
         }
-        let mut grants: Vec<&str> = grants.lines().collect();
+        // The columns of a grant come in the order of a hash table in the server's memory.
+        let mut grants: Vec<String> = grants.lines().map(with_sorted_columns).collect();
         grants.sort_unstable();
         facts.insert(format!("grants {name}"), grants.join("\n"));
     }
     for table in ["plugin", "func", "servers", "roles_mapping"] {
-        facts.insert(format!("mysql.{table}"), server.sql(&format!("SELECT * FROM mysql.{table} ORDER BY 1, 2")));
+        facts.insert(
+            format!("mysql.{table}"),
+            server.sql(&format!("SELECT * FROM mysql.{table} ORDER BY 1, 2")),
+        );
     }
+}
+
+fn with_sorted_columns(grant: &str) -> String {
+    let mut out = String::new();
+    let mut rest = grant;
+    while let Some((before, (inside, after))) =
+        rest.split_once('(').and_then(|(before, rest)| Some((before, rest.split_once(')')?)))
+    {
+        let mut columns: Vec<&str> = inside.split(", ").collect();
+        columns.sort_unstable();
+        out.push_str(&format!("{before}({})", columns.join(", ")));
+        rest = after;
+    }
+    out + rest
 }
 
 /// What the stock tool says of the definitions.
 fn stock_dump(server: &MariaDb, database: &str) -> String {
-    let options = ["--no-data", "--routines", "--triggers", "--events", "--skip-comments", "--force", "--databases", database];
+    let options = [
+        "--no-data",
+        "--routines",
+        "--triggers",
+        "--events",
+        "--skip-comments",
+        "--force",
+        "--databases",
+        database,
+    ];
     let output = run(&mut server.tool("mariadb-dump", &options));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

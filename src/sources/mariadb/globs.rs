@@ -50,6 +50,8 @@ mod tests {
         let globs = Globs::new(&["shop.ord*".to_owned(), "log_?.*".to_owned()]).unwrap();
         assert!(globs.matches("shop.orders") && globs.matches("log_1.x"));
         assert!(!globs.matches("shop.customer") && !globs.matches("other.orders"));
-        assert!(globs.might_match_in("shop") && globs.might_match_in("log_2") && !globs.might_match_in("other"));
+        assert!(
+            globs.might_match_in("shop") && globs.might_match_in("log_2") && !globs.might_match_in("other")
+        );
     }
 }

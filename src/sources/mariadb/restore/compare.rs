@@ -9,8 +9,8 @@ use super::super::catalog::{self, Table, TableKind};
 use super::super::config::Plan;
 use super::super::connect::Session;
 use super::super::{data, fingerprint, ranges, select, sql};
-use super::wanted::{Wanted, split};
 use super::Error;
+use super::wanted::{Wanted, split};
 use crate::package::digest::Fingerprint;
 
 /// An object of the index: its encoded name, its kind and its fingerprint.
@@ -39,7 +39,12 @@ pub(super) async fn compare(plan: &Plan, wanted: &Wanted, objects: &[Object<'_>]
         let (database, table) = split(name);
         let reading = queries(&mut control, &wanted.database_name(&database), &table, kind).await?;
         let Reading { doing, queries, columns } = reading;
-        pieces.extend(queries.into_iter().map(|query| Piece { object, doing: doing.clone(), query, columns }));
+        pieces.extend(queries.into_iter().map(|query| Piece {
+            object,
+            doing: doing.clone(),
+            query,
+            columns,
+        }));
     }
     control.close().await;
     let found = read(plan, pieces, objects.len()).await?;
@@ -53,12 +58,7 @@ pub(super) async fn compare(plan: &Plan, wanted: &Wanted, objects: &[Object<'_>]
 }
 
 /// The queries that read an object's rows, and what they are for.
-async fn queries(
-    control: &mut Session,
-    database: &str,
-    name: &str,
-    kind: &str,
-) -> Result<Reading, Error> {
+async fn queries(control: &mut Session, database: &str, name: &str, kind: &str) -> Result<Reading, Error> {
     let doing = format!("cannot compare {database}.{name}");
     if kind == "sequence" {
         let queries = vec![format!("SELECT * FROM {}", sql::qualified(database, name))];

@@ -71,7 +71,9 @@ pub enum Error {
         why: String,
     },
     /// A row does not fit the target's `max_allowed_packet`.
-    #[error("a row of {table} needs a packet of {bytes} bytes and the target takes {limit}: {row}; raise max_allowed_packet")]
+    #[error(
+        "a row of {table} needs a packet of {bytes} bytes and the target takes {limit}: {row}; raise max_allowed_packet"
+    )]
     TooLarge {
         /// The table.
         table: String,

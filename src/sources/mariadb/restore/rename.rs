@@ -9,7 +9,8 @@ use super::super::sql::quoted;
 /// The statement with the other name.
 pub(super) fn renamed(sql: &[u8], label: Option<&Label>, from: &str, to: &str) -> Vec<u8> {
     let kind = label.map_or("", |label| label.kind.as_str());
-    for start in ["USE ", "ALTER DATABASE ", "CREATE DATABASE ", "CREATE DATABASE /*!32312 IF NOT EXISTS*/ "] {
+    for start in ["USE ", "ALTER DATABASE ", "CREATE DATABASE ", "CREATE DATABASE /*!32312 IF NOT EXISTS*/ "]
+    {
         if let Some(rest) = sql.strip_prefix(format!("{start}{}", quoted(from)).as_bytes()) {
             return [start.as_bytes(), quoted(to).as_bytes(), rest].concat();
         }
@@ -116,6 +117,9 @@ mod tests {
             text("SET @chupacabra = 'CREATE VIEW `v` AS select `a`.`f`(\\'`a`.\\')'", "view"),
             "SET @chupacabra = 'CREATE VIEW `v` AS select `b``b`.`f`(\\'`a`.\\')'"
         );
-        assert_eq!(text("SET @chupacabra = 'BEGIN `a`.`f`'", "procedure"), "SET @chupacabra = 'BEGIN `a`.`f`'");
+        assert_eq!(
+            text("SET @chupacabra = 'BEGIN `a`.`f`'", "procedure"),
+            "SET @chupacabra = 'BEGIN `a`.`f`'"
+        );
     }
 }

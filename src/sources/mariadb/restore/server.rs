@@ -5,8 +5,8 @@ use std::fmt;
 use super::super::config::Plan;
 use super::super::connect::Session;
 use super::super::{catalog, probe, sql};
-use super::wanted::{Contents, Wanted};
 use super::Error;
+use super::wanted::{Contents, Wanted};
 
 /// Settings of every session that restores, before the preamble's own.
 const RESTORING: [&str; 2] = [
@@ -42,7 +42,9 @@ impl Occupied {
         match self {
             Self::Database(name) => format!("DROP DATABASE {}", sql::quoted(name)),
             Self::Table(database, name, class) => format!("DROP {class} {}", sql::qualified(database, name)),
-            Self::Routine(database, name, class) => format!("DROP {class} {}", sql::qualified(database, name)),
+            Self::Routine(database, name, class) => {
+                format!("DROP {class} {}", sql::qualified(database, name))
+            }
         }
     }
 }
@@ -66,7 +68,11 @@ impl Server {
     }
 
     /// What stands where the wanted part of the package would go.
-    pub(super) async fn occupied(&mut self, contents: &Contents, wanted: &Wanted) -> Result<Vec<Occupied>, Error> {
+    pub(super) async fn occupied(
+        &mut self,
+        contents: &Contents,
+        wanted: &Wanted,
+    ) -> Result<Vec<Occupied>, Error> {
         let mut occupied = Vec::new();
         if !wanted.everything() {
             return self.occupied_names(contents, wanted).await;

@@ -21,13 +21,16 @@ impl Target {
     /// `mysql://USER@HOST:PORT/DATABASE?password_env=NAME&password_file=PATH&tls=MODE&ca=PATH&socket=PATH`.
     pub(super) fn new(own: Option<&Plan>, into: Option<&str>) -> Result<Self, Error> {
         let Some(into) = into else {
-            let plan = own.cloned().ok_or_else(|| bad("", "no server is configured; give `--into mysql://…`"))?;
+            let plan =
+                own.cloned().ok_or_else(|| bad("", "no server is configured; give `--into mysql://…`"))?;
             return Ok(Self { plan, database: None });
         };
         let rest = ["mysql://", "mariadb://"].into_iter().find_map(|scheme| into.strip_prefix(scheme));
         match rest {
             Some(rest) => url(own, into, rest),
-            None if into.contains("://") => Err(bad(into, "the URL must begin with `mysql://` or `mariadb://`")),
+            None if into.contains("://") => {
+                Err(bad(into, "the URL must begin with `mysql://` or `mariadb://`"))
+            }
             None => {
                 let plan = own.cloned().ok_or_else(|| bad(into, "no server is configured; write a URL"))?;
                 Ok(Self { plan, database: Some(into.to_owned()) })
@@ -45,7 +48,10 @@ fn url(own: Option<&Plan>, whole: &str, rest: &str) -> Result<Target, Error> {
     };
     if user.is_some_and(|user| user.contains(':')) {
         // The text is not repeated: it holds the password.
-        return Err(bad("", "a password must not stand in the URL; use `?password_env=` or `?password_file=`"));
+        return Err(bad(
+            "",
+            "a password must not stand in the URL; use `?password_env=` or `?password_file=`",
+        ));
     }
     let mut config = Config { user: decoded(user.unwrap_or_default()), ..Config::default() };
     let mut reference = SecretRef { env: None, file: None };

@@ -20,7 +20,11 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Reads the request against the databases that the package has.
-    pub(super) fn new(request: &Request, target: &Target, databases: &BTreeSet<String>) -> Result<Self, Error> {
+    pub(super) fn new(
+        request: &Request,
+        target: &Target,
+        databases: &BTreeSet<String>,
+    ) -> Result<Self, Error> {
         let only = Globs::new(&request.only).map_err(|error| Error::Only(error.to_string()))?;
         let mut wanted = Self { only, renamed: None, system: true };
         for switch in &request.switches {
@@ -30,7 +34,8 @@ impl Wanted {
             }
         }
         if let Some(name) = &target.database {
-            let concerned: Vec<&String> = databases.iter().filter(|database| wanted.database(database)).collect();
+            let concerned: Vec<&String> =
+                databases.iter().filter(|database| wanted.database(database)).collect();
             let [one] = concerned.as_slice() else {
                 return Err(Error::OneName { name: name.clone(), databases: concerned.len() });
             };

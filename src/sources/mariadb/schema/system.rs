@@ -194,17 +194,22 @@ pub(in super::super) async fn grants(
     known: &Known,
     tally: &mut Tally,
 ) -> Result<Vec<String>, Error> {
-    let mut notes = Vec::new();
+    let (mut notes, mut in_use) = (Vec::new(), BTreeSet::new());
     for account in accounts(control).await? {
         let name = account.quoted();
         let doing = format!("cannot read the grants of {name}");
         let granted = match control.rows(&doing, format!("SHOW GRANTS FOR {name}")).await {
             // Named among the notes already, with the user.
-            Err(Error::Statement { code: Some(1141 | IGNORED), .. }) => Vec::new(),
+            Err(Error::Statement { code: Some(1141 | IGNORED), .. }) => continue,
             granted => granted?,
         };
+        in_use.insert((account.user.clone(), account.host.clone()));
         for row in granted {
             let line = cell(&row, 0);
+            if line.starts_with("GRANT PROXY ") {
+                // Shown with another host than the stored one: see `proxies`.
+                continue;
+            }
             let grant = Grant::parse(&line);
             if let Some(grant) = grant.as_ref().filter(|grant| !known.has(grant)) {
                 script.comment(&line);
@@ -221,7 +226,60 @@ pub(in super::super) async fn grants(
             tally.count("grants");
         }
     }
+    proxies(control, script, tally, &in_use).await?;
+    creators(control, script).await?;
     Ok(notes)
+}
+
+/// Writes who may act as whom. The row without any proxied account is the installer's own for `root`: every server has
+/// it, and no statement can make it.
+async fn proxies(
+    control: &mut Session,
+    script: &mut Script,
+    tally: &mut Tally,
+    in_use: &BTreeSet<(String, String)>,
+) -> Result<(), Error> {
+    let query = "SELECT Proxied_user, Proxied_host, User, Host, With_grant FROM mysql.proxies_priv \
+                 ORDER BY BINARY User, BINARY Host, BINARY Proxied_user, BINARY Proxied_host";
+    for row in control.rows("cannot list the proxies", query).await? {
+        let installers = cell(&row, 0).is_empty() && cell(&row, 1).is_empty();
+        if installers || !in_use.contains(&(cell(&row, 2), cell(&row, 3))) {
+            continue;
+        }
+        let account = |at| format!("{}@{}", sql::literal(&cell(&row, at)), sql::literal(&cell(&row, at + 1)));
+        let option = if cell(&row, 4) == "1" { " WITH GRANT OPTION" } else { "" };
+        script.statement(format!("GRANT PROXY ON {} TO {}{option}", account(0), account(2)));
+        tally.count("proxies");
+    }
+    Ok(())
+}
+
+/// Takes away what the creation of a role gave to whoever restores, unless the dump's server gave it as well.
+async fn creators(control: &mut Session, script: &mut Script) -> Result<(), Error> {
+    let mut holders: BTreeMap<String, [Vec<String>; 2]> = BTreeMap::new();
+    for account in
+        accounts(control).await?.into_iter().filter(|account| account.role && account.user != "PUBLIC")
+    {
+        holders.entry(account.user).or_default();
+    }
+    let query = "SELECT Role, CONCAT(User, '@', Host), Admin_option FROM mysql.roles_mapping ORDER BY 1, 2";
+    for row in control.rows("cannot list the roles", query).await? {
+        let lists = holders.entry(cell(&row, 0)).or_default();
+        lists[usize::from(cell(&row, 2) == "Y")].push(sql::literal(&cell(&row, 1)));
+    }
+    for (role, [plain, admins]) in holders {
+        let test = |list: Vec<String>| match list.is_empty() {
+            true => "FALSE".to_owned(),
+            false => format!("CURRENT_USER() IN ({})", list.join(", ")),
+        };
+        let (role, plain, admins) = (sql::quoted(&role), test(plain), test(admins));
+        let less = sql::literal(&format!("REVOKE ADMIN OPTION FOR {role} FROM CURRENT_USER"));
+        let none = sql::literal(&format!("REVOKE {role} FROM CURRENT_USER"));
+        script.statement(format!(
+            "EXECUTE IMMEDIATE CASE WHEN {admins} THEN 'DO 0' WHEN {plain} THEN {less} ELSE {none} END"
+        ));
+    }
+    Ok(())
 }
 
 /// Counts what the server has.
