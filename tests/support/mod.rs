@@ -8,9 +8,9 @@ pub mod mariadb;
 pub mod memory_store;
 pub mod mongodb;
 pub mod package;
+pub mod proxy;
 pub mod redis;
 pub mod seaweedfs;
-pub mod proxy;
 pub mod server;
 
 use std::path::PathBuf;
