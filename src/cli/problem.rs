@@ -92,8 +92,7 @@ fn help(cause: &(dyn Error + 'static)) -> Option<String> {
             Some("a newer version wrote it: restore it with that version".to_owned())
         }
         restore::Error::Source(sources::Error::Files(error)) => of_files(error),
-        #[allow(unreachable_patterns, reason = "reached as soon as there is a second kind of source")]
-        restore::Error::Source(_) => None,
+        restore::Error::Source(error) => error.help(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::retention::{self, Policy};
 use crate::sources::files::Files;
 use crate::sources::files::globs::Globs;
 use crate::sources::mariadb::MariaDb;
+use crate::sources::mongodb::MongoDb;
 use crate::sources::redis::Redis;
 use crate::{package, sources, stores};
 
@@ -261,6 +262,9 @@ impl Source {
         });
         kinds.kind("mariadb", self.mariadb, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::MariaDb(MariaDb::new(plan)))
+        });
+        kinds.kind("mongodb", self.mongodb, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::MongoDb(MongoDb::new(plan)))
         });
         kinds.one(context)
     }

@@ -5,6 +5,7 @@
 
 pub mod files;
 pub mod mariadb;
+pub mod mongodb;
 pub mod redis;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub enum Source {
     Redis(redis::Redis),
     /// A MariaDB server.
     MariaDb(mariadb::MariaDb),
+    /// A MongoDB deployment.
+    MongoDb(mongodb::MongoDb),
 }
 
 /// What a source says of itself before it is dumped.
@@ -124,6 +127,9 @@ pub enum Error {
     /// The MariaDB source failed.
     #[error(transparent)]
     MariaDb(#[from] mariadb::Error),
+    /// The MongoDB source failed.
+    #[error(transparent)]
+    MongoDb(#[from] mongodb::Error),
 }
 
 impl Error {
@@ -133,6 +139,17 @@ impl Error {
             Self::Files(error) => error.is_closed(),
             Self::Redis(error) => error.is_closed(),
             Self::MariaDb(error) => error.is_closed(),
+            Self::MongoDb(error) => error.is_closed(),
+        }
+    }
+}
+
+impl Error {
+    /// What the user can do about it, if the source knows.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Files(_) | Self::MariaDb(_) | Self::MongoDb(_) => None,
+            Self::Redis(error) => error.help(),
         }
     }
 }
@@ -144,6 +161,7 @@ impl Source {
             Self::Files(_) => "files",
             Self::Redis(_) => "redis",
             Self::MariaDb(_) => "mariadb",
+            Self::MongoDb(_) => "mongodb",
         }
     }
 
@@ -165,6 +183,7 @@ impl Source {
             Self::Files(files) => Ok(files.probe().await?),
             Self::Redis(redis) => Ok(redis.probe().await?),
             Self::MariaDb(mariadb) => Ok(mariadb.probe().await?),
+            Self::MongoDb(mongodb) => Ok(mongodb.probe().await?),
         }
     }
 
@@ -177,6 +196,7 @@ impl Source {
             Self::Files(files) => Ok(files.dump(outlet, stop).await?),
             Self::Redis(redis) => Ok(redis.dump(outlet, stop).await?),
             Self::MariaDb(mariadb) => Ok(mariadb.dump(outlet, stop).await?),
+            Self::MongoDb(mongodb) => Ok(mongodb.dump(outlet, stop).await?),
         }
     }
 
@@ -193,6 +213,7 @@ impl Source {
             Self::Files(files) => Ok(files.restore(package, request, stop).await?),
             Self::Redis(redis) => Ok(redis.restore(package, request, stop).await?),
             Self::MariaDb(mariadb) => Ok(mariadb.restore(package, request, stop).await?),
+            Self::MongoDb(mongodb) => Ok(mongodb.restore(package, request, stop).await?),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Files that change while they are read: noticed, read again, then a failure or a note.
 //!
-//! The change is made at a known moment: the package's reader pauses at a gate that the test holds.
+//! The change is made by a thread that never pauses, so that it falls into every read.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;

@@ -111,7 +111,6 @@ async fn what_the_disk_cannot_hold_is_an_error_and_not_a_success() {
     assert!(error.to_string().contains("cannot write"), "{error}");
 }
 
-/// What is compared at the end: a file system that does not keep what it was given is found out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_switches_are_refused() {
     let dir = scratch();

@@ -112,3 +112,8 @@ pub async fn dump_during(
     let (objects, paths) = std::mem::take(&mut *lines.lock().unwrap());
     Ok(Dumped { keys, bytes, package, objects, paths, summary })
 }
+
+/// A configuration of one database only.
+pub fn only(server: &MariaDb, database: &str) -> Config {
+    Config { databases: vec![database.to_owned()], ..config(server) }
+}

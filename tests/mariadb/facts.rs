@@ -147,20 +147,36 @@ fn accounts(server: &MariaDb, facts: &mut Facts) {
             (true, _) => quoted(&user),
             (false, _) => format!("{}@{}", quoted(&user), quoted(&host)),
         };
+        // An account that the server has loaded can be asked about; others it ignores.
+        let Ok(grants) = server.try_sql(&format!("SHOW GRANTS FOR {name}")) else { continue };
         if !role {
             facts.insert(format!("user {name}"), server.sql(&format!("SHOW CREATE USER {name}")));
         }
-        let grants = server.sql(&format!("SHOW GRANTS FOR {name}"));
-        let mut grants: Vec<&str> = grants.lines().collect();
+        // The columns of a grant come in the order of a hash table in the server's memory.
+        let mut grants: Vec<String> = grants.lines().map(with_sorted_columns).collect();
         grants.sort_unstable();
         facts.insert(format!("grants {name}"), grants.join("\n"));
     }
     for table in ["plugin", "func", "servers", "roles_mapping"] {
         facts.insert(
             format!("mysql.{table}"),
-            server.sql(&format!("SELECT * FROM mysql.{table} ORDER BY 1, 2, 3")),
+            server.sql(&format!("SELECT * FROM mysql.{table} ORDER BY 1, 2")),
         );
     }
+}
+
+fn with_sorted_columns(grant: &str) -> String {
+    let mut out = String::new();
+    let mut rest = grant;
+    while let Some((before, (inside, after))) =
+        rest.split_once('(').and_then(|(before, rest)| Some((before, rest.split_once(')')?)))
+    {
+        let mut columns: Vec<&str> = inside.split(", ").collect();
+        columns.sort_unstable();
+        out.push_str(&format!("{before}({})", columns.join(", ")));
+        rest = after;
+    }
+    out + rest
 }
 
 /// What the stock tool says of the definitions.

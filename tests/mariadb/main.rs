@@ -7,3 +7,5 @@ mod support;
 mod dumped;
 mod facts;
 mod roundtrip;
+mod shared;
+mod types;

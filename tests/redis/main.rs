@@ -3,5 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod faults;
+mod places;
+mod restores;
 mod round_trips;
 mod site;

@@ -3,7 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::site::Site;
-use crate::support::redis::{Instance, Product};
+use crate::support::redis::{Instance, Product, differences};
+
+/// Fails with what differs.
+fn same(copy: &BTreeMap<String, String>, original: &BTreeMap<String, String>) {
+    let differences = differences(copy, original);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(copy.len() > 90, "the seed is there");
+}
 
 fn started_on_the_dump(product: Product, mode: &str) {
     let source = Instance::start(product, &[]);
@@ -11,8 +18,8 @@ fn started_on_the_dump(product: Product, mode: &str) {
     let site = Site::at(source.port, &format!(", mode: {mode}"));
     site.good(&["backup"]);
     let copy = Instance::on(product, &site.rdb(), &[]);
-    assert_eq!(copy.state(), source.state());
-    assert_eq!(copy.digests(), source.digests());
+    same(&copy.state(), &source.state());
+    same(&copy.digests(), &source.digests());
 }
 
 fn restored_into_a_running_server(from: Product, mode: &str, into: Product) {
@@ -23,8 +30,8 @@ fn restored_into_a_running_server(from: Product, mode: &str, into: Product) {
     let target = Instance::start(into, &[]);
     site.good(&["restore", "cache", "--into", &target.url()]);
     if from == into {
-        assert_eq!(target.state(), source.state());
-        assert_eq!(target.digests(), source.digests());
+        same(&target.state(), &source.state());
+        same(&target.digests(), &source.digests());
     }
 }
 
@@ -80,8 +87,8 @@ fn restored_by_replication(product: Product) {
     assert!(refused.contains("already has keys, and would lose all of them"), "{refused}");
     assert_eq!(target.state().len(), 2, "nothing was touched");
     site.good(&["restore", "cache", "--replace", "--into", &target.url(), "--switch", "via=replication"]);
-    assert_eq!(target.state(), source.state());
-    assert_eq!(target.digests(), source.digests());
+    same(&target.state(), &source.state());
+    same(&target.digests(), &source.digests());
     assert_eq!(target.info("role"), "master", "the target is let go");
 }
 
@@ -112,12 +119,12 @@ fn an_older_redis_into_a_newer_valkey() {
     site.good(&["backup"]);
     let by_restore = Instance::start(Product::Valkey, &[]);
     site.good(&["restore", "cache", "--into", &by_restore.url()]);
-    assert_eq!(portable(&by_restore), portable(&source));
+    same(&portable(&by_restore), &portable(&source));
     let by_start = Instance::on(Product::Valkey, &site.rdb(), &[]);
-    assert_eq!(portable(&by_start), portable(&source));
+    same(&portable(&by_start), &portable(&source));
     let by_replication = Instance::start(Product::Valkey, &[]);
     site.good(&["restore", "cache", "--into", &by_replication.url(), "--switch", "via=replication"]);
-    assert_eq!(portable(&by_replication), portable(&source));
+    same(&portable(&by_replication), &portable(&source));
 }
 
 #[test]
@@ -160,13 +167,7 @@ fn the_fingerprint_sees_one_expiry_one_acknowledgement_and_one_field() {
     let site = Site::at(source.port, "");
     let fingerprint = || {
         site.good(&["backup"]);
-        let package = site.package().file_name().unwrap().to_string_lossy().into_owned();
-        let shown = site.good(&["show", &format!("cache/{package}"), "--json"]);
-        let json = shown.find('{').map(|at| &shown[at..]).unwrap();
-        let json: serde_json::Value =
-            serde_json::Deserializer::from_str(json).into_iter().next().unwrap().unwrap();
-        json["objects"].as_array().unwrap().iter().find(|o| o["name"] == "db0").expect("db0")["fingerprint"]
-            .to_string()
+        site.indexed("db0")
     };
     let before = fingerprint();
     assert_eq!(fingerprint(), before, "the same content has the same fingerprint");

@@ -75,6 +75,12 @@ impl Site {
         packages.pop().expect("a package")
     }
 
+    /// Whether anything is recorded.
+    pub(crate) fn has_record(&self) -> bool {
+        let store = std::fs::read_dir(self.dir.path().join("store/cache")).into_iter().flatten();
+        store.flatten().any(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
+    }
+
     /// The newest record.
     pub(crate) fn record(&self) -> serde_json::Value {
         let path = self.package().display().to_string().replace(".tar.gz.age", ".json");
@@ -91,5 +97,16 @@ impl Site {
             rdb.display()
         ));
         rdb
+    }
+
+    /// The line that the newest package's index has of an object, taken out with stock tools alone.
+    pub(crate) fn indexed(&self, object: &str) -> String {
+        let index = self.package().display().to_string().replace(".tar.gz.age", ".index.age");
+        let lines = shell(&format!("age -d -i {} {index} | gzip -dc", self.key().display()));
+        let lines = String::from_utf8(lines).unwrap();
+        let line = lines
+            .lines()
+            .find(|line| line.contains(&format!("\"{object}\"")) && line.contains("fingerprint"));
+        line.unwrap_or_else(|| panic!("no {object} in {lines}")).to_owned()
     }
 }

@@ -91,6 +91,21 @@ impl MariaDb {
         String::from_utf8_lossy(&output).into_owned()
     }
 
+    /// As [`sql`](Self::sql), with the complaint in place of the output if it fails.
+    pub fn try_sql(&self, sql: &str) -> Result<String, String> {
+        let options = [
+            "--batch",
+            "--skip-column-names",
+            "--default-character-set=utf8mb4",
+            "--comments",
+            "--binary-mode",
+        ];
+        match fed(&mut self.client(&options), sql.as_bytes()) {
+            (true, out, _) => Ok(String::from_utf8_lossy(&out).into_owned()),
+            (false, _, err) => Err(String::from_utf8_lossy(&err).into_owned()),
+        }
+    }
+
     /// Where the server keeps its files.
     pub fn dir(&self) -> &Path {
         self.dir.path()

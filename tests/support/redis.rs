@@ -186,7 +186,7 @@ fn describe(product: Product, connection: &mut Connection, key: &[u8]) -> String
         "string" => vec![format!("{:?}", ask(&["GET"], &[]))],
         "list" => vec![format!("{:?}", ask(&["LRANGE"], &["0", "-1"]))],
         "set" => sorted(ask(&["SMEMBERS"], &[]), 1),
-        "zset" => vec![format!("{:?}", ask(&["ZRANGE"], &["0", "-1", "WITHSCORES"]))],
+        "zset" => scored(ask(&["ZRANGE"], &["0", "-1", "WITHSCORES"])),
         "hash" => {
             let mut fields = sorted(ask(&["HGETALL"], &[]), 2);
             if product == Product::Valkey {
@@ -228,6 +228,26 @@ fn describe(product: Product, connection: &mut Connection, key: &[u8]) -> String
         other => panic!("no description of {other}"),
     };
     format!("{kind} {expires:?} {}", content.join(" "))
+}
+
+/// Members with their scores in order. Versions write the same number with more or fewer digits.
+fn scored(value: Value) -> Vec<String> {
+    let Value::Array(elements) = value else { panic!("{value:?} is no array") };
+    let row = |row: &[Value]| {
+        let Value::BulkString(score) = &row[1] else { panic!("{row:?} has no score") };
+        format!("{:?} {:?}", row[0], std::str::from_utf8(score).unwrap().parse::<f64>().unwrap())
+    };
+    elements.chunks(2).map(row).collect()
+}
+
+/// What two states do not share, by key, short enough to read.
+pub fn differences(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> Vec<String> {
+    let short = |value: Option<&String>| {
+        value.map_or("nothing".to_owned(), |value| value.chars().take(300).collect())
+    };
+    let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let unequal = keys.into_iter().filter(|key| one.get(*key) != other.get(*key));
+    unequal.map(|key| format!("{key}:\n  {}\n  {}", short(one.get(key)), short(other.get(key)))).collect()
 }
 
 /// The elements of an answer, `width` at a time, in their order.

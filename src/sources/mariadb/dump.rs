@@ -54,7 +54,9 @@ impl<'a> Dump<'a> {
         self.emitter.member("preamble.sql", schema::preamble(&self.server.version)).await?;
         if self.plan.system {
             let mut part = self.emitter.part("system/1-before".to_owned());
-            schema::system::before(&mut self.snapshot.control, part.script(), &mut self.tally).await?;
+            let control = &mut self.snapshot.control;
+            let notes = schema::system::before(control, part.script(), &mut self.tally).await?;
+            self.notes.extend(notes);
             part.end().await?;
         }
         let databases = self.snapshot.databases.clone();

@@ -31,12 +31,14 @@ pub enum Error {
         what: String,
     },
     /// The connection ended.
-    #[error("the connection to {server} ended while {doing}")]
+    #[error("the connection to {server} ended while {doing}{why}")]
     Ended {
         /// The server.
         server: String,
         /// What was being done.
         doing: &'static str,
+        /// What the system said, if it said anything.
+        why: String,
     },
     /// The snapshot ended before its end.
     #[error("the snapshot of {server} broke off after {bytes} bytes")]
@@ -170,6 +172,7 @@ impl Error {
         Some(match self {
             Self::Unreachable { .. } => "check host, port and network policies; `tls` must fit the server".into(),
             Self::Tls { .. } => "check `tls.ca_file`, `tls.server_name` and the server's certificate".into(),
+            Self::Ended { server, .. } => format!("the log of {server} may have the reason"),
             Self::BrokeOff { server, .. } => format!(
                 "the log of {server} has the reason: a failed fork or disk (\"Background transfer error\"), a \
                  restart, or `client-output-buffer-limit replica` (\"overcoming of output buffer limits\"), which \

@@ -282,3 +282,76 @@ fn holds(wanted: Time, stat: &Stat) -> bool {
     let nanos = u64::from(wanted.nanos);
     stat.st_mtime == wanted.seconds && steps.iter().any(|step| stat.st_mtime_nsec == nanos - nanos % step)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn shared(target: &std::path::Path) -> Shared {
+        Shared {
+            target: target.to_owned(),
+            replace: false,
+            owners: false,
+            devices: true,
+            failure: Mutex::default(),
+            stop: tokio_util::sync::CancellationToken::new(),
+            unrestorable: Mutex::default(),
+            bytes: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
+    fn entry(dir: &std::path::Path, kind: EntryKind, path: &str) -> Entry {
+        let stat = fs::lstat(dir.join(path)).unwrap();
+        let content = std::fs::read(dir.join(path)).unwrap_or_default();
+        Entry {
+            path: path.into(),
+            kind,
+            offset: 0,
+            length: 0,
+            size: content.len() as u64,
+            digest: (kind == EntryKind::File).then(|| *blake3::hash(&content).as_bytes()),
+            object: String::new(),
+            superseded: false,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid.into(),
+            gid: stat.st_gid.into(),
+            mtime: Time { seconds: stat.st_mtime, nanos: u32::try_from(stat.st_mtime_nsec).unwrap() },
+            link: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_difference_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("d")).unwrap();
+        std::fs::write(dir.path().join("d/file"), "content").unwrap();
+        std::fs::hard_link(dir.path().join("d/file"), dir.path().join("hard")).unwrap();
+        std::os::unix::fs::symlink("target", dir.path().join("soft")).unwrap();
+        let shared = shared(dir.path());
+        let differs = |entry: &Entry| {
+            let mut comparer = Comparer { shared: &shared, stack: Vec::new(), buffer: vec![0; 64] };
+            comparer.entry(entry, false).err().unwrap_or_default()
+        };
+        let file = entry(dir.path(), EntryKind::File, "d/file");
+        let hard = Entry { link: b"d/file".to_vec(), ..entry(dir.path(), EntryKind::HardLink, "hard") };
+        let soft = Entry { link: b"target".to_vec(), ..entry(dir.path(), EntryKind::Symlink, "soft") };
+        let folder = entry(dir.path(), EntryKind::Directory, "d");
+        for same in [&file, &hard, &soft, &folder] {
+            assert_eq!(differs(same), "");
+        }
+        let digest = Some([7; 32]);
+        assert!(differs(&Entry { digest, ..file.clone() }).contains("content"));
+        assert!(differs(&Entry { size: 6, ..file.clone() }).contains("bytes"));
+        assert!(differs(&Entry { mode: file.mode ^ 1, ..file.clone() }).contains("mode"));
+        let mtime = Time { seconds: file.mtime.seconds - 1, ..file.mtime };
+        assert!(differs(&Entry { mtime, ..file.clone() }).contains("time"));
+        assert!(differs(&Entry { path: b"d/gone".to_vec(), ..file.clone() }).contains("cannot be read"));
+        assert!(differs(&Entry { kind: EntryKind::Fifo, ..file.clone() }).contains("kind"));
+        assert!(differs(&Entry { link: b"soft".to_vec(), ..hard }).contains("hard link"));
+        assert!(differs(&Entry { link: b"else".to_vec(), ..soft }).contains("elsewhere"));
+        std::fs::set_permissions(dir.path().join("d"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(differs(&Entry { mode: 0o755, ..folder }).contains("mode"));
+    }
+}

@@ -16,20 +16,35 @@ use crate::package::digest::Fingerprint;
 /// An object of the index: its encoded name, its kind and its fingerprint.
 type Object<'a> = (&'a String, &'a (String, Fingerprint));
 
-/// One range of one object to read; the number says of which.
-type Piece = (usize, String, Vec<String>);
+/// The queries that read one object's rows.
+struct Reading {
+    doing: String,
+    queries: Vec<String>,
+    columns: usize,
+}
+
+/// One query of one object; the number says of which.
+struct Piece {
+    object: usize,
+    doing: String,
+    query: String,
+    columns: usize,
+}
 
 /// Reads every wanted object again and compares. Returns how many were compared.
 pub(super) async fn compare(plan: &Plan, wanted: &Wanted, objects: &[Object<'_>]) -> Result<usize, Error> {
     let mut control = Session::reading(plan).await?;
     let mut pieces = VecDeque::new();
-    for (at, (name, (kind, _))) in objects.iter().enumerate() {
+    for (object, (name, (kind, _))) in objects.iter().enumerate() {
         let (database, table) = split(name);
-        pieces.extend(
-            queries(&mut control, &wanted.database_name(&database), &table, kind)
-                .await?
-                .map(|(doing, queries)| (at, doing, queries)),
-        );
+        let reading = queries(&mut control, &wanted.database_name(&database), &table, kind).await?;
+        let Reading { doing, queries, columns } = reading;
+        pieces.extend(queries.into_iter().map(|query| Piece {
+            object,
+            doing: doing.clone(),
+            query,
+            columns,
+        }));
     }
     control.close().await;
     let found = read(plan, pieces, objects.len()).await?;
@@ -43,15 +58,11 @@ pub(super) async fn compare(plan: &Plan, wanted: &Wanted, objects: &[Object<'_>]
 }
 
 /// The queries that read an object's rows, and what they are for.
-async fn queries(
-    control: &mut Session,
-    database: &str,
-    name: &str,
-    kind: &str,
-) -> Result<Option<(String, Vec<String>)>, Error> {
+async fn queries(control: &mut Session, database: &str, name: &str, kind: &str) -> Result<Reading, Error> {
     let doing = format!("cannot compare {database}.{name}");
     if kind == "sequence" {
-        return Ok(Some((doing, vec![format!("SELECT * FROM {}", sql::qualified(database, name))])));
+        let queries = vec![format!("SELECT * FROM {}", sql::qualified(database, name))];
+        return Ok(Reading { doing, queries, columns: usize::MAX });
     }
     let history = kind == data::WITH_HISTORY;
     let query = format!(
@@ -77,15 +88,12 @@ async fn queries(
     let conditions = ranges::of(control, &table, &columns, history).await?;
     let columns = select::selected(&table, &columns, history)?;
     let queries = conditions.iter().map(|condition| select::query(&table, &columns, history, condition));
-    Ok(Some((doing, queries.collect())))
+    Ok(Reading { doing, queries: queries.collect(), columns: columns.len() })
 }
 
 /// Reads all pieces over several connections; the fingerprints in the order of the objects.
 async fn read(plan: &Plan, pieces: VecDeque<Piece>, objects: usize) -> Result<Vec<Fingerprint>, Error> {
-    let single = pieces
-        .into_iter()
-        .flat_map(|(at, doing, queries)| queries.into_iter().map(move |query| (at, doing.clone(), query)));
-    let queue: Arc<Mutex<VecDeque<(usize, String, String)>>> = Arc::new(Mutex::new(single.collect()));
+    let queue = Arc::new(Mutex::new(pieces));
     let mut tasks = JoinSet::<Result<Vec<(usize, Fingerprint)>, Error>>::new();
     for _ in 0..plan.connections {
         let (queue, mut session) = (Arc::clone(&queue), Session::reading(plan).await?);
@@ -93,8 +101,8 @@ async fn read(plan: &Plan, pieces: VecDeque<Piece>, objects: usize) -> Result<Ve
             let mut found = Vec::new();
             loop {
                 let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                let Some((at, doing, query)) = next else { break };
-                found.push((at, fingerprint::read(&mut session, &doing, &query).await?));
+                let Some(Piece { object, doing, query, columns }) = next else { break };
+                found.push((object, fingerprint::read(&mut session, &doing, &query, columns).await?));
             }
             session.close().await;
             Ok(found)

@@ -138,7 +138,8 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
         Selection::Where(Box::new(move |entry| choose.path(&String::from_utf8_lossy(&entry.path))))
     };
     // A loader that fails drops its end, which ends the reading with an error of less interest.
-    let (read, loaded) = tokio::join!(package.read(selection, members), loader.run(arriving));
+    let reading = async { package.read(selection, members).await.map(drop) };
+    let (read, loaded) = tokio::join!(reading, loader.run(arriving));
     loaded?;
     read?;
     let compared = compare::compare(&target.plan, &wanted, &objects).await?;

@@ -14,6 +14,9 @@ use super::super::tally::Tally;
 use super::super::{Error, sql};
 use super::{RESTORING_MODE, cell};
 
+/// `ER_PASSWORD_NO_MATCH`: the account is stored and not in use, as one with a host's name under `skip_name_resolve`.
+const IGNORED: u16 = 1133;
+
 /// The account that the server makes for itself.
 const OWN: &str = "mariadb.sys";
 
@@ -34,12 +37,13 @@ impl Account {
     }
 }
 
-/// Writes plugins, loadable functions, servers, users and roles.
+/// Writes plugins, loadable functions, servers, users and roles; returns what should be known.
 pub(in super::super) async fn before(
     control: &mut Session,
     script: &mut Script,
     tally: &mut Tally,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
+    let mut notes = Vec::new();
     for row in
         control.rows("cannot list the plugins", "SELECT name, dl FROM mysql.plugin ORDER BY name").await?
     {
@@ -59,7 +63,15 @@ pub(in super::super) async fn before(
         } else {
             let doing = format!("cannot read the user {name}");
             let query = format!("SHOW CREATE USER {name}");
-            let text = lossy(super::shown(control, &doing, &query, 0).await?);
+            let text = match super::shown(control, &doing, &query, 0).await {
+                Ok(text) => lossy(text),
+                Err(Error::Statement { code: Some(IGNORED), .. }) => {
+                    notes.push(format!("the server itself ignores the user {name}: not dumped"));
+                    tally.emit("accounts");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let rest = text.strip_prefix("CREATE USER").unwrap_or(&text);
             // A user that is there already, as root always is, gets the dump's password and limits.
             script.statement(format!("CREATE USER IF NOT EXISTS{rest}"));
@@ -67,7 +79,7 @@ pub(in super::super) async fn before(
         }
         tally.emit("accounts");
     }
-    Ok(())
+    Ok(notes)
 }
 
 async fn loadable(control: &mut Session, script: &mut Script, tally: &mut Tally) -> Result<(), Error> {
@@ -182,12 +194,22 @@ pub(in super::super) async fn grants(
     known: &Known,
     tally: &mut Tally,
 ) -> Result<Vec<String>, Error> {
-    let mut notes = Vec::new();
+    let (mut notes, mut in_use) = (Vec::new(), BTreeSet::new());
     for account in accounts(control).await? {
         let name = account.quoted();
         let doing = format!("cannot read the grants of {name}");
-        for row in control.rows(&doing, format!("SHOW GRANTS FOR {name}")).await? {
+        let granted = match control.rows(&doing, format!("SHOW GRANTS FOR {name}")).await {
+            // Named among the notes already, with the user.
+            Err(Error::Statement { code: Some(1141 | IGNORED), .. }) => continue,
+            granted => granted?,
+        };
+        in_use.insert((account.user.clone(), account.host.clone()));
+        for row in granted {
             let line = cell(&row, 0);
+            if line.starts_with("GRANT PROXY ") {
+                // Shown with another host than the stored one: see `proxies`.
+                continue;
+            }
             let grant = Grant::parse(&line);
             if let Some(grant) = grant.as_ref().filter(|grant| !known.has(grant)) {
                 script.comment(&line);
@@ -204,7 +226,60 @@ pub(in super::super) async fn grants(
             tally.count("grants");
         }
     }
+    proxies(control, script, tally, &in_use).await?;
+    creators(control, script).await?;
     Ok(notes)
+}
+
+/// Writes who may act as whom. The row without any proxied account is the installer's own for `root`: every server has
+/// it, and no statement can make it.
+async fn proxies(
+    control: &mut Session,
+    script: &mut Script,
+    tally: &mut Tally,
+    in_use: &BTreeSet<(String, String)>,
+) -> Result<(), Error> {
+    let query = "SELECT Proxied_user, Proxied_host, User, Host, With_grant FROM mysql.proxies_priv \
+                 ORDER BY BINARY User, BINARY Host, BINARY Proxied_user, BINARY Proxied_host";
+    for row in control.rows("cannot list the proxies", query).await? {
+        let installers = cell(&row, 0).is_empty() && cell(&row, 1).is_empty();
+        if installers || !in_use.contains(&(cell(&row, 2), cell(&row, 3))) {
+            continue;
+        }
+        let account = |at| format!("{}@{}", sql::literal(&cell(&row, at)), sql::literal(&cell(&row, at + 1)));
+        let option = if cell(&row, 4) == "1" { " WITH GRANT OPTION" } else { "" };
+        script.statement(format!("GRANT PROXY ON {} TO {}{option}", account(0), account(2)));
+        tally.count("proxies");
+    }
+    Ok(())
+}
+
+/// Takes away what the creation of a role gave to whoever restores, unless the dump's server gave it as well.
+async fn creators(control: &mut Session, script: &mut Script) -> Result<(), Error> {
+    let mut holders: BTreeMap<String, [Vec<String>; 2]> = BTreeMap::new();
+    for account in
+        accounts(control).await?.into_iter().filter(|account| account.role && account.user != "PUBLIC")
+    {
+        holders.entry(account.user).or_default();
+    }
+    let query = "SELECT Role, CONCAT(User, '@', Host), Admin_option FROM mysql.roles_mapping ORDER BY 1, 2";
+    for row in control.rows("cannot list the roles", query).await? {
+        let lists = holders.entry(cell(&row, 0)).or_default();
+        lists[usize::from(cell(&row, 2) == "Y")].push(sql::literal(&cell(&row, 1)));
+    }
+    for (role, [plain, admins]) in holders {
+        let test = |list: Vec<String>| match list.is_empty() {
+            true => "FALSE".to_owned(),
+            false => format!("CURRENT_USER() IN ({})", list.join(", ")),
+        };
+        let (role, plain, admins) = (sql::quoted(&role), test(plain), test(admins));
+        let less = sql::literal(&format!("REVOKE ADMIN OPTION FOR {role} FROM CURRENT_USER"));
+        let none = sql::literal(&format!("REVOKE {role} FROM CURRENT_USER"));
+        script.statement(format!(
+            "EXECUTE IMMEDIATE CASE WHEN {admins} THEN 'DO 0' WHEN {plain} THEN {less} ELSE {none} END"
+        ));
+    }
+    Ok(())
 }
 
 /// Counts what the server has.

@@ -30,6 +30,8 @@ pub(in crate::sources::redis) struct Connection {
     endpoint: Endpoint,
     stream: Box<dyn Stream>,
     buffer: BytesMut,
+    /// What the system said when the connection ended.
+    why: String,
 }
 
 /// An answer of one line.
@@ -49,7 +51,8 @@ impl Connection {
         let stream = timeout(limit, connect(endpoint))
             .await
             .map_err(|_| unreachable(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))??;
-        let mut connection = Self { endpoint: endpoint.clone(), stream, buffer: BytesMut::new() };
+        let mut connection =
+            Self { endpoint: endpoint.clone(), stream, buffer: BytesMut::new(), why: String::new() };
         if let Some(password) = &endpoint.password {
             let mut arguments = vec!["AUTH"];
             arguments.extend(endpoint.username.as_deref());
@@ -133,13 +136,16 @@ impl Connection {
         match timeout(waited, self.stream.read_buf(&mut self.buffer)).await {
             Ok(Ok(count)) => Ok(count),
             // A reset and an end are the same to the caller: there is nothing more.
-            Ok(Err(_)) => Ok(0),
+            Ok(Err(error)) => {
+                self.why = format!(": {error}");
+                Ok(0)
+            }
             Err(_) => Err(Error::Silent { server: self.endpoint.server(), doing, waited }),
         }
     }
 
     fn ended(&self, doing: &'static str) -> Error {
-        Error::Ended { server: self.endpoint.server(), doing }
+        Error::Ended { server: self.endpoint.server(), doing, why: self.why.clone() }
     }
 }
 

@@ -5,13 +5,13 @@ const RATIO: usize = 264;
 
 /// Appends the `size` bytes that `packed` stands for; says `false`, with anything appended, if it does not.
 ///
-/// Never allocates more than the packed bytes can stand for, whatever `size` claims.
+/// Memory grows with what the packed bytes really stand for, whatever `size` claims.
 pub(super) fn decompress(packed: &[u8], size: usize, into: &mut Vec<u8>) -> bool {
     if size > packed.len().saturating_mul(RATIO) {
         return false;
     }
     let start = into.len();
-    into.reserve(size);
+    into.reserve(size.min(1 << 20));
     let mut at = 0;
     while let Some(&control) = packed.get(at) {
         at += 1;

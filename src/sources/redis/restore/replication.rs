@@ -131,7 +131,7 @@ async fn serve(order: &Order, package: &Package, listening: &Listening, length: 
     let server = order.endpoint.server();
     let waited = order.endpoint.timeout;
     let silent = |doing| Error::Silent { server: server.clone(), doing, waited };
-    let ended = |doing| Error::Ended { server: server.clone(), doing };
+    let ended = |doing| Error::Ended { server: server.clone(), doing, why: String::new() };
     let doing = "the target was to connect to us";
     let stream = loop {
         let accepted = timeout(waited, listening.listener.accept()).await.map_err(|_| silent(doing))?;
@@ -161,7 +161,7 @@ async fn serve(order: &Order, package: &Package, listening: &Listening, length: 
 /// Answers until the replica asks for the data.
 async fn shake_hands(order: &Order, stream: &mut BufReader<TcpStream>) -> Result<(), Error> {
     let (server, waited, doing) = (order.endpoint.server(), order.endpoint.timeout, "the target shook hands");
-    let ended = || Error::Ended { server: server.clone(), doing };
+    let ended = || Error::Ended { server: server.clone(), doing, why: String::new() };
     loop {
         let silent = |_| Error::Silent { server: server.clone(), doing, waited };
         let command = timeout(waited, command(stream)).await.map_err(silent)?.map_err(|_| ended())?;
