@@ -4,8 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod consistency;
 mod dumped;
 mod facts;
+mod faults;
+mod losses;
+mod restoring;
 mod roundtrip;
 mod shared;
 mod types;

@@ -81,6 +81,7 @@ impl MariaDb {
     /// Runs SQL with the stock client and returns what it prints, without column names, in UTF-8.
     pub fn sql(&self, sql: &str) -> String {
         let mut command = self.client(&[
+            "--max-allowed-packet=1G",
             "--batch",
             "--skip-column-names",
             "--default-character-set=utf8mb4",

@@ -4,6 +4,7 @@
 
 pub mod backups;
 pub mod fault_proxy;
+pub mod cut;
 pub mod faulty_store;
 pub mod mariadb;
 pub mod memory_store;

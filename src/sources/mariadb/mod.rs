@@ -28,7 +28,7 @@ use super::{Facts, Request, Restored, Summary};
 use crate::package::Package;
 use crate::package::outlet::{Closed, Outlet};
 
-pub use config::{Config, Plan};
+pub use config::{Config, Plan, Tls};
 pub use restore::Error as RestoreError;
 
 /// A MariaDB server to back up.

@@ -69,9 +69,7 @@ pub(super) async fn missing(
     plan: &Plan,
     databases: &[String],
 ) -> Result<Vec<Missing>, Error> {
-    let rows = session.rows("cannot read the user's privileges", "SHOW GRANTS").await?;
-    let lines = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).map(lossy);
-    let grants: Vec<Grant> = lines.filter_map(|line| Grant::parse(&line)).collect();
+    let grants = grants(session).await?;
     let has = |privilege: &str, database: &str| grants.iter().any(|grant| grant.gives(privilege, database));
     let mut missing = Vec::new();
     if plan.database_globs.is_empty() && !has("SELECT", "*") && !has("SHOW DATABASES", "*") {
@@ -96,6 +94,17 @@ pub(super) async fn missing(
         missing.push(Missing { name: "users and grants".to_owned(), why });
     }
     Ok(missing)
+}
+
+/// Whether the user may take the global read lock.
+pub(super) async fn may_lock(session: &mut Session) -> Result<bool, Error> {
+    Ok(grants(session).await?.iter().any(|grant| grant.gives("RELOAD", "*")))
+}
+
+async fn grants(session: &mut Session) -> Result<Vec<Grant>, Error> {
+    let rows = session.rows("cannot read the user's privileges", "SHOW GRANTS").await?;
+    let lines = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).map(lossy);
+    Ok(lines.filter_map(|line| Grant::parse(&line)).collect())
 }
 
 /// Fails if anything is missing that the configuration does not accept.

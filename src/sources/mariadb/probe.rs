@@ -2,8 +2,9 @@
 
 use super::config::Plan;
 use super::connect::Session;
-use super::{Error, catalog};
-use crate::sources::Facts;
+use super::{Error, catalog, privileges};
+use crate::sources::{Facts, Missing};
+use crate::stores::{Finding, Severity};
 
 /// The oldest version whose `EXECUTE IMMEDIATE` knows every statement, which restores rely on.
 const OLDEST: (u32, u32) = (10, 6);
@@ -30,13 +31,33 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
     session.close().await;
     let mut session = Session::reading(plan).await?;
     let mut estimate = 0;
-    for database in catalog::databases(&mut session, plan).await? {
-        let tables = catalog::tables(&mut session, plan, &database).await?;
+    let databases = catalog::databases(&mut session, plan).await?;
+    let missing = privileges::check(&mut session, plan, &databases).await?;
+    for database in &databases {
+        let tables = catalog::tables(&mut session, plan, database).await?;
         estimate += tables.iter().map(|table| table.bytes).sum::<u64>();
+    }
+    let mut findings: Vec<Finding> = missing.into_iter().map(unseen).collect();
+    if !privileges::may_lock(&mut session).await? {
+        findings.push(Finding {
+            severity: Severity::Notice,
+            topic: "lock".to_owned(),
+            what: "RELOAD is not granted: one connection will read everything".to_owned(),
+            help: "grant RELOAD, so that several connections can share one snapshot".to_owned(),
+        });
     }
     session.close().await;
     let product = format!("MariaDB {}", server.version);
-    Ok(Facts { product, estimate: Some(estimate), findings: Vec::new() })
+    Ok(Facts { product, estimate: Some(estimate), findings })
+}
+
+fn unseen(missing: Missing) -> Finding {
+    Finding {
+        severity: Severity::Notice,
+        topic: "privileges".to_owned(),
+        what: format!("{} will be missing: {}", missing.name, missing.why),
+        help: "grant the privilege".to_owned(),
+    }
 }
 
 /// Asks the server what it is, and refuses what was never tried.
