@@ -301,3 +301,11 @@ impl Beside {
         assert!(self.0.wait().unwrap().success());
     }
 }
+
+impl Mongod {
+    /// Kills the server by its process id, as a crash would.
+    pub fn kill(&self) {
+        let pid = self.python("print(direct.admin.command('serverStatus')['pid'])");
+        shell(&format!("kill -KILL {}", pid.trim()));
+    }
+}
