@@ -26,7 +26,8 @@ async fn an_independent_reader_accepts_it() {
     assert_eq!(read["header"]["concurrent_collections"], 3);
     assert_eq!(read["header"]["server_version"], "6.0.5");
     // Every namespace is in the prelude, and has as many documents as the index says.
-    let mut namespaces: Vec<&str> = read["namespaces"].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut namespaces: Vec<&str> =
+        read["namespaces"].as_object().unwrap().keys().map(String::as_str).collect();
     namespaces.sort_unstable();
     let expected = [
         ".oplog",
@@ -47,7 +48,11 @@ async fn an_independent_reader_accepts_it() {
         let object = dump.object(&format!("shop.{name}"));
         assert_eq!((object.fingerprint.rows, &found["bytes"]), (documents, &object.fingerprint.bytes.into()));
     }
-    assert!(read["most_open"].as_u64().unwrap() > 1, "collections are read side by side: {}", read["most_open"]);
+    assert!(
+        read["most_open"].as_u64().unwrap() > 1,
+        "collections are read side by side: {}",
+        read["most_open"]
+    );
     assert_eq!(dump.object("shop.view").kind, "view");
     assert_eq!(dump.object("shop.series").kind, "timeseries");
     assert_eq!(dump.summary.counts["documents"], 60_003);

@@ -10,7 +10,11 @@ use crate::support::server::wait_until;
 
 /// Dumps through a proxy that holds the dump half way while `fault` happens.
 async fn dump_with(set: Option<&'static str>, fault: fn(&Mongod, &Proxy)) -> Result<Dump, Error> {
-    let source = Mongod::start(How { set, ..How::default() });
+    dump_from(How { set, ..How::default() }, fault).await
+}
+
+async fn dump_from(how: How, fault: fn(&Mongod, &Proxy)) -> Result<Dump, Error> {
+    let source = Mongod::start(how);
     source.python("direct.shop.a.insert_many([{'_id': n, 'pad': 'p' * 10000} for n in range(3000)])");
     let proxy = Proxy::start(source.port());
     proxy.hold_after(6 << 20);
@@ -63,7 +67,9 @@ async fn collection_dropped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn collection_renamed() {
-    let rename = |server: &Mongod, _: &Proxy| drop(server.python("direct.shop.b.insert_one({}); direct.shop.b.rename('c')"));
+    let rename = |server: &Mongod, _: &Proxy| {
+        drop(server.python("direct.shop.b.insert_one({}); direct.shop.b.rename('c')"))
+    };
     // Born within the slice: it is replayed.
     dump_with(Some("rs0"), rename).await.unwrap();
     let rename = |server: &Mongod, _: &Proxy| drop(server.python("direct.shop.a.rename('b')"));
@@ -101,13 +107,19 @@ async fn server_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oplog_rolled_over() {
-    let fill = |server: &Mongod, _: &Proxy| {
-        // As small as it may be, and much written.
+    let write = |server: &Mongod, _: &Proxy| {
         drop(server.python(
-            "direct.admin.command('replSetResizeOplog', 1, size=990.0, minRetentionHours=0.0)\n\
-             direct.local.command('collStats', 'oplog.rs')",
+            "first = lambda: direct.local['oplog.rs'].find().sort('$natural', 1).limit(1)[0]['ts']\n\
+             begun = direct.admin.command('hello')['lastWrite']['opTime']['ts']\n\
+             while first() <= begun:\n\
+            \x20   direct.shop.other.insert_many([{'pad': 'p' * 100000} for _ in range(50)])\n\
+            \x20   direct.shop.other.delete_many({})\n",
         ));
     };
-    // A resized oplog still reaches back.
-    dump_with(Some("rs0"), fill).await.unwrap();
+    let how = How { set: Some("rs0"), oplog: 1, ..How::default() };
+    let error = said(dump_from(how, write).await);
+    assert!(
+        error.starts_with("the oplog no longer reaches back to ") && error.contains("replSetResizeOplog"),
+        "{error}"
+    );
 }

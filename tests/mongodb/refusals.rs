@@ -9,7 +9,8 @@ use crate::support::mongodb::{How, Mongod, dump, plan, plan_with, restore};
 use crate::support::server::free_port;
 
 async fn said(url: &str, lines: &str) -> String {
-    let probed = MongoDb::new(plan_with(url, lines)).probe().await.err().expect("the probe refuses").to_string();
+    let probed =
+        MongoDb::new(plan_with(url, lines)).probe().await.err().expect("the probe refuses").to_string();
     let dumped = dump(plan_with(url, lines)).await.err().expect("the dump refuses").to_string();
     assert_eq!(probed, dumped, "the probe says what the dump would");
     dumped
@@ -20,10 +21,7 @@ async fn replica_set() {
     let server = Mongod::start(How { set: Some("rs0"), auth: true, ..How::default() });
     let port = server.port();
     let wrong = format!("mongodb://root:root@127.0.0.1:{port}/?replicaSet=rs9&serverSelectionTimeoutMS=1000");
-    assert_eq!(
-        said(&wrong, "").await,
-        "the connection string says replica set `rs9`, the server says `rs0`"
-    );
+    assert_eq!(said(&wrong, "").await, "the connection string says replica set `rs9`, the server says `rs0`");
     assert_eq!(
         said(&server.url(Some("root:wrong")), "").await,
         "the server refused the credentials: SCRAM failure: Authentication failed."
@@ -62,7 +60,10 @@ async fn nobody_there() {
     assert!(error.starts_with("no server could be reached: ") && !error.contains("hunter2"), "{error}");
     let odd = "mongodb://someone:hunter2/@host/";
     let error = said(odd, "").await;
-    assert!(error.starts_with("the connection string cannot be used: ") && !error.contains("hunter2"), "{error}");
+    assert!(
+        error.starts_with("the connection string cannot be used: ") && !error.contains("hunter2"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

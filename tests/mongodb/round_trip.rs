@@ -61,7 +61,10 @@ async fn standalone_is_fuzzy_and_says_so() {
     let restored = restore(&dump, plan(&target.url(None)), replaced).await.unwrap();
     assert_eq!((restored.counts["documents"], restored.counts["collections"]), (500, 1));
     let differ = differences(&source, &target, ", ('zoo',)");
-    assert!(differ.iter().all(|line| line.contains("validated")), "only what was not replaced differs: {differ:?}");
+    assert!(
+        differ.iter().all(|line| line.contains("validated")),
+        "only what was not replaced differs: {differ:?}"
+    );
     assert_eq!(differ.len(), 3, "{differ:?}");
     let all = Request { replace: true, ..Request::default() };
     restore(&dump, plan(&target.url(None)), all).await.unwrap();
@@ -98,7 +101,8 @@ async fn users_log_in_after_a_restore() {
     };
     assert_eq!((shared("new"), shared("old")), ("in".into(), "out".into()), "the target's own was kept");
     let replace = Request { replace: true, ..Request::default() };
-    restore(&dump, plan(&target.url(Some("root:root"))), replace).await.unwrap();
+    let restored = restore(&dump, plan(&target.url(Some("root:root"))), replace).await.unwrap();
+    assert_eq!(restored.notes.last().unwrap(), "the user who restores was left as it is: admin.root");
     assert_eq!((shared("new"), shared("old")), ("out".into(), "in".into()), "the archive's has replaced it");
     assert_eq!(python(&read).trim(), "{'_id': 1}");
 }
@@ -106,7 +110,8 @@ async fn users_log_in_after_a_restore() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_selection_takes_its_part_of_the_oplog() {
     let source = Mongod::start(How { set: Some("rs0"), ..How::default() });
-    source.python("import mongodb_writer; mongodb_writer.fill(direct); direct.other.a.insert_one({'_id': 1})");
+    source
+        .python("import mongodb_writer; mongodb_writer.fill(direct); direct.other.a.insert_one({'_id': 1})");
     let proxy = Proxy::start(source.port());
     proxy.hold_after(8 << 20);
     let url = format!("mongodb://127.0.0.1:{}/?directConnection=true", proxy.port);

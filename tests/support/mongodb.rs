@@ -8,8 +8,8 @@ use chupacabra::package::index::Line;
 use chupacabra::package::member::Object;
 use chupacabra::package::pipe::pipe;
 use chupacabra::package::{Package, seal};
-use chupacabra::sources::{Request, Restored, Summary};
 use chupacabra::sources::mongodb::{Config, Error, MongoDb, Plan};
+use chupacabra::sources::{Request, Restored, Summary};
 use tokio_util::sync::CancellationToken;
 
 use super::memory_store::MemoryStore;
@@ -33,6 +33,8 @@ pub struct How {
     pub set: Option<&'static str>,
     /// Whether users must authenticate. The user `root` with the password `root` is made first.
     pub auth: bool,
+    /// The size of its oplog in MB; 0: enough.
+    pub oplog: u32,
     /// Further arguments.
     pub args: Vec<String>,
 }
@@ -57,7 +59,11 @@ impl Mongod {
         let dir = scratch();
         let data = dir.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        shell(&format!("[ $(id -u) != 0 ] || chown nobody:nogroup {} {}", dir.path().display(), data.display()));
+        shell(&format!(
+            "[ $(id -u) != 0 ] || chown nobody:nogroup {} {}",
+            dir.path().display(),
+            data.display()
+        ));
         let port = free_port();
         let mut args: Vec<String> = ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--port"]
             .map(str::to_owned)
@@ -66,7 +72,8 @@ impl Mongod {
         args.extend(["--dbpath".into(), data.display().to_string()]);
         args.extend(["--setParameter".into(), "diagnosticDataCollectionEnabled=false".into()]);
         if let Some(set) = how.set {
-            args.extend(["--replSet".into(), set.into(), "--oplogSize".into(), "512".into()]);
+            let oplog = if how.oplog == 0 { 512 } else { how.oplog };
+            args.extend(["--replSet".into(), set.into(), "--oplogSize".into(), oplog.to_string()]);
         }
         if how.auth && how.set.is_some() {
             let key = dir.path().join("key");
@@ -122,13 +129,18 @@ impl Mongod {
 
     /// Runs Python with `direct`, a connection without credentials, in scope.
     pub fn python(&self, script: &str) -> String {
-        python(&format!("direct = MongoClient('127.0.0.1', {}, directConnection=True)\n{script}", self.port()))
+        python(&format!(
+            "direct = MongoClient('127.0.0.1', {}, directConnection=True)\n{script}",
+            self.port()
+        ))
     }
 
     /// As [`python`](Self::python), with `root`, a connection of the administrator.
     pub fn root(&self, script: &str) -> String {
         let port = self.port();
-        python(&format!("root = MongoClient('mongodb://root:root@127.0.0.1:{port}/?directConnection=true')\n{script}"))
+        python(&format!(
+            "root = MongoClient('mongodb://root:root@127.0.0.1:{port}/?directConnection=true')\n{script}"
+        ))
     }
 }
 
@@ -182,7 +194,8 @@ pub async fn dump(plan: Plan) -> Result<Dump, Error> {
     let index = tokio::spawn(collect(index_reader));
     let stop = CancellationToken::new();
     let limit = Duration::from_secs(240);
-    let summary = tokio::time::timeout(limit, MongoDb::new(plan).dump(outlet, &stop)).await.expect("in time")?;
+    let summary =
+        tokio::time::timeout(limit, MongoDb::new(plan).dump(outlet, &stop)).await.expect("in time")?;
     let packed = tokio::task::spawn_blocking(move || sealing.finish()).await.unwrap().unwrap();
     let (sealed, _) = package.await.unwrap();
     let (index, _) = index.await.unwrap();

@@ -47,7 +47,11 @@ struct Handed {
 impl Stream {
     /// A namespace of which nothing has been written yet.
     pub(super) fn new(object: String, data: Namespace, ordered: bool, mtime: Time) -> Self {
-        let path = if data.database.is_empty() { "oplog".into() } else { format!("data/{}", escape(&data.to_string())) };
+        let path = if data.database.is_empty() {
+            "oplog".into()
+        } else {
+            format!("data/{}", escape(&data.to_string()))
+        };
         Self {
             object,
             data,
@@ -113,7 +117,13 @@ impl Stream {
     }
 
     /// Reads a range and hands it over.
-    pub(super) async fn read(&self, member: &Member, range: &Range, size: Size, outlet: &Outlet) -> Result<(), Error> {
+    pub(super) async fn read(
+        &self,
+        member: &Member,
+        range: &Range,
+        size: Size,
+        outlet: &Outlet,
+    ) -> Result<(), Error> {
         let batch = (REPLY / size.average.max(1)).clamp(1, MOST_DOCUMENTS);
         let batch = i32::try_from(batch).unwrap_or(1);
         let what = format!("read `{}`", self.object);
@@ -145,7 +155,11 @@ impl Stream {
 fn escape(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'%' | b'\\');
     name.bytes().fold(String::new(), |path, byte| {
-        if plain(byte) { path + char::from(byte).encode_utf8(&mut [0; 4]) } else { format!("{path}%{byte:02X}") }
+        if plain(byte) {
+            path + char::from(byte).encode_utf8(&mut [0; 4])
+        } else {
+            format!("{path}%{byte:02X}")
+        }
     })
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use mongodb::bson::{RawDocumentBuf, Timestamp, doc, rawdoc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{
-    ClientOptions, ReadPreference, ReadPreferenceOptions, RunCommandOptions, SelectionCriteria, ServerAddress, Tls,
-    TlsOptions,
+    ClientOptions, ReadPreference, ReadPreferenceOptions, RunCommandOptions, SelectionCriteria,
+    ServerAddress, Tls, TlsOptions,
 };
 use mongodb::{Client, Database};
 
@@ -79,9 +79,14 @@ pub(super) async fn options(url: &str, plan: &Plan) -> Result<ClientOptions, Err
 
 fn without_credentials(message: &str, url: &str) -> String {
     let credentials = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(who, _)| who);
-    let secrets = credentials.iter().flat_map(|who| who.split([':', '@', '/'])).filter(|part| !part.is_empty());
+    let secrets =
+        credentials.iter().flat_map(|who| who.split([':', '@', '/'])).filter(|part| !part.is_empty());
     let repeats = secrets.clone().any(|part| message.contains(part));
-    if repeats { "it is not well formed (is the password percent-encoded?)".into() } else { message.to_owned() }
+    if repeats {
+        "it is not well formed (is the password percent-encoded?)".into()
+    } else {
+        message.to_owned()
+    }
 }
 
 /// Connects to the member that the plan asks for.

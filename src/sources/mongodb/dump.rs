@@ -100,7 +100,8 @@ impl Job<'_> {
     }
 
     async fn prelude_member(&self, number: u32, bytes: Vec<u8>) -> Result<(), Error> {
-        let header = Header::data(format!("prelude.{number:04}.bson"), "prelude", bytes.len() as u64, self.mtime);
+        let header =
+            Header::data(format!("prelude.{number:04}.bson"), "prelude", bytes.len() as u64, self.mtime);
         Ok(self.outlet.member(header, Bytes::from(bytes)).await?)
     }
 

@@ -88,7 +88,9 @@ pub enum Error {
         seconds: u64,
     },
     /// The member is not what it was when the dump began.
-    #[error("{member} stepped down while it was read ({was} before, {is} now): what it wrote last may be rolled back")]
+    #[error(
+        "{member} stepped down while it was read ({was} before, {is} now): what it wrote last may be rolled back"
+    )]
     SteppedDown {
         /// The member.
         member: String,
@@ -198,7 +200,9 @@ impl Error {
             }
             // CursorNotFound, QueryPlanKilled (its collection is gone), CursorKilled, Interrupted,
             // InterruptedDueToReplStateChange, InterruptedAtShutdown, CappedPositionLost.
-            ErrorKind::Command(ref command) if [43, 175, 237, 11601, 11602, 11600, 136].contains(&command.code) => {
+            ErrorKind::Command(ref command)
+                if [43, 175, 237, 11601, 11602, 11600, 136].contains(&command.code) =>
+            {
                 Self::CursorLost { what, code: command.code, why: command.message.clone() }
             }
             ErrorKind::Command(ref command) => {

@@ -6,7 +6,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mongodb::bson::raw::CString;
-use mongodb::bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, RawJavaScriptCodeWithScope};
+use mongodb::bson::{
+    RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, RawJavaScriptCodeWithScope,
+};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -106,7 +108,9 @@ fn value_to(value: RawBsonRef<'_>, out: &mut String) -> Result<(), Error> {
         RawBsonRef::Binary(value) => {
             let subtype = u8::from(value.subtype);
             let base64 = STANDARD.encode(value.bytes);
-            out.push_str(&format!("{{\"$binary\":{{\"base64\":\"{base64}\",\"subType\":\"{subtype:02x}\"}}}}"));
+            out.push_str(&format!(
+                "{{\"$binary\":{{\"base64\":\"{base64}\",\"subType\":\"{subtype:02x}\"}}}}"
+            ));
         }
         RawBsonRef::Undefined => out.push_str("{\"$undefined\":true}"),
         RawBsonRef::MinKey => out.push_str("{\"$minKey\":1}"),
@@ -205,7 +209,9 @@ fn object(pairs: &[(String, Json)]) -> Result<RawBson, Error> {
         (["$oid"], [(key, Json::String(text))]) => RawBson::ObjectId(parse(key, text)?),
         (["$symbol"], [(_, Json::String(text))]) => RawBson::Symbol(text.clone()),
         (["$code"], [(_, Json::String(text))]) => RawBson::JavaScriptCode(text.clone()),
-        (["$code", "$scope"], [(_, Json::String(code)), (_, Json::Object(_))]) => code_with_scope(code, pairs)?,
+        (["$code", "$scope"], [(_, Json::String(code)), (_, Json::Object(_))]) => {
+            code_with_scope(code, pairs)?
+        }
         (["$undefined"], _) => RawBson::Undefined,
         (["$minKey"], _) => RawBson::MinKey,
         (["$maxKey"], _) => RawBson::MaxKey,
@@ -368,7 +374,13 @@ mod tests {
 
     #[test]
     fn damaged_text_is_refused() {
-        for text in ["", "[]", "{", r#"{"a":{"$numberInt":"x"}}"#, r#"{"a":{"$binary":{"base64":"!","subType":"00"}}}"#] {
+        for text in [
+            "",
+            "[]",
+            "{",
+            r#"{"a":{"$numberInt":"x"}}"#,
+            r#"{"a":{"$binary":{"base64":"!","subType":"00"}}}"#,
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

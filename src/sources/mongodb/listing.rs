@@ -57,7 +57,9 @@ pub(super) async fn list(
 ) -> Result<Vec<Listed>, Error> {
     let mut all = Vec::new();
     for database in databases(member).await? {
-        if OWN_DATABASES.contains(&database.as_str()) || !selection.has_database(&database) && database != "admin" {
+        if OWN_DATABASES.contains(&database.as_str())
+            || !selection.has_database(&database) && database != "admin"
+        {
             continue;
         }
         for collection in collections(member, &database).await? {
@@ -84,7 +86,8 @@ async fn databases(member: &Member) -> Result<Vec<String>, Error> {
     let reply = member.database("admin").run_command(command).await;
     let reply = reply.map_err(|error| Error::driver(WHAT, error))?;
     let databases = reply.get_array("databases").map_err(|error| Error::reply(WHAT, error))?;
-    let name = |database: &mongodb::bson::Bson| database.as_document()?.get_str("name").ok().map(str::to_owned);
+    let name =
+        |database: &mongodb::bson::Bson| database.as_document()?.get_str("name").ok().map(str::to_owned);
     databases.iter().map(|database| name(database).ok_or_else(|| Error::reply(WHAT, "no name"))).collect()
 }
 
@@ -180,4 +183,3 @@ fn wanted(namespace: &Namespace, selection: &Selection, users_and_roles: bool) -
     }
     Ok(true)
 }
-

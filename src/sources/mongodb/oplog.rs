@@ -83,6 +83,20 @@ pub(super) async fn slice(
     filter: &Filter<'_>,
     outlet: &Outlet,
 ) -> Result<Slice, Error> {
+    read(member, start, stream, filter, outlet).await.map_err(|error| match error {
+        // CappedPositionLost: the oplog's begin has overtaken the reader.
+        Error::CursorLost { code: 136, .. } => Error::OplogTooSmall { start: show(start) },
+        error => error,
+    })
+}
+
+async fn read(
+    member: &Member,
+    start: Timestamp,
+    stream: &Stream,
+    filter: &Filter<'_>,
+    outlet: &Outlet,
+) -> Result<Slice, Error> {
     let end = newest(member).await?;
     let find = rawdoc! {
         "find": OPLOG,
@@ -103,7 +117,8 @@ pub(super) async fn slice(
             last = Some(at);
             watch.entry(entry, filter)?;
             let Some(kept) = filter.keep(entry)? else { continue };
-            if !segment.documents().is_empty() && segment.documents().len() + kept.as_bytes().len() > SEGMENT {
+            if !segment.documents().is_empty() && segment.documents().len() + kept.as_bytes().len() > SEGMENT
+            {
                 stream.hand_over(outlet, std::mem::replace(&mut segment, stream.segment())).await?;
             }
             fingerprint.add(&kept);
@@ -166,9 +181,7 @@ impl Filter<'_> {
             ("applyOps", _) => self.transaction(entry).map(Some),
             // The end of a prepared transaction: harmless if none of its operations was kept.
             ("commitTransaction" | "abortTransaction", _) => Ok(Some(entry.to_owned())),
-            ("renameCollection", RawBsonRef::String(from)) => {
-                Ok(self.has(from).then(|| entry.to_owned()))
-            }
+            ("renameCollection", RawBsonRef::String(from)) => Ok(self.has(from).then(|| entry.to_owned())),
             (_, RawBsonRef::String(collection)) => {
                 let database = ns.split_once('.').map_or(ns, |(database, _)| database);
                 let wanted = (self.wanted)(&logical(Namespace::new(database, collection)));
@@ -260,9 +273,7 @@ impl Watch {
                 }
                 Err(Error::Unrepeatable { what: format!("`{from}` was renamed to `{to}`") })
             }
-            ("importCollection", _) => {
-                Err(Error::Unrepeatable { what: "a collection was imported".into() })
-            }
+            ("importCollection", _) => Err(Error::Unrepeatable { what: "a collection was imported".into() }),
             _ => Ok(()),
         }
     }

@@ -16,7 +16,8 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
         what: format!("everything that a dump reads may be read; {} collections and views", listed.len()),
         help: String::new(),
     });
-    let databases: std::collections::BTreeSet<_> = listed.iter().map(|l| &l.entry.namespace.database).collect();
+    let databases: std::collections::BTreeSet<_> =
+        listed.iter().map(|l| &l.entry.namespace.database).collect();
     let mut estimate = Some(0);
     for database in databases {
         estimate = add(estimate, data_size(&member, database).await);

@@ -89,9 +89,9 @@ impl Selection {
 
 impl Patterns {
     fn matchers(&self) -> impl Iterator<Item = (&str, globset::GlobMatcher)> {
-        self.written
-            .iter()
-            .filter_map(|written| Glob::new(written).ok().map(|glob| (written.as_str(), glob.compile_matcher())))
+        self.written.iter().filter_map(|written| {
+            Glob::new(written).ok().map(|glob| (written.as_str(), glob.compile_matcher()))
+        })
     }
 }
 

@@ -92,7 +92,9 @@ impl Kind {
 
     /// The kind that a word of the format means.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Collection, Self::View, Self::TimeSeries, Self::Unsaid].into_iter().find(|k| k.as_str() == word)
+        [Self::Collection, Self::View, Self::TimeSeries, Self::Unsaid]
+            .into_iter()
+            .find(|k| k.as_str() == word)
     }
 }
 
@@ -111,9 +113,10 @@ impl Entry {
     /// The namespace under which the segments carry its documents.
     pub fn data(&self) -> Namespace {
         match self.kind {
-            Kind::TimeSeries => {
-                Namespace::new(&self.namespace.database, format!("system.buckets.{}", self.namespace.collection))
-            }
+            Kind::TimeSeries => Namespace::new(
+                &self.namespace.database,
+                format!("system.buckets.{}", self.namespace.collection),
+            ),
             _ => self.namespace.clone(),
         }
     }

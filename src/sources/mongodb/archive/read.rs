@@ -222,7 +222,8 @@ impl Checked {
 
     /// Makes sure that every namespace expected has ended.
     pub fn finish(&self) -> Result<(), Error> {
-        let unfinished = self.open.iter().filter(|(_, crc)| crc.is_some()).map(|(namespace, _)| namespace).min();
+        let unfinished =
+            self.open.iter().filter(|(_, crc)| crc.is_some()).map(|(namespace, _)| namespace).min();
         unfinished.map_or(Ok(()), |namespace| Err(Error::Unfinished(namespace.clone())))
     }
 

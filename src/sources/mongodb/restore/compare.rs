@@ -31,7 +31,11 @@ pub(super) async fn compare(
     let comparing = loaded.map(|(from, to, ordered)| async move {
         let expected = contents.object(&from)?.fingerprint;
         let found = fingerprint(target, &to, ordered).await?;
-        if found == expected { Ok(()) } else { Err(Error::Differs { name: from.to_string(), expected, found }) }
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Error::Differs { name: from.to_string(), expected, found })
+        }
     });
     let mut comparing = stream::iter(comparing.collect::<Vec<_>>()).buffer_unordered(parallel.max(1));
     let mut compared = 0;

@@ -88,7 +88,10 @@ impl Visitor for Loader {
             }
             let (_, filling) = batch.get_or_insert_with(|| {
                 let ordered = route.lane.is_some();
-                (route.clone(), Batch { to: route.to, ordered, documents: Vec::with_capacity(BATCH), count: 0 })
+                (
+                    route.clone(),
+                    Batch { to: route.to, ordered, documents: Vec::with_capacity(BATCH), count: 0 },
+                )
             });
             filling.documents.extend_from_slice(document.as_bytes());
             filling.count += 1;
@@ -124,10 +127,19 @@ pub(super) async fn load(
             (send, insert_all(target, receive))
         })
         .unzip();
-    let mut loader =
-        Loader { routes: HashMap::new(), checked: Checked::default(), lanes, next: 0, loaded: Loaded::default() };
-    let ordered: HashMap<Namespace, usize> =
-        pieces.iter().enumerate().filter(|(_, p)| p.ordered()).map(|(lane, p)| (p.data_from(), lane)).collect();
+    let mut loader = Loader {
+        routes: HashMap::new(),
+        checked: Checked::default(),
+        lanes,
+        next: 0,
+        loaded: Loaded::default(),
+    };
+    let ordered: HashMap<Namespace, usize> = pieces
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| p.ordered())
+        .map(|(lane, p)| (p.data_from(), lane))
+        .collect();
     for entry in &contents.entries {
         let from = entry.data();
         if let Some(to) = mapping.documents(&from) {
@@ -222,9 +234,12 @@ pub(super) fn without_loss(
     let mut id = None;
     for element in document.iter_elements() {
         let element = element.map_err(|error| Error::reply(format!("a document of `{namespace}`"), error))?;
-        if element.key().as_str() == "_id" || element.element_type() == mongodb::bson::spec::ElementType::Timestamp {
-            let value =
-                element.value().map_err(|error| Error::reply(format!("a document of `{namespace}`"), error))?;
+        if element.key().as_str() == "_id"
+            || element.element_type() == mongodb::bson::spec::ElementType::Timestamp
+        {
+            let value = element
+                .value()
+                .map_err(|error| Error::reply(format!("a document of `{namespace}`"), error))?;
             match value {
                 _ if element.key().as_str() == "_id" => id = Some(value),
                 RawBsonRef::Timestamp(at) if at.time == 0 && at.increment == 0 => {

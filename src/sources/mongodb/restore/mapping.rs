@@ -85,7 +85,8 @@ impl Mapping {
 
     /// The name in the target of a collection or view as users know it; `None` if it is not restored.
     pub(super) fn collection(&self, from: &Namespace) -> Option<Namespace> {
-        if is_auth(from) || matches!(from.database.as_str(), "" | "local" | "config") || !self.only.has(from) {
+        if is_auth(from) || matches!(from.database.as_str(), "" | "local" | "config") || !self.only.has(from)
+        {
             return None;
         }
         Some(Namespace::new(self.database(&from.database), &from.collection))

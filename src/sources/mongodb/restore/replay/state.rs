@@ -107,12 +107,15 @@ impl State {
             "drop" => self.drop(&to, target).await,
             "createIndexes" => self.indexes_made(&to, object, &[object]),
             "commitIndexBuild" => {
-                let array = object.get_array("indexes").map_err(|error| Error::reply("an index build", error))?;
-                let specs: Vec<_> = array.into_iter().flatten().filter_map(|spec| spec.as_document()).collect();
+                let array =
+                    object.get_array("indexes").map_err(|error| Error::reply("an index build", error))?;
+                let specs: Vec<_> =
+                    array.into_iter().flatten().filter_map(|spec| spec.as_document()).collect();
                 self.indexes_made(&to, object, &specs)
             }
             "dropIndexes" | "deleteIndexes" | "dropIndex" | "deleteIndex" => {
-                let dropped = object.get_str("index").map_err(|error| Error::reply("a dropped index", error))?;
+                let dropped =
+                    object.get_str("index").map_err(|error| Error::reply("a dropped index", error))?;
                 if let Some(indexes) = self.indexes.get_mut(&logical(&to)) {
                     indexes.retain(|index| index.get_str("name").is_ok_and(|name| name != dropped));
                 }
@@ -125,12 +128,7 @@ impl State {
         }
     }
 
-    async fn create(
-        &mut self,
-        to: &Namespace,
-        object: &RawDocument,
-        target: &Target,
-    ) -> Result<bool, Error> {
+    async fn create(&mut self, to: &Namespace, object: &RawDocument, target: &Target) -> Result<bool, Error> {
         if !self.existing.insert(to.clone()) {
             return Ok(false);
         }
@@ -163,7 +161,8 @@ impl State {
         target: &Target,
     ) -> Result<bool, Error> {
         let new = object.get_str("to").map_err(|error| Error::reply("a renamed collection", error))?;
-        let parse = |name: &str| Namespace::parse(name).ok_or_else(|| Error::reply("a renamed collection", name));
+        let parse =
+            |name: &str| Namespace::parse(name).ok_or_else(|| Error::reply("a renamed collection", name));
         let (from, new) = (parse(from)?, parse(new)?);
         // A selection may mean only one of the two names.
         let (old, new) = match (mapping.documents(&from), mapping.documents(&new)) {
@@ -207,12 +206,7 @@ impl State {
         Ok(false)
     }
 
-    async fn modify(
-        &mut self,
-        to: &Namespace,
-        object: &RawDocument,
-        target: &Target,
-    ) -> Result<bool, Error> {
+    async fn modify(&mut self, to: &Namespace, object: &RawDocument, target: &Target) -> Result<bool, Error> {
         if !self.exists(to) {
             return Ok(false);
         }
@@ -234,7 +228,9 @@ impl State {
     fn modify_index(&mut self, to: &Namespace, change: &RawDocument) -> Result<(), Error> {
         let name = change.get_str("name").map_err(|error| Error::reply("a changed index", error))?;
         let indexes = self.indexes.entry(logical(to)).or_default();
-        let Some(index) = indexes.iter_mut().find(|index| index.get_str("name").is_ok_and(|other| other == name)) else {
+        let Some(index) =
+            indexes.iter_mut().find(|index| index.get_str("name").is_ok_and(|other| other == name))
+        else {
             return Ok(());
         };
         let changed: Vec<&str> = change.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
