@@ -6,4 +6,6 @@ mod support;
 
 mod archive;
 mod consistency;
+mod faults;
+mod refusals;
 mod round_trip;

@@ -33,6 +33,8 @@ pub struct How {
     pub set: Option<&'static str>,
     /// Whether users must authenticate. The user `root` with the password `root` is made first.
     pub auth: bool,
+    /// The size of its oplog in MB; 0: enough.
+    pub oplog: u32,
     /// Further arguments.
     pub args: Vec<String>,
 }
@@ -70,7 +72,8 @@ impl Mongod {
         args.extend(["--dbpath".into(), data.display().to_string()]);
         args.extend(["--setParameter".into(), "diagnosticDataCollectionEnabled=false".into()]);
         if let Some(set) = how.set {
-            args.extend(["--replSet".into(), set.into(), "--oplogSize".into(), "512".into()]);
+            let oplog = if how.oplog == 0 { 512 } else { how.oplog };
+            args.extend(["--replSet".into(), set.into(), "--oplogSize".into(), oplog.to_string()]);
         }
         if how.auth && how.set.is_some() {
             let key = dir.path().join("key");
@@ -309,5 +312,13 @@ impl Beside {
     /// Waits for its end, which must be good.
     pub fn finish(mut self) {
         assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Mongod {
+    /// Kills the server by its process id, as a crash would.
+    pub fn kill(&self) {
+        let pid = self.python("print(direct.admin.command('serverStatus')['pid'])");
+        shell(&format!("kill -KILL {}", pid.trim()));
     }
 }

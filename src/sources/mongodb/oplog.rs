@@ -83,6 +83,20 @@ pub(super) async fn slice(
     filter: &Filter<'_>,
     outlet: &Outlet,
 ) -> Result<Slice, Error> {
+    read(member, start, stream, filter, outlet).await.map_err(|error| match error {
+        // CappedPositionLost: the oplog's begin has overtaken the reader.
+        Error::CursorLost { code: 136, .. } => Error::OplogTooSmall { start: show(start) },
+        error => error,
+    })
+}
+
+async fn read(
+    member: &Member,
+    start: Timestamp,
+    stream: &Stream,
+    filter: &Filter<'_>,
+    outlet: &Outlet,
+) -> Result<Slice, Error> {
     let end = newest(member).await?;
     let find = rawdoc! {
         "find": OPLOG,

@@ -15,6 +15,9 @@ use super::replay::State;
 use super::users;
 use crate::config::secret::Secret;
 
+/// The collection of a database's functions: the one system collection that users write to. It cannot be dropped.
+const FUNCTIONS: &str = "system.js";
+
 /// The deployment that is restored into, by its primary.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
@@ -101,12 +104,25 @@ impl Target {
 
     /// Drops a collection, view or time series; one that is not there is no error.
     pub(super) async fn drop(&self, namespace: &Namespace) -> Result<(), Error> {
+        if namespace.collection == FUNCTIONS {
+            return self.empty(namespace).await;
+        }
         let command = rawdoc! { "drop": namespace.collection.as_str() };
         match self.run(&namespace.database, command, &format!("drop `{namespace}`")).await {
             // NamespaceNotFound, before MongoDB 7.0.
             Err(Error::Server { why, .. }) if why.starts_with("NamespaceNotFound") => Ok(()),
             other => other.map(|_| ()),
         }
+    }
+
+    /// Empties a collection that cannot be dropped.
+    async fn empty(&self, namespace: &Namespace) -> Result<(), Error> {
+        let command = rawdoc! {
+            "delete": namespace.collection.as_str(),
+            "deletes": [{ "q": {}, "limit": 0_i32 }],
+        };
+        let reply = self.run(&namespace.database, command, &format!("empty `{namespace}`")).await?;
+        if reply.contains_key("writeErrors") { Err(Error::reply("delete", reply)) } else { Ok(()) }
     }
 
     /// Creates a collection or time series with its options.
@@ -122,7 +138,15 @@ impl Target {
             append(&mut spec, id, &["ns"])?;
             command.append(cstr!("idIndex"), spec);
         }
-        self.run(&piece.to.database, command, &format!("create `{}`", piece.to)).await.map(|_| ())
+        match self.run(&piece.to.database, command, &format!("create `{}`", piece.to)).await {
+            // It was emptied instead of dropped.
+            Err(Error::Server { why, .. })
+                if piece.to.collection == FUNCTIONS && why.starts_with("NamespaceExists") =>
+            {
+                Ok(())
+            }
+            other => other.map(|_| ()),
+        }
     }
 
     /// Builds the indexes from their raw specifications, one collection after the other.

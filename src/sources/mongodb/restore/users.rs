@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{RawDocumentBuf, rawdoc};
+use mongodb::bson::{Document, RawDocumentBuf, rawdoc};
 
 use super::super::archive::Namespace;
 use super::Error;
@@ -34,13 +34,23 @@ pub(super) async fn clear(target: &Target) -> Result<(), Error> {
 /// Merges what waits, compares every user and role, and drops the temporary collections.
 ///
 /// Users and roles that the target has and the archive has not stay. Of those that both have, the target's stay
-/// unless it is told to replace them; they are named then.
+/// unless it is told to replace them; they are named then. The user who restores stays in any case: replaced, it
+/// would be logged out at once.
 pub(super) async fn merge(target: &Target, replace: bool, restored: &mut Restored) -> Result<(), Error> {
     let mut wanted = Vec::new();
+    let myself = myself(target).await?;
     for (own, temporary, word) in MERGED {
-        let dumped = all(target, temporary).await?;
+        let mut dumped = all(target, temporary).await?;
         let before = all(target, own).await?;
+        restored.counts.insert(word.into(), dumped.len() as u64);
         if replace {
+            for id in myself.iter().filter(|_| word == "users") {
+                if dumped.get(id).is_some_and(|document| before.get(id) != Some(document)) {
+                    dumped.remove(id);
+                    remove(target, temporary, id).await?;
+                    restored.notes.push(format!("the user who restores was left as it is: {id}"));
+                }
+            }
             // The server drops whoever is not in the temporary collection.
             for (_, document) in before.iter().filter(|(id, _)| !dumped.contains_key(*id)) {
                 insert(target, temporary, document).await?;
@@ -56,7 +66,6 @@ pub(super) async fn merge(target: &Target, replace: bool, restored: &mut Restore
                     .push(format!("these {word} exist with other content and were left as they are: {kept}"));
             }
         }
-        restored.counts.insert(word.into(), dumped.len() as u64);
         wanted.push((own, dumped, before));
     }
     let command = rawdoc! {
@@ -96,6 +105,22 @@ async fn all(target: &Target, collection: &str) -> Result<BTreeMap<String, RawDo
         }
     }
     Ok(found)
+}
+
+/// The users that this connection has logged in as.
+async fn myself(target: &Target) -> Result<Vec<String>, Error> {
+    const WHAT: &str = "ask who restores";
+    let reply = target.run("admin", rawdoc! { "connectionStatus": 1_i32 }, WHAT).await?;
+    let users = reply.get_document("authInfo").and_then(|info| info.get_array("authenticatedUsers"));
+    let users = users.map_err(|error| Error::reply(WHAT, error))?;
+    let id = |user: &Document| Some(format!("{}.{}", user.get_str("db").ok()?, user.get_str("user").ok()?));
+    Ok(users.iter().filter_map(|user| id(user.as_document()?)).collect())
+}
+
+async fn remove(target: &Target, collection: &str, id: &str) -> Result<(), Error> {
+    let command = rawdoc! { "delete": collection, "deletes": [{ "q": { "_id": id }, "limit": 1_i32 }] };
+    let reply = target.run("admin", command, &format!("delete from `admin.{collection}`")).await?;
+    if reply.get_i32("n").is_ok_and(|n| n == 1) { Ok(()) } else { Err(Error::reply("delete", reply)) }
 }
 
 async fn insert(target: &Target, collection: &str, document: &RawDocumentBuf) -> Result<(), Error> {
