@@ -1,5 +1,6 @@
 //! Where servers are: behind TLS, a Unix socket, sentinels, in a cluster.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use crate::support::server::{Server, free_port, unprivileged, wait_until};
 /// An authority, and a certificate of it for `127.0.0.1`, as PEM files.
 fn certificates(dir: &Path) -> [PathBuf; 3] {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    use std::os::unix::fs::PermissionsExt as _;
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -76,7 +76,6 @@ fn tls_both_ways_and_only_with_the_right_authority() {
 fn a_unix_socket() {
     let dir = crate::support::scratch();
     let socket = dir.path().join("redis.sock");
-    use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let path = socket.display().to_string();
     let server = Instance::start(Product::Redis, &["--unixsocket", &path, "--unixsocketperm", "777"]);
@@ -97,7 +96,6 @@ fn sentinels_know_a_replica_and_the_master() {
     let linked = || replica.info("master_link_status") == "up";
     wait_until(Duration::from_secs(30), linked, || replica.log());
     let dir = crate::support::scratch();
-    use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let (port, config) = (free_port(), dir.path().join("sentinel.conf"));
     let text = format!(
@@ -121,7 +119,7 @@ fn sentinels_know_a_replica_and_the_master() {
         let text = format!("{replicas:?}");
         text.contains(&replica.port.to_string()) && text.contains("\"ok\"")
     };
-    wait_until(Duration::from_secs(60), knows, || std::fs::read_to_string(&log).unwrap_or_default());
+    wait_until(Duration::from_mins(1), knows, || std::fs::read_to_string(&log).unwrap_or_default());
     for (prefer, role, server) in [("replica", "slave", &replica), ("master", "master", &master)] {
         let sentinel =
             format!("nodes: ['127.0.0.1:1', '127.0.0.1:{port}'], master: cache-group, prefer: {prefer}");

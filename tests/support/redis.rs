@@ -95,7 +95,7 @@ impl Instance {
     pub fn connect(&self, database: u32) -> Connection {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}/{database}", self.port)).unwrap();
         let connection = client.get_connection().unwrap();
-        connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         connection
     }
 
@@ -103,9 +103,9 @@ impl Instance {
     pub fn run(&self, database: u32, line: &str) -> Value {
         let mut words = line.split(' ');
         let mut command = cmd(words.next().unwrap());
-        words.for_each(|word| {
+        for word in words {
             command.arg(word);
-        });
+        }
         command.query(&mut self.connect(database)).unwrap_or_else(|e| panic!("{line}: {e}"))
     }
 
@@ -171,13 +171,13 @@ impl Instance {
 fn describe(product: Product, connection: &mut Connection, key: &[u8]) -> String {
     let mut ask = |words: &[&str], more: &[&str]| -> Value {
         let mut command = cmd(words[0]);
-        words[1..].iter().for_each(|word| {
+        for word in &words[1..] {
             command.arg(*word);
-        });
+        }
         command.arg(key);
-        more.iter().for_each(|word| {
+        for word in more {
             command.arg(*word);
-        });
+        }
         command.query(connection).unwrap_or_else(|e| panic!("{words:?} {}: {e}", key.escape_ascii()))
     };
     let Value::SimpleString(kind) = ask(&["TYPE"], &[]) else { panic!("TYPE") };
@@ -312,7 +312,7 @@ fn seed_database(instance: &Instance, database: u32) {
         pipe.cmd("HSET")
             .arg("hash:large")
             .arg(format!("field {i}"))
-            .arg(format!("value {i} {}", "y".repeat(i as usize % 100)));
+            .arg(format!("value {i} {}", "y".repeat(usize::try_from(i).unwrap() % 100)));
     }
     pipe.cmd("SETBIT").arg("bitmap").arg(100_000).arg(1).cmd("PFADD").arg("hll").arg(&["a", "b", "c"]);
     pipe.cmd("GEOADD").arg("geo").arg("13.361389").arg("38.115556").arg("Palermo");

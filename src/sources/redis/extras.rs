@@ -6,10 +6,10 @@
 use super::connect::{Client, Endpoint};
 use super::{Error, Plan, rdb};
 
-/// The field that holds `ACL LIST`, one user on each line.
+/// The fields that hold `ACL LIST`, one user each.
 pub(super) const ACL: &str = "chupacabra-acl";
 
-/// The field that holds `CONFIG GET *`, one setting on each line.
+/// The fields that hold `CONFIG GET *`, one setting each.
 pub(super) const CONFIG: &str = "chupacabra-config";
 
 /// Settings that hold passwords.
@@ -25,16 +25,15 @@ pub(super) async fn collect(plan: &Plan, endpoint: &Endpoint) -> Result<Vec<u8>,
     let mut client = Client::open(endpoint, 0).await?;
     if plan.include_acl {
         let users: Vec<String> = client.run("ACL LIST", &[]).await?;
-        rdb::write::aux(ACL, users.join("\n").as_bytes(), &mut fields);
+        for user in &users {
+            rdb::write::aux(ACL, user.as_bytes(), &mut fields);
+        }
     }
     if plan.include_config {
         let settings: Vec<(String, String)> = client.run("CONFIG GET", &[b"*"]).await?;
-        let lines: Vec<String> = settings
-            .iter()
-            .filter(|(name, _)| !SECRETS.contains(&name.as_str()))
-            .map(|(name, value)| format!("{name} {value}"))
-            .collect();
-        rdb::write::aux(CONFIG, lines.join("\n").as_bytes(), &mut fields);
+        for (name, value) in settings.iter().filter(|(name, _)| !SECRETS.contains(&name.as_str())) {
+            rdb::write::aux(CONFIG, format!("{name} {value}").as_bytes(), &mut fields);
+        }
     }
     Ok(fields)
 }

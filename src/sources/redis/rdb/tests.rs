@@ -65,7 +65,9 @@ fn redis(code: u8, body: &[u8]) -> Content {
 
 fn text(parts: &[&str]) -> Vec<u8> {
     let mut body = Vec::new();
-    parts.iter().for_each(|part| write::string(part.as_bytes(), &mut body));
+    for part in parts {
+        write::string(part.as_bytes(), &mut body);
+    }
     body
 }
 
@@ -128,7 +130,9 @@ fn ziplist(elements: &[&str]) -> Vec<u8> {
 fn intset(members: &[i16]) -> Vec<u8> {
     let mut blob = 2u32.to_le_bytes().to_vec();
     blob.extend_from_slice(&u32::try_from(members.len()).unwrap().to_le_bytes());
-    members.iter().for_each(|member| blob.extend_from_slice(&member.to_le_bytes()));
+    for member in members {
+        blob.extend_from_slice(&member.to_le_bytes());
+    }
     blob
 }
 

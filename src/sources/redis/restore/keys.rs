@@ -114,8 +114,8 @@ impl Worker {
                     other => other,
                 })
             }
-            Batch::Users(rules) if task == Task::Restore => self.users(&rules).await,
-            Batch::Function(_) | Batch::Users(_) => Ok(()),
+            Batch::User(rule) if task == Task::Restore => self.user(&rule).await,
+            Batch::Function(_) | Batch::User(_) => Ok(()),
         }
     }
 
@@ -248,16 +248,14 @@ impl Worker {
         Ok(())
     }
 
-    async fn users(&mut self, rules: &[u8]) -> Result<(), Error> {
-        for rule in String::from_utf8_lossy(rules).lines() {
-            // As `ACL LIST` writes it: `user NAME RULES…`.
-            let words: Vec<&str> = rule.split(' ').skip(1).collect();
-            let Some((name, rules)) = words.split_first() else { continue };
-            let mut arguments: Vec<&[u8]> = vec![name.as_bytes(), b"reset"];
-            arguments.extend(rules.iter().map(|rule| rule.as_bytes()));
-            let _: () = self.client.run("ACL SETUSER", &arguments).await?;
-            self.done.users += 1;
-        }
+    /// Restores a user: `user NAME RULES…`.
+    async fn user(&mut self, rule: &[u8]) -> Result<(), Error> {
+        let mut words = rule.split(|byte| *byte == b' ').skip(1);
+        let Some(name) = words.next() else { return Ok(()) };
+        let mut arguments = vec![name, b"reset"];
+        arguments.extend(words);
+        let _: () = self.client.run("ACL SETUSER", &arguments).await?;
+        self.done.users += 1;
         Ok(())
     }
 }

@@ -63,8 +63,8 @@ pub(super) enum Batch {
     Keys(u64, Vec<Parcel>, Lease),
     /// A library of functions, as FUNCTION RESTORE takes it.
     Function(Vec<u8>),
-    /// ACL users, one rule on each line.
-    Users(Vec<u8>),
+    /// An ACL user, as `ACL LIST` writes it.
+    User(Vec<u8>),
 }
 
 /// What the walk over a package's RDB file saw.
@@ -149,7 +149,7 @@ impl Sender {
                     self.send(Batch::Function(take_payload(&mut walker, format)))?;
                 }
                 Item::Aux(name, value) if order.acl && name == extras::ACL.as_bytes() => {
-                    self.send(Batch::Users(value))?;
+                    self.send(Batch::User(value))?;
                 }
                 Item::ModuleAux(module) if order.is_whole() => return Err(Error::ModuleData(module)),
                 Item::End { .. } => break,
