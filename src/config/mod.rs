@@ -90,6 +90,8 @@ pub struct Store {
 pub struct Source {
     /// A directory tree.
     pub files: Option<sources::files::Config>,
+    /// A PostgreSQL server.
+    pub postgres: Option<sources::postgres::Config>,
     /// The names of the stores that its packages go to. Default: all.
     pub stores: Option<Vec<String>>,
     /// Whether a run is good only if all stores have the package, or if any has. Default: `all`.

@@ -11,6 +11,7 @@ use crate::catalog::SourceName;
 use crate::package::age::Recipient;
 use crate::retention::{self, Policy};
 use crate::sources::files::Files;
+use crate::sources::postgres::Postgres;
 use crate::{package, sources, stores};
 
 /// Compression that costs least for what it saves.
@@ -220,6 +221,9 @@ impl Source {
         let mut kinds = Kinds::new();
         kinds.kind("files", self.files, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::Files(Files::new(plan)))
+        });
+        kinds.kind("postgres", self.postgres, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::Postgres(Postgres::new(plan)))
         });
         kinds.one(context)
     }

@@ -4,6 +4,7 @@
 //! source turns data into members and members back into data; it knows nothing of gzip, age, stores or retention.
 
 pub mod files;
+pub mod postgres;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ use crate::stores::Finding;
 pub enum Source {
     /// A directory tree.
     Files(files::Files),
+    /// A PostgreSQL server.
+    Postgres(postgres::Postgres),
 }
 
 /// What a source says of itself before it is dumped.
@@ -112,6 +115,9 @@ pub enum Error {
     /// The files source failed.
     #[error(transparent)]
     Files(#[from] files::Error),
+    /// The PostgreSQL source failed.
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
 }
 
 impl Error {
@@ -119,6 +125,7 @@ impl Error {
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Files(error) => error.is_closed(),
+            Self::Postgres(error) => error.is_closed(),
         }
     }
 }
@@ -128,6 +135,7 @@ impl Source {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Files(_) => "files",
+            Self::Postgres(_) => "postgres",
         }
     }
 
@@ -135,6 +143,7 @@ impl Source {
     pub fn unconfigured(kind: &str) -> Option<Self> {
         match kind {
             "files" => Some(Self::Files(files::Files::unconfigured())),
+            "postgres" => Some(Self::Postgres(postgres::Postgres::unconfigured())),
             _ => None,
         }
     }
@@ -145,6 +154,7 @@ impl Source {
     pub async fn probe(&self) -> Result<Facts, Error> {
         match self {
             Self::Files(files) => Ok(files.probe().await?),
+            Self::Postgres(postgres) => Ok(postgres.probe().await?),
         }
     }
 
@@ -155,6 +165,7 @@ impl Source {
     pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
         match self {
             Self::Files(files) => Ok(files.dump(outlet, stop).await?),
+            Self::Postgres(postgres) => Ok(postgres.dump(outlet, stop).await?),
         }
     }
 
@@ -169,6 +180,7 @@ impl Source {
     ) -> Result<Restored, Error> {
         match self {
             Self::Files(files) => Ok(files.restore(package, request, stop).await?),
+            Self::Postgres(postgres) => Ok(postgres.restore(package, request, stop).await?),
         }
     }
 }
