@@ -13,7 +13,7 @@ const ROLES: &str = "SELECT rolname, format('ALTER ROLE %I WITH %s %s %s %s %s %
   CASE WHEN rolcreaterole THEN 'CREATEROLE' ELSE 'NOCREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END,
   CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END, CASE WHEN rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END,
   CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END, rolconnlimit,
-  @password || coalesce(format(' VALID UNTIL %L', rolvaliduntil), '')),
+  @password || coalesce(' VALID UNTIL ' || quote_literal(rolvaliduntil), '')),
   shobj_description(oid, 'pg_authid')
 FROM @roles WHERE rolname !~ '^pg_' ORDER BY rolname";
 
@@ -24,7 +24,7 @@ FROM pg_auth_members m WHERE EXISTS (SELECT FROM pg_roles r WHERE r.oid = m.role
 
 const TABLESPACES: &str = "SELECT spcname, format('CREATE TABLESPACE %I OWNER %I LOCATION %L;', spcname, pg_get_userbyid(spcowner), pg_tablespace_location(oid)),
   coalesce((SELECT format('ALTER TABLESPACE %I SET (%s);', spcname, @list(t.spcoptions)) WHERE t.spcoptions IS NOT NULL), ''),
-  coalesce(format('COMMENT ON TABLESPACE %I IS %L;', spcname, shobj_description(oid, 'pg_tablespace')), '')
+  coalesce(format('COMMENT ON TABLESPACE %I IS ', spcname) || quote_literal(shobj_description(oid, 'pg_tablespace')) || ';', '')
 FROM pg_tablespace t WHERE spcname !~ '^pg_' ORDER BY spcname";
 
 /// Privileges on tablespaces, databases and parameters, which are shared by all databases.
@@ -68,7 +68,7 @@ pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<
         });
     }
     let (roles, password) = if plan.role_passwords {
-        ("pg_authid", "coalesce(format(' PASSWORD %L', rolpassword), '')")
+        ("pg_authid", "coalesce(' PASSWORD ' || quote_literal(rolpassword), '')")
     } else {
         ("pg_roles", "''")
     };
@@ -140,7 +140,7 @@ async fn members(session: &mut Session, script: &mut Vec<u8>) -> Result<(), Erro
 
 /// The statements that create a database and give it its properties.
 pub(super) async fn database(session: &mut Session, name: &str) -> Result<Vec<(Kind, String)>, Error> {
-    let sql = expand(CREATE_DATABASE, session.major).replace("@name", &literal(name));
+    let sql = expand(CREATE_DATABASE, session.major).replace("<name>", &literal(name));
     let rows = session.rows(&sql).await?;
     let row = rows.first().ok_or(Error::Answer("a database that is gone"))?;
     let mut parts = Vec::new();
@@ -176,7 +176,7 @@ const CREATE_DATABASE: &str = "SELECT format('CREATE DATABASE %I WITH TEMPLATE =
   || CASE WHEN datistemplate AND datname <> 'template1' THEN format(E'\\nALTER DATABASE %I IS_TEMPLATE true;', datname) ELSE '' END
   || CASE WHEN shobj_description(d.oid, 'pg_database') IS NOT NULL AND datname NOT IN ('postgres', 'template1') OR shobj_description(d.oid, 'pg_database') NOT IN ('default administrative connection database')
        THEN format(E'\\nCOMMENT ON DATABASE %I IS %L;', datname, shobj_description(d.oid, 'pg_database')) ELSE '' END
-FROM pg_database d WHERE datname = @name";
+FROM pg_database d WHERE datname = <name>";
 
 fn setting(target: &str, name: &str, value: &str) -> String {
     let value = if LISTS.contains(&name.to_ascii_lowercase().as_str()) && !value.is_empty() {

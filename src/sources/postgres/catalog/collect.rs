@@ -38,16 +38,17 @@ pub(in crate::sources::postgres) async fn collect(
     let mut reader = Reader { catalog: Catalog::default(), by_address: HashMap::new(), left_out: BTreeSet::new() };
     for (index, class) in CLASSES.iter().enumerate() {
         if session.major >= class.since {
-            reader.class(session, selector, index).await?;
+            let read = reader.class(session, selector, index).await;
+            read.map_err(|error| error.at(format!("reading the catalog: class {}", class.label)))?;
         }
     }
     let aliases = reader.aliases(session).await?;
     reader.dependencies(session, &aliases).await?;
     reader.implied();
-    reader.annotations(session, include_str!("comments.sql")).await?;
+    reader.annotations(session, include_str!("comments.sql")).await.map_err(|e| e.at("reading the catalog: comments"))?;
     reader.annotations(session, include_str!("security_labels.sql")).await?;
     reader.annotations(session, include_str!("extension_dependencies.sql")).await?;
-    reader.privileges(session).await?;
+    reader.privileges(session).await.map_err(|e| e.at("reading the catalog: privileges"))?;
     reader.catalog.known.extend(aliases.keys());
     reader.catalog.known.extend(reader.by_address.keys());
     reader.catalog.known.extend(&reader.left_out);

@@ -89,12 +89,20 @@ pub(in crate::sources::postgres) fn expand(sql: &str, major: u32) -> String {
 }
 
 fn line_for(line: &str, major: u32) -> Option<String> {
-    let Some((body, condition)) = line.rsplit_once("--@") else { return Some(format!("{line}\n")) };
-    let wanted = match condition.trim().split_at_checked(2) {
-        Some((">=", since)) => since.parse().is_ok_and(|since| major >= since),
-        _ => condition.trim().strip_prefix('<').and_then(|to| to.parse().ok()).is_some_and(|to: u32| major < to),
-    };
-    wanted.then(|| format!("{body}\n"))
+    let mut body = line;
+    while let Some((rest, condition)) = body.rsplit_once("--@") {
+        let condition = condition.trim();
+        let wanted = match (condition.strip_prefix(">="), condition.strip_prefix('<')) {
+            (Some(since), _) => since.parse().is_ok_and(|since| major >= since),
+            (_, Some(to)) => to.parse().is_ok_and(|to: u32| major < to),
+            _ => false,
+        };
+        if !wanted {
+            return None;
+        }
+        body = rest;
+    }
+    Some(format!("{body}\n"))
 }
 
 /// The first `@name(argument)` or `@name` of a text: what precedes it, its name, its argument, what follows.

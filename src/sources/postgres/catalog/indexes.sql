@@ -2,7 +2,7 @@ SELECT i.tableoid, i.oid, n.nspname, c.relname || '.' || i.relname, NULL, NULL,
   coalesce((SELECT format(E'SET default_tablespace = %I;\n', s.spcname) FROM pg_tablespace s WHERE s.oid = i.reltablespace), '')
   || CASE WHEN k.oid IS NULL THEN pg_get_indexdef(i.oid) || ';'
      ELSE format('ALTER TABLE ONLY %I.%I ADD CONSTRAINT %I %s;', n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid))
-       || coalesce(format(E'\nALTER INDEX %I.%I SET (%s);', n.nspname, i.relname, @list(i.reloptions)), '') END
+       || coalesce(format(E'\nALTER INDEX %I.%I SET (', n.nspname, i.relname) || @list(i.reloptions) || ');', '') END
   || CASE WHEN i.reltablespace = 0 THEN '' ELSE E'\nSET default_tablespace = \'\';' END
   || CASE WHEN x.indisclustered THEN format(E'\nALTER TABLE %I.%I CLUSTER ON %I;', n.nspname, c.relname, i.relname) ELSE '' END
   || CASE WHEN x.indisreplident THEN format(E'\nALTER TABLE ONLY %I.%I REPLICA IDENTITY USING INDEX %I;', n.nspname, c.relname, i.relname) ELSE '' END
