@@ -87,7 +87,7 @@ impl Table {
 
 /// The object's name in the index: `shop/public.orders`, odd characters percent-encoded.
 pub(super) fn object(database: &str, schema: &str, name: &str) -> String {
-    format!("{}/{}.{}", paths::component(database), paths::component(schema), paths::component(name))
+    format!("{}/{}", paths::component(database), paths::relation(schema, name))
 }
 
 /// A name as SQL, always quoted.
@@ -239,6 +239,7 @@ struct Frame {
     /// Where in the head the COPY block's first line stands.
     line: usize,
     statement: usize,
+    relation: String,
     label: String,
 }
 
@@ -249,11 +250,12 @@ impl Frame {
         let mut head = Vec::new();
         begin_member(&mut head, &reading.restrict, session.encoding());
         let line = head.len();
-        head.extend(script::header(Kind::Copy, statement.len(), 0, &label));
+        let relation = paths::relation(&table.schema, &table.name);
+        head.extend(script::header(Kind::Copy, statement.len(), 0, &relation, &label));
         head.extend_from_slice(&statement);
         let mut tail = b"\\.\n".to_vec();
         end_member(&mut tail, &reading.restrict);
-        Self { head, tail, line, statement: statement.len(), label }
+        Self { head, tail, line, statement: statement.len(), relation, label }
     }
 
     fn begin(&self) -> Vec<u8> {
@@ -271,7 +273,7 @@ impl Frame {
     ) -> Result<(), Error> {
         let data = member.len() - self.head.len() + b"\\.\n".len();
         member.extend_from_slice(&self.tail);
-        let line = script::header(Kind::Copy, self.statement, data, &self.label);
+        let line = script::header(Kind::Copy, self.statement, data, &self.relation, &self.label);
         member[self.line..self.line + line.len()].copy_from_slice(&line);
         let part = progress.part.fetch_add(1, Ordering::Relaxed) + 1;
         let table = &progress.table;

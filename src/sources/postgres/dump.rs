@@ -145,7 +145,8 @@ impl Database<'_> {
             push_item(&mut post, session, item);
         }
         for privilege in privileges {
-            script::push(&mut post, Kind::Privilege, &privilege.target, &session.bytes(&privilege.sql));
+            let relation = privilege.relation.as_deref().unwrap_or("-");
+            script::push_for(&mut post, Kind::Privilege, relation, &privilege.target, &session.bytes(&privilege.sql));
         }
         for item in last {
             push_item(&mut post, session, item);
@@ -177,7 +178,7 @@ impl Database<'_> {
         let mut script = Vec::new();
         begin_member(&mut script, self.restrict, session.encoding());
         for (kind, sql) in property.iter().filter(|(kind, _)| *kind == Kind::Database) {
-            script::push(&mut script, *kind, self.name, sql.as_bytes());
+            script::push(&mut script, *kind, self.name, &session.bytes(sql));
         }
         // A connection string may hold any name; a quoted identifier may not hold a line break here.
         let quoted = self.name.replace('\\', "\\\\").replace('\'', "\\'");
@@ -189,7 +190,7 @@ impl Database<'_> {
         script::push(&mut script, Kind::Psql, "", commands.as_bytes());
         script::push(&mut script, Kind::Set, "", format!("SET client_encoding = '{}';\n{SETTINGS}", session.encoding()).as_bytes());
         for (kind, sql) in property.iter().filter(|(kind, _)| *kind != Kind::Database) {
-            script::push(&mut script, *kind, self.name, sql.as_bytes());
+            script::push(&mut script, *kind, self.name, &session.bytes(sql));
         }
         script
     }
@@ -209,7 +210,8 @@ impl Database<'_> {
                 continue;
             }
             let (sql, value) = (row.text(2), row.text(3));
-            script::push(&mut script, Kind::Value, &format!("{schema}.{name}"), &session.bytes(sql));
+            let relation = paths::relation(row.text(4), row.text(5));
+            script::push_for(&mut script, Kind::Value, &relation, &format!("{schema}.{name}"), &session.bytes(sql));
             let mut fingerprint = Fingerprint::default();
             fingerprint.add(value.as_bytes());
             let name = data::object(self.name, schema, name);
@@ -261,10 +263,13 @@ pub(super) fn large_object_piece(oid: &str, offset: &str) -> String {
     format!("SELECT pg_catalog.lo_get({oid}, {offset}, 262144)::text")
 }
 
-/// Every sequence: schema, name, the statement that sets it, its value as text.
+/// Every sequence: schema, name, the statement that sets it, its value as text, schema and name of the table that owns it.
 pub(super) async fn sequences(session: &mut Session) -> Result<Vec<Row>, Error> {
     let list = catalog::expand(
-        "SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        "SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), coalesce(tn.nspname, n.nspname), coalesce(t.relname, c.relname)
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         LEFT JOIN pg_depend d ON d.classid = c.tableoid AND d.objid = c.oid AND d.objsubid = 0 AND d.refclassid = c.tableoid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+         LEFT JOIN pg_class t ON t.oid = d.refobjid LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
          WHERE c.relkind = 'S' AND (@user(n) AND @own(c) OR EXISTS (SELECT FROM pg_extension e WHERE c.oid = ANY (e.extconfig))) ORDER BY 1, 2",
         session.major,
     );
@@ -276,7 +281,9 @@ pub(super) async fn sequences(session: &mut Session) -> Result<Vec<Row>, Error> 
             .map(|row| {
                 let (schema, name) = (literal(row.text(0)), literal(row.text(1)));
                 format!(
-                    "SELECT {schema}::text, {name}::text, format('SELECT pg_catalog.setval(%L, %s, %L);', format('%I.%I', {schema}::text, {name}::text), last_value, is_called), last_value::text || E'\\t' || is_called::text FROM {}",
+                    "SELECT {schema}::text, {name}::text, format('SELECT pg_catalog.setval(%L, %s, %L);', format('%I.%I', {schema}::text, {name}::text), last_value, is_called), last_value::text || E'\\t' || is_called::text, {}::text, {}::text FROM {}",
+                    literal(row.text(3)),
+                    literal(row.text(4)),
                     row.text(2)
                 )
             })
@@ -310,14 +317,15 @@ fn push_item(script: &mut Vec<u8>, session: &Session, item: &Item) {
         _ => Kind::Object,
     };
     let label = item.describe();
+    let relation = item.relation.as_deref().unwrap_or("-");
     if !item.sql.is_empty() {
-        script::push(script, kind, &label, &session.bytes(&item.sql));
+        script::push_for(script, kind, relation, &label, &session.bytes(&item.sql));
     }
     if let (Some(owner), Some(identity)) = (&item.owner, &item.identity) {
         let sql = format!("ALTER {identity} OWNER TO {};", data::quote(owner));
-        script::push(script, Kind::Owner, &label, &session.bytes(&sql));
+        script::push_for(script, Kind::Owner, relation, &label, &session.bytes(&sql));
     }
     for note in &item.notes {
-        script::push(script, kind, &label, &session.bytes(note));
+        script::push_for(script, kind, relation, &label, &session.bytes(note));
     }
 }

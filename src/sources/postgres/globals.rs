@@ -30,7 +30,7 @@ FROM pg_tablespace t WHERE spcname !~ '^pg_' ORDER BY spcname";
 /// Privileges on tablespaces, databases and parameters, which are shared by all databases.
 const SHARED_PRIVILEGES: &str = "WITH changed AS (
   SELECT 'TABLESPACE ' || quote_ident(spcname) AS target, spcname AS name, 't' AS kind, spcacl AS acl, acldefault('t', spcowner) AS base, spcowner AS owner FROM pg_tablespace WHERE spcname !~ '^pg_' AND spcacl IS NOT NULL
-  UNION ALL SELECT 'DATABASE ' || quote_ident(datname), datname, 'd', datacl, acldefault('d', datdba), datdba FROM pg_database WHERE datacl IS NOT NULL
+  UNION ALL SELECT @database(datname), datname, 'd', datacl, acldefault('d', datdba), datdba FROM pg_database WHERE datacl IS NOT NULL
   UNION ALL SELECT 'PARAMETER ' || quote_ident(parname), parname, 'p', paracl, '{}', 10 FROM pg_parameter_acl --@>=15
 )
 SELECT c.kind, c.name, concat(
@@ -149,9 +149,12 @@ pub(super) async fn database(session: &mut Session, name: &str) -> Result<Vec<(K
         parts.push((Kind::Database, row.text(0).to_owned()));
     }
     parts.push((Kind::Property, row.text(1).to_owned()));
+    if !row.text(2).is_empty() {
+        parts.push((Kind::Property, row.text(2).to_owned()));
+    }
     for row in session.rows(&expand(SHARED_PRIVILEGES, session.major)).await? {
         if row.text(0) == "d" && row.text(1) == name && !row.text(2).is_empty() {
-            parts.push((Kind::Property, row.text(2).to_owned()));
+            parts.push((Kind::Privilege, row.text(2).to_owned()));
         }
     }
     for row in session.rows(SETTINGS).await?.iter().filter(|row| row.text(0) == name) {
@@ -164,18 +167,18 @@ pub(super) async fn database(session: &mut Session, name: &str) -> Result<Vec<(K
     Ok(parts)
 }
 
-const CREATE_DATABASE: &str = "SELECT format('CREATE DATABASE %I WITH TEMPLATE = template0 ENCODING = %L', datname, pg_encoding_to_char(encoding))
+const CREATE_DATABASE: &str = "SELECT format('CREATE %s WITH TEMPLATE = template0 ENCODING = %L', @database(datname), pg_encoding_to_char(encoding))
   || ' LOCALE_PROVIDER = ' || CASE datlocprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END --@>=15
   || format(' LC_COLLATE = %L LC_CTYPE = %L', datcollate, datctype)
   || coalesce(' ICU_LOCALE = ' || quote_literal(daticulocale), '') --@>=15 --@<17
   || coalesce(CASE datlocprovider WHEN 'i' THEN ' ICU_LOCALE = ' WHEN 'b' THEN ' BUILTIN_LOCALE = ' END || quote_literal(datlocale), '') --@>=17
   || coalesce(' ICU_RULES = ' || quote_literal(daticurules), '') --@>=16
   || coalesce((SELECT format(' TABLESPACE = %I', s.spcname) FROM pg_tablespace s WHERE s.oid = d.dattablespace AND s.spcname <> 'pg_default'), '') || ';',
-  format('ALTER DATABASE %I OWNER TO %I;', datname, pg_get_userbyid(datdba))
-  || CASE WHEN datconnlimit <> -1 THEN format(E'\\nALTER DATABASE %I CONNECTION LIMIT %s;', datname, datconnlimit) ELSE '' END
-  || CASE WHEN datistemplate AND datname <> 'template1' THEN format(E'\\nALTER DATABASE %I IS_TEMPLATE true;', datname) ELSE '' END
-  || CASE WHEN shobj_description(d.oid, 'pg_database') IS NOT NULL AND datname NOT IN ('postgres', 'template1') OR shobj_description(d.oid, 'pg_database') NOT IN ('default administrative connection database')
-       THEN format(E'\\nCOMMENT ON DATABASE %I IS %L;', datname, shobj_description(d.oid, 'pg_database')) ELSE '' END
+  format('ALTER %s OWNER TO %I;', @database(datname), pg_get_userbyid(datdba))
+  || CASE WHEN datconnlimit <> -1 THEN format(E'\\nALTER %s CONNECTION LIMIT %s;', @database(datname), datconnlimit) ELSE '' END
+  || CASE WHEN datistemplate AND datname <> 'template1' THEN format(E'\\nALTER %s IS_TEMPLATE true;', @database(datname)) ELSE '' END,
+  CASE WHEN shobj_description(d.oid, 'pg_database') IS NOT NULL AND datname NOT IN ('postgres', 'template1') OR shobj_description(d.oid, 'pg_database') NOT IN ('default administrative connection database')
+       THEN format(E'COMMENT ON %s IS %L;', @database(datname), shobj_description(d.oid, 'pg_database')) ELSE '' END
 FROM pg_database d WHERE datname = <name>";
 
 fn setting(target: &str, name: &str, value: &str) -> String {

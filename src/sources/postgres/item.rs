@@ -50,6 +50,8 @@ pub(super) struct Item {
     pub placeholder: Option<String>,
     /// The table that it belongs to.
     pub table: Option<u32>,
+    /// That table, or the item itself if it is a relation, as blocks name it.
+    pub relation: Option<String>,
     pub phase: Phase,
     /// Comments and labels.
     pub notes: Vec<String>,

@@ -4,11 +4,11 @@
 //! restore over the wire cuts it without parsing SQL, and `psql` reads it as it is:
 //!
 //! ```text
-//! --: <kind> <bytes of statements> <bytes of data> <label>
+//! --: <kind> <bytes of statements> <bytes of data> <relation> <label>
 //! <statements><data>
 //! ```
 //!
-//! Only `copy` blocks have data: the rows and the line `\.`. `psql` blocks hold what only `psql` understands.
+//! The relation is the table that the block belongs to, as members' paths write it, or `-`. Only `copy` blocks have data: the rows and the line `\.`. `psql` blocks hold what only `psql` understands.
 
 /// What a block is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,8 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block<'a> {
     pub kind: Kind,
+    /// The table that it belongs to: `public.orders`, percent-encoded; `-` for none.
+    pub relation: String,
     /// For messages only.
     pub label: String,
     pub statements: &'a [u8],
@@ -85,17 +87,22 @@ pub(super) enum Error {
     CutOff(usize),
 }
 
-/// Appends a block.
+/// Appends a block that belongs to no table.
 pub(super) fn push(script: &mut Vec<u8>, kind: Kind, label: &str, statements: &[u8]) {
+    push_for(script, kind, "-", label, statements);
+}
+
+/// Appends a block that belongs to a table.
+pub(super) fn push_for(script: &mut Vec<u8>, kind: Kind, relation: &str, label: &str, statements: &[u8]) {
     let end: &[u8] = if statements.ends_with(b"\n") { b"" } else { b"\n" };
-    script.extend_from_slice(&header(kind, statements.len() + end.len(), 0, label));
+    script.extend_from_slice(&header(kind, statements.len() + end.len(), 0, relation, label));
     script.extend_from_slice(statements);
     script.extend_from_slice(end);
 }
 
 /// The line before a block. Lengths are padded, so that they can be filled in later.
-pub(super) fn header(kind: Kind, statements: usize, data: usize, label: &str) -> Vec<u8> {
-    let mut line = format!("--: {} {statements:010} {data:012} ", kind.word()).into_bytes();
+pub(super) fn header(kind: Kind, statements: usize, data: usize, relation: &str, label: &str) -> Vec<u8> {
+    let mut line = format!("--: {} {statements:010} {data:012} {relation} ", kind.word()).into_bytes();
     // The label is a comment for psql: nothing in a name may end it.
     line.extend(label.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c as u8 } else { b'?' }).take(120));
     line.push(b'\n');
@@ -126,15 +133,16 @@ fn block(script: &[u8], at: usize) -> Result<(Block<'_>, usize), Error> {
     let rest = &script[at..];
     let end = rest.iter().position(|byte| *byte == b'\n').ok_or(Error::NoBlock(at))?;
     let line = std::str::from_utf8(&rest[..end]).map_err(|_| Error::NoBlock(at))?;
-    let mut words = line.strip_prefix("--: ").ok_or(Error::NoBlock(at))?.splitn(4, ' ');
+    let mut words = line.strip_prefix("--: ").ok_or(Error::NoBlock(at))?.splitn(5, ' ');
     let word = words.next().unwrap_or_default();
     let kind = KINDS.iter().find(|(_, known)| *known == word).ok_or(Error::NoBlock(at))?.0;
     let mut length = || words.next().and_then(|text| text.parse::<usize>().ok()).ok_or(Error::NoBlock(at));
     let (statements, data) = (length()?, length()?);
+    let relation = words.next().ok_or(Error::NoBlock(at))?.to_owned();
     let label = words.next().unwrap_or_default().to_owned();
     let body = &rest[end + 1..];
     let total = statements.checked_add(data).filter(|total| *total <= body.len()).ok_or(Error::CutOff(at))?;
-    let block = Block { kind, label, statements: &body[..statements], data: &body[statements..total] };
+    let block = Block { kind, relation, label, statements: &body[..statements], data: &body[statements..total] };
     Ok((block, at + end + 1 + total))
 }
 

@@ -11,3 +11,5 @@ UNION ALL SELECT d.classid, d.objid, d.refclassid, d.refobjid FROM pg_depend d W
   AND d.refclassid IN ('pg_opclass'::regclass, 'pg_opfamily'::regclass) AND d.deptype IN ('a', 'i') AND d.objid >= 16384
   AND (d.refclassid = 'pg_opclass'::regclass OR NOT EXISTS (SELECT FROM pg_depend o WHERE o.classid = d.classid AND o.objid = d.objid AND o.refclassid = 'pg_opclass'::regclass))
 UNION ALL SELECT d.classid, d.objid, d.refclassid, d.refobjid FROM pg_depend d WHERE d.deptype = 'e'
+UNION ALL SELECT d.classid, d.objid, d.refclassid, d.refobjid FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'i'
+UNION ALL SELECT 'pg_cast'::regclass, c.oid, 'pg_type'::regclass, r.rngtypid FROM pg_cast c JOIN pg_range r ON r.rngtypid = c.castsource AND r.rngmultitypid = c.casttarget --@>=14

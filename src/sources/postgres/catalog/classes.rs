@@ -44,6 +44,7 @@ pub(in crate::sources::postgres) static CLASSES: &[Class] = &[
     class!("operator", "operators.sql"),
     class!("operator_family", "operator_families.sql"),
     class!("operator_class", "operator_classes.sql"),
+    class!("operator_family_member", "operator_family_members.sql"),
     class!("cast", "casts.sql"),
     class!("transform", "transforms.sql"),
     class!("conversion", "conversions.sql"),

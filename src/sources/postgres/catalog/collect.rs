@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::Error;
+use super::super::paths;
 use super::super::item::{Address, Item, Phase};
 use super::super::select::Selector;
 use super::super::session::Session;
@@ -28,6 +29,8 @@ pub(in crate::sources::postgres) struct Privilege {
     pub target: String,
     /// The statements.
     pub sql: String,
+    /// The table that it belongs to.
+    pub relation: Option<String>,
 }
 
 /// Reads the catalog of the connected database.
@@ -83,6 +86,7 @@ impl Reader {
                 sql: row.text(6).to_owned(),
                 placeholder: (class.label == "view").then(|| mode.to_owned()),
                 table,
+                relation: None,
                 phase: if mode == "post" || class.label == "refresh" { Phase::Post } else { Phase::Pre },
                 notes: Vec::new(),
                 needs: BTreeSet::new(),
@@ -188,6 +192,27 @@ impl Reader {
             }
         }
         self.refreshes();
+        self.relations();
+    }
+
+    /// Says of each item which table it belongs to. A sequence belongs to the table whose column owns it.
+    fn relations(&mut self) {
+        let name = |item: &Item| paths::relation(&item.schema, &item.name);
+        let mut owners: HashMap<u32, u32> = HashMap::new();
+        for item in self.catalog.items.iter().filter(|item| item.label() == "sequence_owner") {
+            owners.extend(item.table.map(|table| (item.address.oid, table)));
+        }
+        for index in 0..self.catalog.items.len() {
+            let item = &self.catalog.items[index];
+            let table = item.table.or_else(|| owners.get(&item.address.oid).copied().filter(|_| item.label() == "sequence"));
+            let table = table.map(|oid| Address { class: RELATIONS, oid }).and_then(|table| self.by_address.get(&table));
+            let relation = match (table, item.label()) {
+                (Some(table), _) => Some(name(&self.catalog.items[*table])),
+                (None, "table" | "view" | "materialized_view" | "sequence" | "refresh") => Some(name(item)),
+                _ => None,
+            };
+            self.catalog.items[index].relation = relation;
+        }
     }
 
     /// A materialized view is filled after those that it reads, directly or through views.
@@ -237,7 +262,10 @@ impl Reader {
             if self.left_out.contains(&address) {
                 continue;
             }
-            self.catalog.privileges.push(Privilege { target: row.text(3).to_owned(), sql: row.text(4).to_owned() });
+            let item = self.by_address.get(&address).map(|index| &self.catalog.items[*index]);
+            let relation = item.and_then(|item| item.relation.clone());
+            let (target, sql) = (row.text(3).to_owned(), row.text(4).to_owned());
+            self.catalog.privileges.push(Privilege { target, sql, relation });
         }
         Ok(())
     }

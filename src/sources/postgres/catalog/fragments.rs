@@ -47,6 +47,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
         "column",
         r"format(E'\nALTER TABLE ONLY %I.%I ALTER COLUMN %I $', n.nspname, c.relname, a.attname)",
     ),
+    ("database", r#"('DATABASE "' || replace($, '"', '""') || '"')"#),
     ("modify", "CASE $ WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END"),
     (
         "enabled",
