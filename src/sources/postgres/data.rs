@@ -35,6 +35,8 @@ pub(super) struct Table {
     pub condition: String,
     /// Partitions may not take the same rows elsewhere (hash of an enum), so all go through the partitioned table.
     pub through_root: bool,
+    /// Its rows are not on a standby.
+    pub unlogged: bool,
     /// Pages that may be read in ranges; 0: only as a whole.
     pub pages: u64,
 }
@@ -98,30 +100,39 @@ pub(super) fn quote(name: &str) -> String {
 /// The tables whose rows are wanted.
 pub(super) async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<Table>, Error> {
     let standby = session.value("SELECT pg_is_in_recovery()::text").await? == "true";
+    let mut tables = every_table(session).await?;
+    tables.retain(|table| {
+        let (schema, name) = (table.schema.as_str(), table.name.as_str());
+        plan.selector.takes_table(schema, name) && !plan.schema_only.iter().any(|p| p.takes_table(schema, name))
+    });
+    if let Some(table) = tables.iter().find(|table| standby && table.unlogged) {
+        return Err(Error::Right {
+            what: format!("reading the unlogged table {}.{}", table.schema, table.name),
+            right: "the primary server; list it in `schema_only` to back up its definition alone",
+        });
+    }
+    tables.sort_by_key(|table| std::cmp::Reverse(table.pages));
+    Ok(tables)
+}
+
+/// All tables with rows of their own.
+pub(super) async fn every_table(session: &mut Session) -> Result<Vec<Table>, Error> {
     let mut tables = Vec::new();
     for row in session.rows(&expand(include_str!("catalog/data.sql"), session.major)).await? {
-        let (schema, name) = (row.text(1), row.text(2));
-        if !plan.selector.takes_table(schema, name) || plan.schema_only.iter().any(|p| p.takes_table(schema, name)) {
-            continue;
-        }
-        if standby && row.text(8) == "u" {
-            let what = format!("reading the unlogged table {schema}.{name}");
-            return Err(Error::Right { what, right: "the primary server; list it in `schema_only` to back up its definition alone" });
-        }
         let condition = row.text(6).to_owned();
         let through_root = row.text(7) == "p";
         // Ranges of rows are found without reading the whole table since 14, and only in heaps.
         let splits = session.major >= 14 && row.text(5) == "heap" && condition.is_empty() && !through_root;
         tables.push(Table {
-            schema: schema.to_owned(),
-            name: name.to_owned(),
+            schema: row.text(1).to_owned(),
+            name: row.text(2).to_owned(),
             columns: row.text(3).to_owned(),
             condition,
             through_root,
+            unlogged: row.text(8) == "u",
             pages: if splits { row.number(4)? } else { 0 },
         });
     }
-    tables.sort_by_key(|table| std::cmp::Reverse(table.pages));
     Ok(tables)
 }
 

@@ -235,7 +235,7 @@ impl Database<'_> {
             }
             let (oid, offset) = (piece.text(0), piece.text(1));
             let content = session.value(&large_object_piece(oid, offset)).await?;
-            fingerprint.add(format!("{oid}\t{offset}\t{content}").as_bytes());
+            fingerprint.add(large_object_row(oid, offset, &content).as_bytes());
             let sql = format!("SELECT pg_catalog.lo_put('{oid}', {offset}, '{content}');");
             script::push(&mut script, Kind::Value, oid, sql.as_bytes());
             if script.len() >= 1 << 20 || index + 1 == pieces.len() {
@@ -246,7 +246,7 @@ impl Database<'_> {
             }
         }
         if !pieces.is_empty() {
-            let name = format!("{}/large objects", paths::component(self.name));
+            let name = large_objects_name(self.name);
             self.outlet.object(Object { name, kind: "large_objects".into(), fingerprint }).await?;
         }
         Ok(())
@@ -257,6 +257,16 @@ impl Database<'_> {
 pub(super) const LARGE_OBJECTS: &str = "SELECT l.loid, g.piece * 262144
 FROM (SELECT loid, max(pageno) AS last FROM pg_largeobject GROUP BY loid) l
 CROSS JOIN LATERAL generate_series(0, l.last / 128) g(piece) ORDER BY 1, 2";
+
+/// The name of all large objects together in the index.
+pub(super) fn large_objects_name(database: &str) -> String {
+    format!("{}/large objects", paths::component(database))
+}
+
+/// A piece as the fingerprint takes it.
+pub(super) fn large_object_row(oid: &str, offset: &str, content: &str) -> String {
+    format!("{oid}\t{offset}\t{content}")
+}
 
 /// The query for one piece's bytes, as hexadecimal text.
 pub(super) fn large_object_piece(oid: &str, offset: &str) -> String {

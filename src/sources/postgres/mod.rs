@@ -9,13 +9,13 @@ pub mod config;
 mod connect;
 mod data;
 mod dump;
-// mod fingerprint;
+mod fingerprint;
 mod globals;
 mod item;
 mod order;
 mod paths;
 mod probe;
-// mod restore;
+mod restore;
 mod script;
 mod select;
 mod session;
@@ -178,7 +178,7 @@ impl Postgres {
         tokio::select! {
             biased;
             () = stop.cancelled() => Err(Error::Stopped),
-            restored = std::future::ready({ let _ = (package, request); Err(Error::Stopped) }) => restored,
+            restored = restore::restore(&self.plan, package, request) => restored,
         }
     }
 }

@@ -82,6 +82,12 @@ impl Session {
         Ok(())
     }
 
+    /// Runs statements that came out of a script, where text is already what the server must get.
+    pub(super) async fn execute_sent(&mut self, sql: &str) -> Result<(), Error> {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
     /// Runs a query and returns its rows.
     pub(super) async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, Error> {
         let sql = self.sendable(sql)?;
