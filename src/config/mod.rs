@@ -100,6 +100,8 @@ pub struct Source {
     pub mariadb: Option<sources::mariadb::Config>,
     /// A MongoDB replica set or standalone server.
     pub mongodb: Option<sources::mongodb::Config>,
+    /// A PostgreSQL server.
+    pub postgres: Option<sources::postgres::Config>,
     /// The names of the stores that its packages go to. Default: all.
     pub stores: Option<Vec<String>>,
     /// Whether a run is good only if all stores have the package, or if any has. Default: `all`.

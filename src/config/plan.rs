@@ -15,6 +15,7 @@ use crate::sources::files::globs::Globs;
 use crate::sources::mariadb::MariaDb;
 use crate::sources::mongodb::MongoDb;
 use crate::sources::redis::Redis;
+use crate::sources::postgres::Postgres;
 use crate::{package, sources, stores};
 
 /// Compression that costs least for what it saves.
@@ -265,6 +266,8 @@ impl Source {
         });
         kinds.kind("mongodb", self.mongodb, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::MongoDb(MongoDb::new(plan)))
+        kinds.kind("postgres", self.postgres, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::Postgres(Postgres::new(plan)))
         });
         kinds.one(context)
     }

@@ -7,6 +7,7 @@ pub mod files;
 pub mod mariadb;
 pub mod mongodb;
 pub mod redis;
+pub mod postgres;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ pub enum Source {
     MariaDb(mariadb::MariaDb),
     /// A MongoDB deployment.
     MongoDb(mongodb::MongoDb),
+    /// A PostgreSQL server.
+    Postgres(postgres::Postgres),
 }
 
 /// What a source says of itself before it is dumped.
@@ -130,6 +133,9 @@ pub enum Error {
     /// The MongoDB source failed.
     #[error(transparent)]
     MongoDb(#[from] mongodb::Error),
+    /// The PostgreSQL source failed.
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
 }
 
 impl Error {
@@ -150,6 +156,7 @@ impl Error {
         match self {
             Self::Files(_) | Self::MariaDb(_) | Self::MongoDb(_) => None,
             Self::Redis(error) => error.help(),
+            Self::Postgres(error) => error.is_closed(),
         }
     }
 }
@@ -162,6 +169,7 @@ impl Source {
             Self::Redis(_) => "redis",
             Self::MariaDb(_) => "mariadb",
             Self::MongoDb(_) => "mongodb",
+            Self::Postgres(_) => "postgres",
         }
     }
 
@@ -171,6 +179,7 @@ impl Source {
             "files" => Some(Self::Files(files::Files::unconfigured())),
             "redis" => Some(Self::Redis(redis::Redis::unconfigured())),
             "mariadb" => Some(Self::MariaDb(mariadb::MariaDb::unconfigured())),
+            "postgres" => Some(Self::Postgres(postgres::Postgres::unconfigured())),
             _ => None,
         }
     }
@@ -184,6 +193,7 @@ impl Source {
             Self::Redis(redis) => Ok(redis.probe().await?),
             Self::MariaDb(mariadb) => Ok(mariadb.probe().await?),
             Self::MongoDb(mongodb) => Ok(mongodb.probe().await?),
+            Self::Postgres(postgres) => Ok(postgres.probe().await?),
         }
     }
 
@@ -197,6 +207,7 @@ impl Source {
             Self::Redis(redis) => Ok(redis.dump(outlet, stop).await?),
             Self::MariaDb(mariadb) => Ok(mariadb.dump(outlet, stop).await?),
             Self::MongoDb(mongodb) => Ok(mongodb.dump(outlet, stop).await?),
+            Self::Postgres(postgres) => Ok(postgres.dump(outlet, stop).await?),
         }
     }
 
@@ -214,6 +225,7 @@ impl Source {
             Self::Redis(redis) => Ok(redis.restore(package, request, stop).await?),
             Self::MariaDb(mariadb) => Ok(mariadb.restore(package, request, stop).await?),
             Self::MongoDb(mongodb) => Ok(mongodb.restore(package, request, stop).await?),
+            Self::Postgres(postgres) => Ok(postgres.restore(package, request, stop).await?),
         }
     }
 }
