@@ -59,13 +59,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// The causes, outermost first, and what the user can do, if the source knows.
-    fn told(&self) -> Vec<String> {
-        let help = match self {
+    /// What the user can do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
             Self::Source(error) => error.help(),
-            _ => None,
-        };
-        chain(self).into_iter().chain(help.map(|help| format!("help: {help}"))).collect()
+            Self::Package(error) => error.help(),
+            Self::NoStore | Self::Stopped | Self::Lost(_) => None,
+        }
     }
 }
 
@@ -89,9 +89,9 @@ impl Run<'_> {
             Ok(sealed) => self.commit(sealed).await,
             Err((error, stores)) => (Err(error), stores),
         };
-        let (record, error) = match result {
-            Ok(record) => (Some(record), Vec::new()),
-            Err(error) => (None, error.told()),
+        let (record, error, help) = match result {
+            Ok(record) => (Some(record), Vec::new(), None),
+            Err(error) => (None, chain(&error), error.help()),
         };
         let status = Job::judge(record.as_ref(), &stores, source.require);
         if status == Status::Good {
@@ -106,6 +106,7 @@ impl Run<'_> {
             stores,
             record,
             error,
+            help,
             seconds,
         };
         told(&job);
@@ -181,11 +182,18 @@ impl Run<'_> {
 
 impl StoreOutcome {
     fn committed(store: &str) -> Self {
-        Self { store: store.into(), committed: true, error: Vec::new(), pruned: 0, prune_error: Vec::new() }
+        Self { store: store.into(), committed: true, error: Vec::new(), help: None, pruned: 0, prune_error: Vec::new() }
     }
 
-    fn failed(store: &str, error: &dyn std::error::Error) -> Self {
-        Self { committed: false, error: chain(error), ..Self::committed(store) }
+    fn failed(store: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        // The store's own error knows best; it may stand behind another.
+        let mut next = Some(error);
+        let mut help = None;
+        while let (Some(error), None) = (next, &help) {
+            help = error.downcast_ref::<stores::Error>().and_then(|error| error.help.clone());
+            next = error.source();
+        }
+        Self { committed: false, error: chain(error), help, ..Self::committed(store) }
     }
 }
 
@@ -257,14 +265,14 @@ fn told(job: &Job) {
         if store.committed {
             tracing::info!(source = %job.source, store = %store.store, key = %job.key, pruned = store.pruned, "package recorded");
         } else {
-            tracing::error!(source = %job.source, store = %store.store, error = store.error.join(": "), "no package in this store");
+            tracing::error!(source = %job.source, store = %store.store, error = store.error.join(": "), help = store.help, "no package in this store");
         }
         if !store.prune_error.is_empty() {
             tracing::error!(source = %job.source, store = %store.store, error = store.prune_error.join(": "), "retention not enforced");
         }
     }
     let Some(record) = &job.record else {
-        tracing::error!(source = %job.source, error = job.error.join(": "), "backup failed");
+        tracing::error!(source = %job.source, error = job.error.join(": "), help = job.help, "backup failed");
         return;
     };
     tracing::info!(

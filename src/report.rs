@@ -50,6 +50,9 @@ pub struct Job {
     /// Why it failed, cause by cause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub error: Vec<String>,
+    /// What a person can do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
     /// How long it took, in seconds.
     pub seconds: f64,
 }
@@ -78,6 +81,9 @@ pub struct StoreOutcome {
     /// Why it has not, cause by cause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub error: Vec<String>,
+    /// What a person can do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
     /// Packages removed by retention after this backup.
     pub pruned: u64,
     /// Why retention could not be enforced although the backup is good.

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::exit::Exit;
-use crate::sources::{self, files};
+use crate::sources::Verdict;
 use crate::{config, package, restore, stores};
 
 /// An error that knows its remedy and its exit code.
@@ -78,7 +78,7 @@ fn help(cause: &(dyn Error + 'static)) -> Option<String> {
         return error.help.clone();
     }
     if let Some(error) = cause.downcast_ref::<package::Error>() {
-        return of_package(error);
+        return error.help();
     }
     match cause.downcast_ref::<restore::Error>()? {
         restore::Error::NoPackage { .. } => Some("`chupacabra list` shows every package there is".to_owned()),
@@ -91,40 +91,8 @@ fn help(cause: &(dyn Error + 'static)) -> Option<String> {
         restore::Error::UnknownKind { .. } => {
             Some("a newer version wrote it: restore it with that version".to_owned())
         }
-        restore::Error::Source(sources::Error::Files(error)) => of_files(error),
         restore::Error::Source(error) => error.help(),
     }
-}
-
-fn of_package(error: &package::Error) -> Option<String> {
-    let help = match error {
-        package::Error::WrongKey => {
-            "`chupacabra show` says whose keys open the package; give one of them with `--identity`"
-        }
-        package::Error::Store(error) => return error.help.clone(),
-        error if error.is_mismatch() => {
-            "this copy is damaged: take another store with `--store` or an older package with `--at`"
-        }
-        _ => return None,
-    };
-    Some(help.to_owned())
-}
-
-fn of_files(error: &files::Error) -> Option<String> {
-    let help = match error {
-        files::Error::NotEmpty(_) => "give an empty or a new directory with `--into`, or say `--replace`",
-        files::Error::NoTarget => "say where to with `--into DIRECTORY`",
-        files::Error::Switch(_) => "`--no-owner` leaves owners as they are; leave the others out",
-        files::Error::Only(_) => {
-            "`*` matches within a name, `**` across directories, `?` one letter, `{a,b}` either"
-        }
-        files::Error::NothingMatches(_) => "`chupacabra show` lists what is in the package",
-        files::Error::Refused { .. } => "give a directory that no one else writes to",
-        files::Error::Differs { .. } => "restore again, into an empty directory that no one else writes to",
-        files::Error::Package(error) => return of_package(error),
-        _ => return None,
-    };
-    Some(help.to_owned())
 }
 
 /// How the process ends after this error.
@@ -139,8 +107,12 @@ pub(super) fn exit(error: &anyhow::Error) -> Exit {
         if let Some(error) = cause.downcast_ref::<package::Error>() {
             return if error.is_mismatch() { Exit::Mismatch } else { Exit::Failed };
         }
-        if let Some(restore::Error::Source(sources::Error::Files(error))) = cause.downcast_ref() {
-            return exit_of_files(error);
+        if let Some(restore::Error::Source(error)) = cause.downcast_ref() {
+            return match error.verdict() {
+                Verdict::Refused => Exit::Usage,
+                Verdict::Differs => Exit::Mismatch,
+                Verdict::Failed => Exit::Failed,
+            };
         }
         if cause.downcast_ref::<restore::Error>().is_some() || cause.downcast_ref::<stores::Error>().is_some()
         {
@@ -148,19 +120,4 @@ pub(super) fn exit(error: &anyhow::Error) -> Exit {
         }
     }
     Exit::Unexpected
-}
-
-fn exit_of_files(error: &files::Error) -> Exit {
-    use files::Error;
-    match error {
-        // What was asked for cannot be done as it was asked; nothing was written.
-        Error::NotEmpty(_)
-        | Error::NoTarget
-        | Error::Switch(_)
-        | Error::Only(_)
-        | Error::NothingMatches(_) => Exit::Usage,
-        Error::Differs { .. } => Exit::Mismatch,
-        Error::Package(error) if error.is_mismatch() => Exit::Mismatch,
-        _ => Exit::Failed,
-    }
 }

@@ -110,6 +110,21 @@ impl Error {
         }
     }
 
+    /// What the user can do about it.
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::WrongKey => {
+                "`chupacabra show` says whose keys open the package; give one of them with `--identity`"
+            }
+            Self::Store(error) if error.help.is_some() => return error.help.clone(),
+            error if error.is_mismatch() => {
+                "this copy is damaged: take another store with `--store` or an older package with `--at`"
+            }
+            _ => return None,
+        };
+        Some(help.to_owned())
+    }
+
     /// The error behind a failed read: errors that passed through readers as [`io::Error`] come out as they were.
     pub(super) fn from_read(error: io::Error) -> Self {
         let kind = error.kind();

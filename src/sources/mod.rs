@@ -153,10 +153,35 @@ impl Error {
     /// What the user can do about it, if the source knows.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Files(_) | Self::MariaDb(_) | Self::MongoDb(_) | Self::Postgres(_) => None,
+            Self::Files(error) => error.help(),
             Self::Redis(error) => error.help(),
+            Self::MariaDb(error) => error.help(),
+            Self::MongoDb(error) => error.help(),
+            Self::Postgres(error) => error.help(),
         }
     }
+
+    /// What it means for the exit code.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Files(error) => error.verdict(),
+            Self::Redis(error) => error.verdict(),
+            Self::MariaDb(error) => error.verdict(),
+            Self::MongoDb(error) => error.verdict(),
+            Self::Postgres(error) => error.verdict(),
+        }
+    }
+}
+
+/// What a failed restore means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was tried and did not work.
+    Failed,
+    /// It cannot be done as it was asked for; nothing was changed.
+    Refused,
+    /// What was restored is not what was dumped, or the package is damaged.
+    Differs,
 }
 
 impl Source {

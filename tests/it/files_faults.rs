@@ -130,7 +130,7 @@ fn without_faults_the_same_dump_is_good() {
 async fn a_missing_root_fails_the_probe_with_help() {
     let dir = scratch();
     let error = source(&dir.path().join("absent"), json!({})).probe().await.unwrap_err();
-    assert!(error.to_string().contains("absent") && error.help().contains("mounted"), "{error}");
+    assert!(error.to_string().contains("absent") && error.help().unwrap().contains("mounted"), "{error}");
     std::fs::write(dir.path().join("file"), "x").unwrap();
     source(&dir.path().join("file"), json!({})).probe().await.unwrap_err();
     source(dir.path(), json!({})).probe().await.unwrap();

@@ -77,7 +77,7 @@ async fn links_that_were_there_before_are_removed_and_not_followed() {
     let outside = manifest(&dir.path().join("outside"));
     let backup = Backup::of(&tree, json!({})).await.unwrap();
     let error = backup.restore(into(&target)).await.unwrap_err();
-    assert!(error.help().contains("--replace"), "{error}");
+    assert!(error.help().unwrap().contains("--replace"), "{error}");
     let mut request = into(&target);
     request.replace = true;
     backup.restore(request).await.unwrap();

@@ -83,7 +83,7 @@ async fn a_full_table_of_hard_links_fails_and_says_which_key_raises_it() {
         dir.path().display()
     ));
     let error = Backup::of(dir.path(), json!({ "hard_link_memory": "500B" })).await.err().unwrap();
-    assert!(error.help().contains("hard_link_memory"), "{error}");
+    assert!(error.help().unwrap().contains("hard_link_memory"), "{error}");
     Backup::of(dir.path(), json!({ "hard_link_memory": "4KiB" })).await.unwrap();
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod globs;
 mod large;
 mod links;
 mod names;
+mod remedy;
 mod probe;
 mod restore;
 mod sparse;
@@ -131,31 +132,6 @@ impl Error {
     /// Whether the source only ended because the package had.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
-    }
-
-    /// What to do about it; empty if the message says it all.
-    pub fn help(&self) -> &'static str {
-        match self {
-            Self::Root { .. } => "check `path`, and that the volume is mounted",
-            Self::Access { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
-                "run as root or with CAP_DAC_READ_SEARCH, or leave it out with `exclude`"
-            }
-            Self::Access { .. } => "see whether the file system is in order, or leave it out with `exclude`",
-            Self::Changing(_) => {
-                "back up a snapshot, leave the file out with `exclude`, or set `changing_files: accept`"
-            }
-            Self::HardLinks { .. } => "raise `hard_link_memory`",
-            Self::NoTarget => "name one with `--into DIR`",
-            Self::NotEmpty(_) => {
-                "restore into a new directory, or pass `--replace`: it writes over what the package names and \
-                 leaves everything else"
-            }
-            Self::Switch(_) => "the switches are `no-owner` and `no-devices`",
-            Self::NothingMatches(_) => "see what is in it with `chupacabra show`",
-            Self::Differs { .. } => "something else writes there, or the file system is not in order",
-            Self::Refused { .. } => "the package was not written by this program, or not from one tree",
-            Self::Closed(_) | Self::Stopped | Self::Thread | Self::Only(_) | Self::Package(_) => "",
-        }
     }
 }
 

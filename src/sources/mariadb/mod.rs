@@ -12,6 +12,7 @@ mod dump;
 mod fingerprint;
 mod globs;
 mod privileges;
+mod remedy;
 mod probe;
 mod ranges;
 mod restore;

@@ -18,6 +18,7 @@ pub mod extended_json;
 mod fingerprint;
 mod listing;
 mod oplog;
+mod remedy;
 mod probe;
 mod restore;
 mod scan;

@@ -14,6 +14,7 @@ mod globals;
 mod item;
 mod order;
 mod paths;
+mod remedy;
 mod probe;
 mod restore;
 mod script;

@@ -14,6 +14,7 @@ mod dump;
 mod error;
 mod extras;
 mod fingerprint;
+mod remedy;
 mod probe;
 mod psync;
 pub mod rdb;

@@ -1,0 +1,53 @@
+//! What to do about an error of a files source, and what it means for the exit code.
+
+use std::io;
+
+use super::Error;
+use crate::sources::Verdict;
+
+impl Error {
+    /// What the user can do about it.
+    pub fn help(&self) -> Option<String> {
+        Some(
+            match self {
+                Self::Root { .. } => "check `path`, and that the volume is mounted",
+                Self::Access { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+                    "run as root or with CAP_DAC_READ_SEARCH, or leave it out with `exclude`"
+                }
+                Self::Access { .. } => {
+                    "see whether the file system is in order, or leave it out with `exclude`"
+                }
+                Self::Changing(_) => {
+                    "back up a snapshot, leave the file out with `exclude`, or set `changing_files: accept`"
+                }
+                Self::HardLinks { .. } => "raise `hard_link_memory`",
+                Self::NoTarget => "say where to with `--into DIRECTORY`",
+                Self::NotEmpty(_) => "give an empty or a new directory with `--into`, or say `--replace`",
+                Self::Switch(_) => "the switches are `no-owner` and `no-devices`",
+                Self::Only(_) => {
+                    "`*` matches within a name, `**` across directories, `?` one letter, `{a,b}` either"
+                }
+                Self::NothingMatches(_) => "`chupacabra show` lists what is in the package",
+                Self::Refused { .. } => "give a directory that no one else writes to",
+                Self::Differs { .. } => "restore again, into an empty directory that no one else writes to",
+                Self::Package(error) => return error.help(),
+                Self::Closed(_) | Self::Stopped | Self::Thread => return None,
+            }
+            .to_owned(),
+        )
+    }
+
+    /// What it means for the exit code.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::NotEmpty(_)
+            | Self::NoTarget
+            | Self::Switch(_)
+            | Self::Only(_)
+            | Self::NothingMatches(_) => Verdict::Refused,
+            Self::Differs { .. } => Verdict::Differs,
+            Self::Package(error) if error.is_mismatch() => Verdict::Differs,
+            _ => Verdict::Failed,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What to do about an error of a PostgreSQL source, and what it means for the exit code.
+
+use super::Error;
+use crate::sources::Verdict;
+
+impl Error {
+    /// What the user can do about it.
+    pub fn help(&self) -> Option<String> {
+        Some(
+            match self {
+                Self::Connect { .. } => "check host, port, user, password and `tls`, and network policies",
+                Self::NoMatch { .. } => "correct the pattern; the names are case-sensitive",
+                Self::Pooled => "connect to the server itself, or to a pool in session mode",
+                Self::Right { .. } => "grant it to the backup's user, or leave the object out with `exclude`",
+                Self::Unknown(_) => "exclude them if they can be lost, or use a newer version of this program",
+                Self::Unsettled => "run the backup when no migration is running",
+                Self::NotEmpty(_) => "give an empty database with `--into`, or say `--replace`",
+                Self::Differs(_) => "see whether something else writes to the target, and restore again",
+                Self::At { source, .. } => return source.help(),
+                Self::Package(error) => return error.help(),
+                _ => return None,
+            }
+            .to_owned(),
+        )
+    }
+
+    /// What it means for the exit code.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::NotEmpty(_) | Self::Request(_) => Verdict::Refused,
+            Self::Differs(_) => Verdict::Differs,
+            Self::Package(error) if error.is_mismatch() => Verdict::Differs,
+            Self::At { source, .. } => source.verdict(),
+            _ => Verdict::Failed,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What an error of a Redis source means for the exit code.
+
+use super::Error;
+use crate::sources::Verdict;
+
+impl Error {
+    /// What it means for the exit code.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Occupied { .. } | Self::Request(_) => Verdict::Refused,
+            Self::Differs(_) => Verdict::Differs,
+            _ => Verdict::Failed,
+        }
+    }
+}
