@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use crate::stores::{Error, Reason};
 
@@ -148,7 +148,7 @@ where
         }
         _ => connection_error(doing, &error),
     }
-    .because(Cause(DisplayErrorContext(&error).to_string()))
+    .because(Cause(chain(&error)))
 }
 
 fn service_error<E: ProvideErrorMetadata>(
@@ -195,7 +195,7 @@ fn connection_error<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: std::error::Error + 'static,
 {
-    let chain = DisplayErrorContext(error).to_string();
+    let chain = chain(error);
     let found = |words: &[&str]| words.iter().any(|word| chain.contains(word));
     if found(&[
         "CredentialsNotLoaded",
@@ -221,6 +221,14 @@ where
         }
         _ => Error::new(Reason::Transient(None), format!("cannot {doing}: the connection failed")),
     }
+}
+
+/// What the SDK's error and its causes say, without the requests and answers that they carry.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut said: Vec<String> = causes.map(ToString::to_string).collect();
+    said.dedup();
+    said.join(": ")
 }
 
 /// What the SDK said, as text: its own types would keep the whole response.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::checksum::{Part, Whole};
 use super::client::Client;
 use super::config::{ChecksumKind, LockMode, ServerSideEncryption};
-use super::transmit::Beating;
+use super::transmit::{Beating, Renamed};
 use super::upload::Target;
 use crate::clock::Timestamp;
 use crate::stores::retry::Pulse;
@@ -163,6 +163,8 @@ impl Client {
                 .set_tagging(plan.tags.clone())
                 .set_object_lock_mode(lock.as_ref().map(|(mode, _)| mode.clone()))
                 .set_object_lock_retain_until_date(lock.as_ref().map(|(_, until)| *until))
+                .customize()
+                .interceptor(Renamed)
                 .send()
         };
         let created = self.send("begin the upload", request).await?;
