@@ -72,7 +72,7 @@ async fn a_full_server_refuses_the_upload() {
     std::fs::create_dir(&data).unwrap();
     run(std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=96m", "tmpfs"]).arg(&data));
     let _unmount = Mounted(&data);
-    let room = ["-volume.max=8", "-volume.minFreeSpace=1MiB", "-master.volumeSizeLimitMB=30"];
+    let room = ["-volume.max=8", "-master.volumeSizeLimitMB=30"];
     let server = SeaweedFs::start(dir.path(), &room);
     let endpoint = server.endpoint();
     sdk(&endpoint).create_bucket().bucket("full").send().await.unwrap();
