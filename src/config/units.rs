@@ -99,14 +99,12 @@ impl FromStr for Rate {
     type Err = Error;
 
     fn from_str(written: &str) -> Result<Self, Error> {
-        match written.trim().strip_suffix("/s") {
-            Some(size) => size.parse::<ByteSize>().map(|size| Self(size.0)),
-            None => {
-                let size = written.parse::<ByteSize>().map(|_| written.trim().to_owned());
-                let example = format!("{}/s", size.unwrap_or_else(|_| "10MiB".to_owned()));
-                Err(Error::NoUnit { written: written.into(), example })
-            }
+        if let Some(size) = written.trim().strip_suffix("/s") {
+            return size.parse::<ByteSize>().map(|size| Self(size.0));
         }
+        let size = written.parse::<ByteSize>().map(|_| written.trim().to_owned());
+        let example = format!("{}/s", size.unwrap_or_else(|_| "10MiB".to_owned()));
+        Err(Error::NoUnit { written: written.into(), example })
     }
 }
 

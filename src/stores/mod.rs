@@ -196,7 +196,7 @@ impl Kind {
     pub async fn connect(&self) -> Result<Arc<dyn Store>, Error> {
         match self {
             Self::Local(plan) => Ok(Arc::new(local::Local::new(plan))),
-            Self::S3(plan) => Ok(Arc::new(s3::S3::connect(plan, Clock::system()).await?)),
+            Self::S3(plan) => Ok(Arc::new(Box::pin(s3::S3::connect(plan, Clock::system())).await?)),
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) use store_contract;
 
 /// Fails a promise that is not kept in time, rather than waiting for ever.
 pub async fn within_time(promise: impl Future<Output = ()>) {
-    tokio::time::timeout(Duration::from_secs(120), promise).await.expect("a promise kept within two minutes");
+    tokio::time::timeout(Duration::from_mins(2), promise).await.expect("a promise kept within two minutes");
 }
 
 /// What is uploaded is what comes back, for every size around the boundary; the store reports the right size.

@@ -75,7 +75,8 @@ async fn fake(answer: fn(&str, &str) -> Option<String>) -> (String, Arc<Mutex<Ve
             let line = format!("{} {} {}", parts.method, parts.uri, authorization.unwrap_or_default());
             seen.lock().unwrap().push(format!("{line} {}", String::from_utf8_lossy(&body)));
             match answer(parts.method.as_str(), parts.uri.path()) {
-                Some(text) => text.into_response(),
+                // Of use to one of them only; the others do not look.
+                Some(text) => ([("x-aws-ec2-metadata-token-ttl-seconds", "21600")], text).into_response(),
                 None => StatusCode::NOT_FOUND.into_response(),
             }
         }

@@ -63,11 +63,14 @@ struct Rig {
     store: S3,
 }
 
+/// Longer than a busy server takes to answer, short enough to wait for in every stall.
+const STALL: Duration = Duration::from_millis(1_500);
+
 async fn rig(change: impl FnOnce(Config) -> Config) -> Rig {
     let bucket = new_bucket().await;
     let proxy = FaultProxy::start(seaweedfs().server.port).await;
     let config = config(&proxy.endpoint, &bucket);
-    let config = Config { stall_timeout: Some(Span(Duration::from_millis(300))), ..config };
+    let config = Config { stall_timeout: Some(Span(STALL)), ..config };
     let store = store(change(config)).await.retrying(hurried());
     Rig { proxy, bucket, store }
 }

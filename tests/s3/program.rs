@@ -174,14 +174,17 @@ async fn a_backup_is_recorded_or_it_fails() {
         for at in 0.. {
             assert!(at < 60, "a backup that never ends");
             let bucket = new_bucket().await;
-            let stores = [seaweedfs_store("one", &proxy.endpoint, &bucket, ", max_attempts: 2")];
+            let stores = [seaweedfs_store("one", &proxy.endpoint, &bucket, ", max_attempts: 3")];
             let site = Site::new(&stores, "", 200_000);
             proxy.arm(move |index, _| (index == at).then_some((fault, u32::MAX)));
             let output = site.run(&["backup", "--json"]).await;
             let injected = proxy.disarm();
             let page = sdk(&seaweedfs().endpoint()).list_objects_v2().bucket(&bucket).send().await.unwrap();
-            let records =
-                page.contents().iter().filter(|object| object.key().unwrap().ends_with(".json")).count();
+            let records = page
+                .contents()
+                .iter()
+                .filter(|object| object.key().unwrap().rsplit_once('.').unwrap().1 == "json")
+                .count();
             let left =
                 sdk(&seaweedfs().endpoint()).list_multipart_uploads().bucket(&bucket).send().await.unwrap();
             assert_eq!(left.uploads().len(), 0, "{fault:?} at {at} left an upload behind");
@@ -197,7 +200,11 @@ async fn a_backup_is_recorded_or_it_fails() {
                 refused += 1;
             }
             if injected.is_empty() {
-                assert!(output.status.success() && records == 1, "without a fault there is a package");
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(
+                    output.status.success() && records == 1,
+                    "without a fault there is a package: {said}"
+                );
                 break;
             }
         }
@@ -225,7 +232,7 @@ async fn a_stopped_backup_aborts_its_upload() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), begun).await.expect("an upload begins");
+    tokio::time::timeout(Duration::from_mins(1), begun).await.expect("an upload begins");
     run(Command::new("kill").args(["-TERM", &running.id().to_string()]));
     let status = tokio::task::spawn_blocking(move || running.wait().unwrap()).await.unwrap();
     assert_eq!(status.code(), Some(143));

@@ -150,6 +150,10 @@ async fn tags_and_storage_class_arrive() {
         let tags: Vec<(&str, &str)> = tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect();
         assert_eq!(tags, [("team", "data & more")], "{object}");
         let head = sdk.head_object().bucket(&bucket).key(&key).send().await.unwrap();
-        assert_eq!(head.storage_class().map(|class| class.as_str()), Some("STANDARD_IA"), "{object}");
+        assert_eq!(
+            head.storage_class().map(aws_sdk_s3::types::StorageClass::as_str),
+            Some("STANDARD_IA"),
+            "{object}"
+        );
     }
 }

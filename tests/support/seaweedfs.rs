@@ -58,6 +58,10 @@ impl SeaweedFs {
             "-s3.port.lance=0",
             "-s3.autoCreateBucket=false",
         ];
+        // Every bucket takes volumes of its own; by default they run out after some hundred buckets.
+        if !extra.iter().any(|arg| arg.starts_with("-volume.max=")) {
+            args.push("-volume.max=20000".to_owned());
+        }
         args.extend(fixed.iter().chain(extra).map(|arg| (*arg).to_owned()));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let log = dir.join("weed.log");

@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 use crate::stores::{Error, Finding, ObjectName, Reason, Severity};
 
 const CONTENT: &[u8] = b"chupacabra check: this object may be removed\n";
-/// Signatures are refused beyond this (docs.aws.amazon.com, RequestTimeTooSkewed).
+/// Signatures are refused beyond this (docs.aws.amazon.com, `RequestTimeTooSkewed`).
 const MOST_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
 
 /// Tries everything that a backup, a restore and a prune need.
@@ -175,7 +175,7 @@ impl Check {
         match read.await {
             Ok(bytes) if bytes == CONTENT => self.good("read", "objects can be read back"),
             Ok(_) => {
-                self.bad("read", &Error::new(Reason::Corrupt, "other bytes came back than were written"))
+                self.bad("read", &Error::new(Reason::Corrupt, "other bytes came back than were written"));
             }
             Err(error) if is_missing_right(&error) => self.say(
                 Severity::Notice,

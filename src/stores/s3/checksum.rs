@@ -30,7 +30,7 @@ pub(super) struct Part {
 pub(super) struct Whole {
     kind: ChecksumKind,
     checksum: Running,
-    /// MD5 over the parts' MD5s: the ETag of a multipart object.
+    /// MD5 over the parts' MD5s: the `ETag` of a multipart object.
     md5s: Md5,
     first: Option<[u8; 16]>,
     /// SHA-256 over the parts' SHA-256s.
@@ -42,7 +42,7 @@ pub(super) struct Whole {
 /// A checksum in the making.
 enum Running {
     None,
-    Crc(Crc, usize),
+    Crc(Box<Crc>, usize),
     Sha256(Box<Sha256>),
 }
 
@@ -82,8 +82,8 @@ impl ChecksumKind {
     fn running(self) -> Running {
         match self {
             Self::None => Running::None,
-            Self::Crc64nvme => Running::Crc(Crc::new(CrcAlgorithm::Crc64Nvme), 8),
-            Self::Crc32c => Running::Crc(Crc::new(CrcAlgorithm::Crc32Iscsi), 4),
+            Self::Crc64nvme => Running::Crc(Box::new(Crc::new(CrcAlgorithm::Crc64Nvme)), 8),
+            Self::Crc32c => Running::Crc(Box::new(Crc::new(CrcAlgorithm::Crc32Iscsi)), 4),
             Self::Sha256 => Running::Sha256(Box::default()),
         }
     }
@@ -130,7 +130,7 @@ impl Part {
         BASE64.encode(self.md5)
     }
 
-    /// The ETag that a service gives it that makes ETags of MD5s.
+    /// The `ETag` that a service gives it that makes `ETags` of MD5s.
     pub(super) fn etag(&self) -> String {
         hex::encode(self.md5)
     }
@@ -168,12 +168,12 @@ impl Whole {
         self.size
     }
 
-    /// The ETag of an object that was sent in one request.
+    /// The `ETag` of an object that was sent in one request.
     pub(super) fn single_etag(&self) -> String {
         self.first.map(hex::encode).unwrap_or_default()
     }
 
-    /// The ETag of an object that was sent in parts.
+    /// The `ETag` of an object that was sent in parts.
     pub(super) fn composite_etag(&self) -> String {
         format!("{}-{}", hex::encode(self.md5s.clone().finalize()), self.parts)
     }

@@ -139,25 +139,24 @@ impl Inner {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.attempt_for(doing, pulse, self.plan.patience, request)
+        attempt_for(doing, pulse, self.plan.patience, request)
     }
+}
 
-    /// As [`attempt`](Self::attempt), with another patience.
-    ///
-    /// The SDK's futures are tens of kilobytes large: they are boxed here, at once, so that those around them are not.
-    pub(super) fn attempt_for<'a, T: 'a, E>(
-        &'a self,
-        doing: &'a str,
-        pulse: Pulse,
-        patience: Duration,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
-    ) -> BoxFuture<'a, Result<T, Error>>
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    {
-        let answered = request.map_err(move |error| told(doing, error)).boxed();
-        async move { watch(&pulse, patience, doing, answered).await }.boxed()
-    }
+/// As [`Inner::attempt`], with another patience.
+///
+/// The SDK's futures are tens of kilobytes large: they are boxed here, at once, so that those around them are not.
+pub(super) fn attempt_for<'a, T: 'a, E>(
+    doing: &'a str,
+    pulse: Pulse,
+    patience: Duration,
+    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, Error>>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let answered = request.map_err(move |error| told(doing, &error)).boxed();
+    async move { watch(&pulse, patience, doing, answered).await }.boxed()
 }
 
 async fn from_surroundings(plan: &Plan, http: SharedHttpClient) -> Builder {

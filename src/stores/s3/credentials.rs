@@ -50,12 +50,12 @@ pub(super) fn plan(config: &Config, context: &mut Context) -> Option<Keys> {
 }
 
 fn is_ambient() -> bool {
-    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let shared = || {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         home.is_some_and(|home| home.join(".aws/credentials").exists())
     };
-    AMBIENT.iter().any(|name| set(&name)) || shared()
+    AMBIENT.iter().any(|name| set(name)) || shared()
 }
 
 /// The certificates to trust besides the system's, known to be sound: the SDK's client would panic over others.

@@ -121,12 +121,11 @@ impl Reading {
 
     /// Reads once, from the open body or from a new one at the byte where the last ended.
     async fn step(&mut self) -> Result<Bytes, Error> {
-        let body = match &mut self.body {
-            Some(body) => body,
-            None => {
-                let body = self.resume().await?;
-                self.body.insert(body)
-            }
+        let body = if let Some(body) = &mut self.body {
+            body
+        } else {
+            let body = self.resume().await?;
+            self.body.insert(body)
         };
         let patience = self.client.plan.patience;
         let read = async { Ok(body.next().await) };

@@ -24,6 +24,7 @@ pub(super) fn check_bucket(bucket: &str, provider: Provider, context: &mut Conte
 }
 
 /// The endpoint: as written, or as the provider has it for the region. `None` if there is a problem.
+#[allow(clippy::option_option, reason = "a problem, no address needed, or an address")]
 pub(super) fn plan(
     config: &Config,
     quirks: &Quirks,
@@ -74,6 +75,7 @@ pub(super) fn plan(
     Some(Some(written.trim_end_matches('/').to_owned()))
 }
 
+#[allow(clippy::option_option, reason = "a problem, no address needed, or an address")]
 fn provided(config: &Config, quirks: &Quirks, context: &mut Context) -> Option<Option<String>> {
     match (quirks.endpoint, &config.region, config.provider) {
         (Some(template), region, _) if region.is_some() || !template.contains("{region}") => {

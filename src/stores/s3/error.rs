@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use crate::stores::{Error, Reason};
 
@@ -20,6 +20,10 @@ const fn row(reason: Reason, help: &'static str) -> Row {
 
 const AGAIN: Row = row(Reason::Transient(None), "");
 
+#[allow(
+    clippy::match_same_arms,
+    reason = "a table: each row has its own reason, also where the outcome is the same"
+)]
 /// The meaning of a code; the status decides where the code says nothing (a HEAD has no body, a proxy no code).
 fn meaning(code: &str, status: u16) -> Row {
     match code {
@@ -104,6 +108,10 @@ fn meaning(code: &str, status: u16) -> Row {
     }
 }
 
+#[allow(
+    clippy::match_same_arms,
+    reason = "a table: each row has its own reason, also where the outcome is the same"
+)]
 fn by_status(status: u16) -> Row {
     match status {
         // Without a code nothing is known: the answer to a HEAD has none, and `RequestTimeout` is a 400.
@@ -128,13 +136,13 @@ fn by_status(status: u16) -> Row {
 const LOCK_WORDS: [&str; 4] = ["object lock", "worm", "retention", "legal hold"];
 
 /// Turns an error of the SDK into the store's words. `doing` is what was tried, for example `upload part 3`.
-pub(super) fn told<E>(doing: &str, error: SdkError<E, HttpResponse>) -> Error
+pub(super) fn told<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    match &error {
-        SdkError::ServiceError(_) => service_error(doing, status, &error),
+    match error {
+        SdkError::ServiceError(_) => service_error(doing, status, error),
         // The response was no S3: a proxy's page, or cut short.
         SdkError::ResponseError(_) if status == 0 || status < 300 || by_status(status) == AGAIN => {
             Error::new(Reason::Transient(None), format!("cannot {doing}: the answer was cut or is not S3's"))
@@ -146,9 +154,9 @@ where
         SdkError::TimeoutError(_) => {
             Error::new(Reason::Transient(None), format!("cannot {doing}: no connection in time"))
         }
-        _ => connection_error(doing, &error),
+        _ => connection_error(doing, error),
     }
-    .because(Cause(DisplayErrorContext(&error).to_string()))
+    .because(Cause(chain(error)))
 }
 
 fn service_error<E: ProvideErrorMetadata>(
@@ -169,18 +177,17 @@ fn service_error<E: ProvideErrorMetadata>(
     if let Reason::Transient(_) = row.reason {
         row.reason = Reason::Transient(retry_after(error));
     }
-    let mut message = format!("cannot {doing}: ");
-    match (code, said) {
-        ("", _) => message += &format!("status {status}"),
-        (code, "") => message += code,
-        (code, said) => message += &format!("{code}: {}", said.trim_end_matches('.')),
-    }
+    let mut what = match (code, said) {
+        ("", _) => format!("status {status}"),
+        (code, "") => code.to_owned(),
+        (code, said) => format!("{code}: {}", said.trim_end_matches('.')),
+    };
     if code == "RequestTimeTooSkewed"
         && let Some(date) = error.raw_response().and_then(|response| response.headers().get("date"))
     {
-        message += &format!(" (the service's clock says {date})");
+        what = format!("{what} (the service's clock says {date})");
     }
-    let told = Error::new(row.reason, message);
+    let told = Error::new(row.reason, format!("cannot {doing}: {what}"));
     if row.help.is_empty() { told } else { told.help(row.help) }
 }
 
@@ -195,7 +202,7 @@ fn connection_error<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: std::error::Error + 'static,
 {
-    let chain = DisplayErrorContext(error).to_string();
+    let chain = chain(error);
     let found = |words: &[&str]| words.iter().any(|word| chain.contains(word));
     if found(&[
         "CredentialsNotLoaded",
@@ -221,6 +228,14 @@ where
         }
         _ => Error::new(Reason::Transient(None), format!("cannot {doing}: the connection failed")),
     }
+}
+
+/// What the SDK's error and its causes say, without the requests and answers that they carry.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut said: Vec<String> = causes.map(ToString::to_string).collect();
+    said.dedup();
+    said.join(": ")
 }
 
 /// What the SDK said, as text: its own types would keep the whole response.

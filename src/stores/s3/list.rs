@@ -157,7 +157,9 @@ pub(super) async fn unfinished(client: &Client, prefix: &str) -> Result<Vec<Mult
         };
         let page = match client.send("list unfinished uploads", request).await {
             Ok(page) => page,
-            Err(error) if matches!(error.reason, Reason::Rejected | Reason::NotFound) => {
+            Err(error)
+                if matches!(error.reason, Reason::Rejected | Reason::NotFound | Reason::SessionLost) =>
+            {
                 tracing::debug!(%error, "unfinished uploads are not swept");
                 return Ok(found);
             }

@@ -1,8 +1,9 @@
 //! The S3 store: a bucket at Amazon or at any service that speaks the same protocol.
 //!
-//! It never relies on conditional writes, on a provider's ETags or on a request's answer alone: names are unique, what
+//! It never relies on conditional writes, on a provider's `ETags` or on a request's answer alone: names are unique, what
 //! was written is looked at, and an answer that was lost is resolved by looking. Bodies are sent with their length,
 //! their SHA-256 in the signature and their MD5, which every service understands.
+#![doc = include_str!("PROVIDERS.md")]
 
 mod check;
 mod checksum;

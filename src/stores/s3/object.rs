@@ -10,9 +10,9 @@ use aws_sdk_s3::types::{
 use bytes::Bytes;
 
 use super::checksum::{Part, Whole};
-use super::client::Client;
+use super::client::{Client, attempt_for};
 use super::config::{ChecksumKind, LockMode, ServerSideEncryption};
-use super::transmit::Beating;
+use super::transmit::{Beating, Renamed};
 use super::upload::Target;
 use crate::clock::Timestamp;
 use crate::stores::retry::Pulse;
@@ -36,14 +36,14 @@ impl Identity {
 pub(super) struct Head {
     pub(super) size: u64,
     pub(super) etag: Option<String>,
-    /// Encrypted with a KMS key: then the ETag is no MD5.
+    /// Encrypted with a KMS key: then the `ETag` is no MD5.
     pub(super) kms: bool,
     pub(super) checksum: Option<String>,
     identity: Option<String>,
 }
 
 impl Head {
-    /// Whether it is the object of this upload: by its identity, or by size and ETag where the service keeps none.
+    /// Whether it is the object of this upload: by its identity, or by size and `ETag` where the service keeps none.
     pub(super) fn is(&self, identity: &Identity, size: u64, etag: &str) -> bool {
         match &self.identity {
             Some(theirs) => *theirs == identity.0,
@@ -52,7 +52,7 @@ impl Head {
     }
 }
 
-/// An ETag without its quotes.
+/// An `ETag` without its quotes.
 fn bare(etag: Option<&str>) -> Option<String> {
     etag.map(|etag| etag.trim_matches('"').to_owned())
 }
@@ -95,7 +95,7 @@ impl Client {
         }
     }
 
-    /// Stores an object in one request. Returns the ETag.
+    /// Stores an object in one request. Returns the `ETag`.
     pub(super) async fn put(
         &self,
         target: &Target,
@@ -163,6 +163,8 @@ impl Client {
                 .set_tagging(plan.tags.clone())
                 .set_object_lock_mode(lock.as_ref().map(|(mode, _)| mode.clone()))
                 .set_object_lock_retain_until_date(lock.as_ref().map(|(_, until)| *until))
+                .customize()
+                .interceptor(Renamed)
                 .send()
         };
         let created = self.send("begin the upload", request).await?;
@@ -227,7 +229,7 @@ impl Client {
         Ok(completed.set_e_tag(stored.e_tag().map(str::to_owned)).build())
     }
 
-    /// Makes the parts an object. Returns the ETag.
+    /// Makes the parts an object. Returns the `ETag`.
     ///
     /// A lost answer, an upload that is no longer known and an object that is suddenly there may all mean that an
     /// earlier attempt succeeded: the object itself decides.
@@ -274,7 +276,7 @@ impl Client {
         // Joining thousands of parts takes a service minutes, during which it says nothing.
         let patience = plan.patience.saturating_mul(5);
         let completed =
-            self.attempt_for("complete the upload", Pulse::default(), patience, request.send()).await?;
+            attempt_for("complete the upload", Pulse::default(), patience, request.send()).await?;
         Ok(bare(completed.e_tag()))
     }
 

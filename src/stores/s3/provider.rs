@@ -37,6 +37,7 @@ pub enum Provider {
 }
 
 /// What a provider does differently.
+#[allow(clippy::struct_excessive_bools, reason = "a table of what works and what does not")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quirks {
     /// The bucket is the first segment of the path rather than a part of the host's name.
@@ -53,7 +54,7 @@ pub struct Quirks {
     pub max_parts: u64,
     /// The largest object, in bytes.
     pub max_object: u64,
-    /// ETags are MD5s (of objects that are not encrypted with KMS), and can be compared.
+    /// `ETags` are MD5s (of objects that are not encrypted with KMS), and can be compared.
     pub md5_etags: bool,
     /// The query parameter `x-id`, which only AWS knows, must not be sent.
     pub strip_operation_id: bool,

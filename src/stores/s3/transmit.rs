@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::interceptors::{
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+};
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::primitives::SdkBody;
@@ -95,6 +97,72 @@ impl Intercept for WithoutOperationId {
     }
 }
 
+/// Gives the answer to `CreateMultipartUpload` the root element that it should have.
+///
+/// `rclone serve s3` calls it `InitiateMultipartUpload`, which the SDK refuses to read.
+#[derive(Debug)]
+pub(super) struct Renamed;
+
+impl Intercept for Renamed {
+    fn name(&self) -> &'static str {
+        "Renamed"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context.response_mut().body_mut();
+        let answer = std::mem::replace(body, SdkBody::taken());
+        *body = SdkBody::from_body_1_x(Renaming { answer: Some(answer), read: Vec::new() });
+        Ok(())
+    }
+}
+
+/// Reads a short answer to its end and then gives it out, with its root renamed.
+struct Renaming {
+    answer: Option<SdkBody>,
+    read: Vec<u8>,
+}
+
+/// Far more than the answer has.
+const MOST_ANSWER: usize = 64 << 10;
+
+impl Body for Renaming {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            let Some(answer) = &mut self.answer else { return Poll::Ready(None) };
+            match ready!(Pin::new(answer).poll_frame(context)) {
+                Some(Ok(frame)) => {
+                    let bytes = frame.into_data().unwrap_or_default();
+                    self.read.extend_from_slice(&bytes);
+                    if self.read.len() > MOST_ANSWER {
+                        return Poll::Ready(Some(Err("the answer is too long".into())));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => {
+                    self.answer = None;
+                    return Poll::Ready(Some(Ok(Frame::data(renamed(&self.read)))));
+                }
+            }
+        }
+    }
+}
+
+fn renamed(answer: &[u8]) -> Bytes {
+    let text = String::from_utf8_lossy(answer);
+    text.replace("InitiateMultipartUpload>", "InitiateMultipartUploadResult>").into_bytes().into()
+}
+
 fn without_operation_id(uri: &str) -> String {
     let Some((path, query)) = uri.split_once('?') else {
         return uri.to_owned();
@@ -106,6 +174,15 @@ fn without_operation_id(uri: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_wrong_root_is_renamed() {
+        let right = "<?xml version=\"1.0\"?><InitiateMultipartUploadResult xmlns=\"x\"><UploadId>1</UploadId></InitiateMultipartUploadResult>";
+        assert_eq!(renamed(right.as_bytes()), right);
+        let wrong = "<InitiateMultipartUpload><UploadId>1</UploadId></InitiateMultipartUpload>";
+        let wanted = "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>";
+        assert_eq!(renamed(wrong.as_bytes()), wanted);
+    }
 
     #[test]
     fn only_the_operation_id_goes() {

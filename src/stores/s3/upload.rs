@@ -61,12 +61,11 @@ impl S3Upload {
         let part = std::mem::replace(&mut self.digest, PartDigest::new(checksum)).finish();
         let body = std::mem::take(&mut self.buffer).freeze();
         self.whole.add(&part);
-        let session = match &mut self.session {
-            Some(session) => session,
-            None => {
-                let id = self.client.create_multipart(&self.target).await?;
-                self.session.insert(Session { id, sending: JoinSet::new(), done: Vec::new(), begun: 0 })
-            }
+        let session = if let Some(session) = &mut self.session {
+            session
+        } else {
+            let id = self.client.create_multipart(&self.target).await?;
+            self.session.insert(Session { id, sending: JoinSet::new(), done: Vec::new(), begun: 0 })
         };
         while session.sending.len() >= self.parts.at_once {
             session.wait_for_one().await?;
@@ -97,8 +96,8 @@ impl S3Upload {
         self.compare(true, etag.as_deref(), &self.whole.composite_etag()).await
     }
 
-    /// Looks at what the service has now, and compares it with what was sent. `said` is the ETag that the service
-    /// answered with, `own` the one that it should have if its ETags are MD5s.
+    /// Looks at what the service has now, and compares it with what was sent. `said` is the `ETag` that the service
+    /// answered with, `own` the one that it should have if its `ETags` are MD5s.
     async fn compare(&self, multipart: bool, said: Option<&str>, own: &str) -> Result<Stored, Error> {
         let size = self.whole.size();
         let head = match self.client.head(&self.target.key).await {
