@@ -171,7 +171,7 @@ async fn read_batch(
         return Ok(0);
     }
     let mut gone = 0;
-    for (name, answers) in keys.iter().zip(fetch(client, keys).await?) {
+    for (name, answers) in keys.iter().zip(fetch(client, keys, true).await?) {
         let Some((payload, expires)) = answers else {
             gone += 1;
             continue;
@@ -193,14 +193,38 @@ async fn read_batch(
 /// A key's payload and absolute expiry; `None` if the key is gone.
 pub(super) type Fetched = Option<(Vec<u8>, Option<i64>)>;
 
-/// Fetches payloads and expiries. Both are asked for in one transaction, so that they belong together.
-pub(super) async fn fetch(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Fetched>, Error> {
+/// Fetches payloads and expiries; as one transaction, if somebody may write in between.
+pub(super) async fn fetch(
+    client: &mut Client,
+    keys: &[Vec<u8>],
+    transaction: bool,
+) -> Result<Vec<Fetched>, Error> {
     let mut pipeline = ::redis::pipe();
-    pipeline.atomic();
+    // Not the crate's own transaction: version 1.8 panics when MULTI is refused.
+    if transaction {
+        pipeline.cmd("MULTI");
+    }
     for key in keys {
         pipeline.cmd("DUMP").arg(key).cmd("PEXPIRETIME").arg(key);
     }
-    let answers = client.transact("DUMP", &pipeline).await?;
+    if transaction {
+        pipeline.cmd("EXEC");
+    }
+    let mut answers = client.pipe("DUMP", &pipeline).await?;
+    let refused = answers.iter().find_map(|answer| match answer {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    });
+    if let Some(error) = refused {
+        let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
+        return Err(client.endpoint().refused("DUMP", &said));
+    }
+    if transaction {
+        answers = match answers.pop() {
+            Some(Value::Array(answers)) => answers,
+            _ => return Err(client.endpoint().refused("EXEC", "something that is no transaction's answer")),
+        };
+    }
     let mut fetched = Vec::with_capacity(keys.len());
     let mut answers = answers.into_iter();
     while let (Some(payload), Some(expiry)) = (answers.next(), answers.next()) {

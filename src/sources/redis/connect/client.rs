@@ -76,29 +76,6 @@ impl Client {
             .await
             .map_err(|error| answer(&self.endpoint, words, &error))
     }
-
-    /// Runs a pipeline as one transaction and returns every answer, errors as values.
-    pub(in crate::sources::redis) async fn transact(
-        &mut self,
-        words: &str,
-        pipeline: &::redis::Pipeline,
-    ) -> Result<Vec<Value>, Error> {
-        // MULTI, a `QUEUED` for each command, and the answers as one array.
-        let offset = pipeline.len() + 1;
-        let mut answers = self
-            .connection
-            .send_packed_commands(pipeline, offset, 1)
-            .await
-            .map_err(|error| answer(&self.endpoint, words, &error))?;
-        match answers.pop() {
-            Some(Value::Array(answers)) => Ok(answers),
-            Some(Value::ServerError(error)) => {
-                let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
-                Err(self.endpoint.refused(words, &said))
-            }
-            _ => Err(self.endpoint.refused(words, "no array")),
-        }
-    }
 }
 
 /// Names what an error of the crate means.

@@ -211,7 +211,7 @@ impl Worker {
             let count = fits.count().max(1);
             let (some, after) = rest.split_at(count);
             let names: Vec<Vec<u8>> = some.iter().map(|parcel| parcel.key.name.clone()).collect();
-            let fetched = scan::fetch(&mut self.client, &names).await?;
+            let fetched = scan::fetch(&mut self.client, &names, false).await?;
             for (parcel, found) in some.iter().zip(fetched) {
                 self.compare_one(database, &parcel.key, &found)?;
             }
