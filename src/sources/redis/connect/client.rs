@@ -13,6 +13,8 @@ use crate::sources::redis::config::{Address, Tls};
 pub(in crate::sources::redis) struct Client {
     endpoint: Endpoint,
     connection: MultiplexedConnection,
+    /// The server knows PEXPIRETIME (7.0 and later); found out when it is first asked.
+    pub(in crate::sources::redis) exact_expiry: bool,
 }
 
 impl Client {
@@ -40,7 +42,7 @@ impl Client {
         let client = client.map_err(failed)?;
         let connection =
             client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)?;
-        Ok(Self { endpoint: endpoint.clone(), connection })
+        Ok(Self { endpoint: endpoint.clone(), connection, exact_expiry: true })
     }
 
     pub(in crate::sources::redis) fn endpoint(&self) -> &Endpoint {
