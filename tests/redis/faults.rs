@@ -129,6 +129,32 @@ fn a_user_who_may_not_replicate_is_told_the_rule_and_the_rule_helps() {
     assert!(crate::support::redis::differences(&copy.state(), &server.state()).is_empty());
 }
 
+/// The rights that the reference names for `mode: scan` are enough, and each of them is needed or named.
+#[test]
+fn a_user_who_may_only_scan() {
+    let server = Instance::start(Product::Redis, &[]);
+    server.seed();
+    let rights =
+        "+ping +info +select +dbsize +scan +multi +exec +dump +pexpiretime +memory|usage +function|dump";
+    let site = Site::at(server.port, "");
+    let file = site.dir.path().join("password");
+    std::fs::write(&file, "word").unwrap();
+    site.configure(&format!(
+        "host: 127.0.0.1, port: {}, mode: scan, username: backup, password: {{ file: {} }}",
+        server.port,
+        file.display()
+    ));
+    server.run(0, &format!("ACL SETUSER backup reset on >word ~* {rights}"));
+    site.good(&["backup"]);
+    let copy = Instance::on(Product::Redis, &site.rdb(), &[]);
+    assert!(crate::support::redis::differences(&copy.state(), &server.state()).is_empty());
+    for right in ["scan", "multi", "dump", "pexpiretime", "function|dump", "dbsize"] {
+        server.run(0, &format!("ACL SETUSER backup reset on >word ~* {rights} -{right}"));
+        let said = site.bad(&["backup"]);
+        assert!(said.contains(&format!("+{right}`")) && said.contains("may not run"), "{right}: {said}");
+    }
+}
+
 /// As managed services do it: the command is not there.
 #[test]
 fn without_psync_only_the_fallback_helps() {

@@ -59,11 +59,15 @@ pub(super) async fn scan(endpoint: &Endpoint, pieces: mpsc::Sender<Bytes>) -> Re
     let mut writer = Writer { pieces, buffer: write::header(format), sum };
     write::aux("chupacabra-mode", b"scan", &mut writer.buffer);
     writer.buffer.extend_from_slice(&functions);
-    let mut gone = 0;
+    let (mut gone, mut exact) = (0, true);
     for database in databases(&mut client).await? {
         let mut client = Client::open(endpoint, database).await?;
         write::database(database, &mut writer.buffer);
         gone += read_database(&mut client, format, &mut writer).await?;
+        exact &= client.exact_expiry;
+    }
+    if !exact {
+        notes.push("expiries are exact to a second only: servers before 7.0 do not tell more".to_owned());
     }
     if gone > 0 {
         notes.push(format!("{gone} keys were deleted or expired while they were read"));
@@ -171,7 +175,7 @@ async fn read_batch(
         return Ok(0);
     }
     let mut gone = 0;
-    for (name, answers) in keys.iter().zip(fetch(client, keys).await?) {
+    for (name, answers) in keys.iter().zip(fetch(client, keys, true).await?) {
         let Some((payload, expires)) = answers else {
             gone += 1;
             continue;
@@ -190,22 +194,58 @@ async fn read_batch(
     Ok(gone)
 }
 
+/// The server's clock, in milliseconds since 1970.
+async fn server_time(client: &mut Client) -> Result<i64, Error> {
+    let (seconds, micros): (i64, i64) = client.run("TIME", &[]).await?;
+    Ok(seconds * 1_000 + micros / 1_000)
+}
+
 /// A key's payload and absolute expiry; `None` if the key is gone.
 pub(super) type Fetched = Option<(Vec<u8>, Option<i64>)>;
 
-/// Fetches payloads and expiries. Both are asked for in one transaction, so that they belong together.
-pub(super) async fn fetch(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Fetched>, Error> {
+/// Fetches payloads and expiries; as one transaction, if somebody may write in between.
+pub(super) async fn fetch(
+    client: &mut Client,
+    keys: &[Vec<u8>],
+    transaction: bool,
+) -> Result<Vec<Fetched>, Error> {
+    let expiry = if client.exact_expiry { "PEXPIRETIME" } else { "PTTL" };
     let mut pipeline = ::redis::pipe();
-    pipeline.atomic();
-    for key in keys {
-        pipeline.cmd("DUMP").arg(key).cmd("PEXPIRETIME").arg(key);
+    // Not the crate's own transaction: version 1.8 panics when MULTI is refused.
+    if transaction {
+        pipeline.cmd("MULTI");
     }
-    let answers = client.transact("DUMP", &pipeline).await?;
+    for key in keys {
+        pipeline.cmd("DUMP").arg(key).cmd(expiry).arg(key);
+    }
+    if transaction {
+        pipeline.cmd("EXEC");
+    }
+    let mut answers = client.pipe("DUMP", &pipeline).await?;
+    let refused = answers.iter().find_map(|answer| match answer {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    });
+    if let Some(error) = refused {
+        let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
+        if client.exact_expiry && said.contains("nknown command") && said.contains("PEXPIRETIME") {
+            client.exact_expiry = false;
+            return Box::pin(fetch(client, keys, transaction)).await;
+        }
+        return Err(client.endpoint().refused("DUMP", &said));
+    }
+    let base = if client.exact_expiry { 0 } else { server_time(client).await? };
+    if transaction {
+        answers = match answers.pop() {
+            Some(Value::Array(answers)) => answers,
+            _ => return Err(client.endpoint().refused("EXEC", "something that is no transaction's answer")),
+        };
+    }
     let mut fetched = Vec::with_capacity(keys.len());
     let mut answers = answers.into_iter();
     while let (Some(payload), Some(expiry)) = (answers.next(), answers.next()) {
         fetched.push(match (payload, expiry) {
-            (Value::BulkString(payload), Value::Int(at)) => Some((payload, (at >= 0).then_some(at))),
+            (Value::BulkString(payload), Value::Int(at)) => Some((payload, (at >= 0).then_some(base + at))),
             (Value::Nil, _) => None,
             (Value::ServerError(error), _) | (_, Value::ServerError(error)) => {
                 let said = format!("{} {}", error.code(), error.details().unwrap_or_default());

@@ -13,6 +13,8 @@ use crate::sources::redis::config::{Address, Tls};
 pub(in crate::sources::redis) struct Client {
     endpoint: Endpoint,
     connection: MultiplexedConnection,
+    /// The server knows PEXPIRETIME (7.0 and later); found out when it is first asked.
+    pub(in crate::sources::redis) exact_expiry: bool,
 }
 
 impl Client {
@@ -40,7 +42,7 @@ impl Client {
         let client = client.map_err(failed)?;
         let connection =
             client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)?;
-        Ok(Self { endpoint: endpoint.clone(), connection })
+        Ok(Self { endpoint: endpoint.clone(), connection, exact_expiry: true })
     }
 
     pub(in crate::sources::redis) fn endpoint(&self) -> &Endpoint {
@@ -75,29 +77,6 @@ impl Client {
             .send_packed_commands(pipeline, 0, count)
             .await
             .map_err(|error| answer(&self.endpoint, words, &error))
-    }
-
-    /// Runs a pipeline as one transaction and returns every answer, errors as values.
-    pub(in crate::sources::redis) async fn transact(
-        &mut self,
-        words: &str,
-        pipeline: &::redis::Pipeline,
-    ) -> Result<Vec<Value>, Error> {
-        // MULTI, a `QUEUED` for each command, and the answers as one array.
-        let offset = pipeline.len() + 1;
-        let mut answers = self
-            .connection
-            .send_packed_commands(pipeline, offset, 1)
-            .await
-            .map_err(|error| answer(&self.endpoint, words, &error))?;
-        match answers.pop() {
-            Some(Value::Array(answers)) => Ok(answers),
-            Some(Value::ServerError(error)) => {
-                let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
-                Err(self.endpoint.refused(words, &said))
-            }
-            _ => Err(self.endpoint.refused(words, "no array")),
-        }
     }
 }
 

@@ -55,7 +55,11 @@ impl Endpoint {
             "NOAUTH" => Error::PasswordWanted(server),
             "WRONGPASS" => Error::PasswordWrong(server),
             "DENIED" => Error::Protected(server),
-            "NOPERM" => Error::NotAllowed { server, user: self.user(), command: command.to_lowercase() },
+            "NOPERM" => {
+                // The server names the command that it means, in quotes; within a transaction it may be another.
+                let named = said.split('\'').nth(1).unwrap_or(command);
+                Error::NotAllowed { server, user: self.user(), command: named.to_lowercase() }
+            }
             "NOMASTERLINK" => Error::MasterLinkDown(server),
             "ERR" if said.contains("invalid password") => Error::PasswordWrong(server),
             "ERR" if command == "auth" && said.contains("without any password") => {

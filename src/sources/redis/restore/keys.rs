@@ -211,7 +211,7 @@ impl Worker {
             let count = fits.count().max(1);
             let (some, after) = rest.split_at(count);
             let names: Vec<Vec<u8>> = some.iter().map(|parcel| parcel.key.name.clone()).collect();
-            let fetched = scan::fetch(&mut self.client, &names).await?;
+            let fetched = scan::fetch(&mut self.client, &names, false).await?;
             for (parcel, found) in some.iter().zip(fetched) {
                 self.compare_one(database, &parcel.key, &found)?;
             }
@@ -228,7 +228,13 @@ impl Worker {
         let mut same = false;
         if let Some((payload, expires)) = found {
             let (_, code, content) = rdb::walk::payload(payload)?;
-            let copy = Key { expires: *expires, code, content, ..key.clone() };
+            // Servers before 7.0 tell how long a key still lives, not until when: a second either way is the same.
+            let near = |one: i64, other: i64| !self.client.exact_expiry && one.abs_diff(other) <= 1_000;
+            let expires = match (*expires, key.expires) {
+                (Some(found), Some(wanted)) if near(found, wanted) => Some(wanted),
+                (found, _) => found,
+            };
+            let copy = Key { expires, code, content, ..key.clone() };
             same = fingerprint::one(&copy) == fingerprint::one(key);
         }
         let keyspaces = match (same, expired || aged) {
