@@ -7,5 +7,6 @@ mod support;
 mod archive;
 mod consistency;
 mod faults;
+mod members;
 mod refusals;
 mod round_trip;
