@@ -21,7 +21,9 @@ fn main() -> Exit {
         }
     };
     let session = cli.session(shutdown.clone());
-    let exit = runtime.block_on(run(cli, &session, &shutdown));
+    // A panic has been told by its hook; it must not end in an exit code of its own.
+    let run = std::panic::AssertUnwindSafe(|| runtime.block_on(run(cli, &session, &shutdown)));
+    let exit = std::panic::catch_unwind(run).unwrap_or(Exit::Unexpected);
     // Whoever is still blocked in a read must not hold the end of the process up.
     runtime.shutdown_background();
     exit

@@ -62,10 +62,9 @@ pub(super) async fn seal_and_send(
         );
         match (produced, package.and(index)) {
             (Ok(produced), Ok(())) => Ok(produced),
-            // A package only breaks after its stores do, so theirs is the reason.
-            (_, Err(Pumped::NoneLeft)) => Err(Error::NoStore),
-            (Err(error), _) => Err(error),
-            (Ok(_), Err(Pumped::Broken)) => Err(Error::NoStore),
+            (Err(error), Ok(()) | Err(Pumped::Broken)) => Err(error),
+            // A package breaks after its stores do, so theirs is the reason.
+            (_, Err(_)) => Err(Error::NoStore),
         }
     };
     let done = run.unless_stopped(streamed).await;

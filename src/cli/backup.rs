@@ -1,7 +1,5 @@
 //! `backup`: one run over the named sources.
 
-use std::sync::Arc;
-
 use clap::Args as ClapArgs;
 
 use super::output::{self, count, ratio, size};
@@ -10,7 +8,7 @@ use crate::backup::Run;
 use crate::config::units::Span;
 use crate::exit::Exit;
 use crate::report::{Job, Report, Status};
-use crate::telemetry::{Bar, Format};
+use crate::telemetry::Format;
 
 /// Back up all sources, or those named
 ///
@@ -38,7 +36,7 @@ impl Args {
             return check::examine(&plan, &names, self.json).await;
         }
         let stores = session::connect(&plan, None).await?;
-        let bar = Bar::show(&session.screen, Arc::clone(&session.progress));
+        let bar = session.bar();
         let run = Run {
             plan: &plan,
             stores: &stores,
@@ -58,7 +56,8 @@ impl Args {
     }
 }
 
-/// Prints one row for each source and store, and below it why what is missing is missing.
+/// Prints one row for each source and store, and below it what a person should look at. Why something failed has been
+/// told by an event when it did.
 pub(super) fn show(report: &Report) -> anyhow::Result<()> {
     let mut table =
         output::table(&["SOURCE", "STORE", "OUTCOME", "CONTENT", "PACKAGE", "RATIO", "MEMBERS", "TOOK"]);
@@ -76,15 +75,6 @@ pub(super) fn show(report: &Report) -> anyhow::Result<()> {
             let outcome = if store.committed { word(job.status) } else { "failed" };
             let pruned = if store.pruned > 0 { format!(", {} pruned", store.pruned) } else { String::new() };
             table.add_row(row(&store.store, format!("{outcome}{pruned}")));
-            let told = |text: &str, chain: &[String]| {
-                (!chain.is_empty())
-                    .then(|| format!("{} in {}: {text}{}", job.source, store.store, chain.join(": ")))
-            };
-            reasons.extend(told("", &store.error));
-            reasons.extend(told("retention not enforced: ", &store.prune_error));
-        }
-        if !job.error.is_empty() {
-            reasons.push(format!("{}: {}", job.source, job.error.join(": ")));
         }
         let record = job.record.iter();
         reasons.extend(

@@ -117,7 +117,7 @@ fn show(examined: &[Examined]) -> anyhow::Result<()> {
     output::show(&table)?;
     for one in examined {
         for finding in one.findings.iter().filter(|finding| !finding.help.is_empty()) {
-            output::line(format!("{} {}, {}: {}", one.what, one.name, finding.topic, finding.help))?;
+            output::line(format!("help: {} {}, {}: {}", one.what, one.name, finding.topic, finding.help))?;
         }
     }
     Ok(())

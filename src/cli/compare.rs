@@ -168,14 +168,16 @@ mod tests {
         assert_eq!((compared.files, compared.directories, compared.others, compared.bytes), (1, 1, 1, 7));
     }
 
+    type Change = fn(&Path);
+
     #[test]
     fn every_kind_of_difference_is_found() {
-        let change: [(&str, fn(&Path)); 6] = [
+        let changes: [(&str, Change); 6] = [
             ("sub/file: 8 bytes instead of 7", |tree| {
-                keep_time(&tree.join("sub/file"), |path| fs::write(path, "contents").unwrap())
+                keep_time(&tree.join("sub/file"), |path| fs::write(path, "contents").unwrap());
             }),
             ("sub/file: other content", |tree| {
-                keep_time(&tree.join("sub/file"), |path| fs::write(path, "CONTENT").unwrap())
+                keep_time(&tree.join("sub/file"), |path| fs::write(path, "CONTENT").unwrap());
             }),
             ("sub/file: mode 600 instead of 644", |tree| {
                 fs::set_permissions(tree.join("sub/file"), fs::Permissions::from_mode(0o600)).unwrap();
@@ -194,7 +196,7 @@ mod tests {
                 });
             }),
         ];
-        for (expected, change) in change {
+        for (expected, change) in changes {
             let (_dir, left, right) = trees();
             fs::set_permissions(left.join("sub/file"), fs::Permissions::from_mode(0o644)).unwrap();
             fs::set_permissions(right.join("sub/file"), fs::Permissions::from_mode(0o644)).unwrap();

@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use crate::exit::Exit;
-use crate::{config, restore, stores};
+use crate::sources::{self, files};
+use crate::{config, package, restore, stores};
 
 /// An error that knows its remedy and its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -76,17 +77,54 @@ fn help(cause: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<stores::Error>() {
         return error.help.clone();
     }
+    if let Some(error) = cause.downcast_ref::<package::Error>() {
+        return of_package(error);
+    }
     match cause.downcast_ref::<restore::Error>()? {
         restore::Error::NoPackage { .. } => Some("`chupacabra list` shows every package there is".to_owned()),
-        restore::Error::Store { .. } => Some("`chupacabra check` examines the stores".to_owned()),
+        restore::Error::Store { source, .. } => {
+            source.help.clone().or_else(|| Some("`chupacabra check` examines the stores".to_owned()))
+        }
         restore::Error::NotWhole { .. } => {
             Some("choose another with `--at` or `--package`, or another store with `--store`".to_owned())
         }
         restore::Error::UnknownKind { .. } => {
             Some("a newer version wrote it: restore it with that version".to_owned())
         }
-        restore::Error::Source(_) => None,
+        restore::Error::Source(sources::Error::Files(error)) => of_files(error),
+        restore::Error::Source(error) => error.help(),
     }
+}
+
+fn of_package(error: &package::Error) -> Option<String> {
+    let help = match error {
+        package::Error::WrongKey => {
+            "`chupacabra show` says whose keys open the package; give one of them with `--identity`"
+        }
+        package::Error::Store(error) => return error.help.clone(),
+        error if error.is_mismatch() => {
+            "this copy is damaged: take another store with `--store` or an older package with `--at`"
+        }
+        _ => return None,
+    };
+    Some(help.to_owned())
+}
+
+fn of_files(error: &files::Error) -> Option<String> {
+    let help = match error {
+        files::Error::NotEmpty(_) => "give an empty or a new directory with `--into`, or say `--replace`",
+        files::Error::NoTarget => "say where to with `--into DIRECTORY`",
+        files::Error::Switch(_) => "`--no-owner` leaves owners as they are; leave the others out",
+        files::Error::Only(_) => {
+            "`*` matches within a name, `**` across directories, `?` one letter, `{a,b}` either"
+        }
+        files::Error::NothingMatches(_) => "`chupacabra show` lists what is in the package",
+        files::Error::Refused { .. } => "give a directory that no one else writes to",
+        files::Error::Differs { .. } => "restore again, into an empty directory that no one else writes to",
+        files::Error::Package(error) => return of_package(error),
+        _ => return None,
+    };
+    Some(help.to_owned())
 }
 
 /// How the process ends after this error.
@@ -98,10 +136,31 @@ pub(super) fn exit(error: &anyhow::Error) -> Exit {
         if cause.downcast_ref::<config::Error>().is_some() {
             return Exit::Usage;
         }
+        if let Some(error) = cause.downcast_ref::<package::Error>() {
+            return if error.is_mismatch() { Exit::Mismatch } else { Exit::Failed };
+        }
+        if let Some(restore::Error::Source(sources::Error::Files(error))) = cause.downcast_ref() {
+            return exit_of_files(error);
+        }
         if cause.downcast_ref::<restore::Error>().is_some() || cause.downcast_ref::<stores::Error>().is_some()
         {
             return Exit::Failed;
         }
     }
     Exit::Unexpected
+}
+
+fn exit_of_files(error: &files::Error) -> Exit {
+    use files::Error;
+    match error {
+        // What was asked for cannot be done as it was asked; nothing was written.
+        Error::NotEmpty(_)
+        | Error::NoTarget
+        | Error::Switch(_)
+        | Error::Only(_)
+        | Error::NothingMatches(_) => Exit::Usage,
+        Error::Differs { .. } => Exit::Mismatch,
+        Error::Package(error) if error.is_mismatch() => Exit::Mismatch,
+        _ => Exit::Failed,
+    }
 }

@@ -3,7 +3,6 @@
 mod set_up;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 
@@ -18,7 +17,7 @@ use crate::report::Status;
 use crate::restore::{Choice, choose, restore};
 use crate::sources::Request;
 use crate::stores::Named;
-use crate::telemetry::Bar;
+use crate::stores::counted::Counted;
 use set_up::SetUp;
 
 /// How many differences are told one by one.
@@ -56,9 +55,7 @@ impl Args {
         }
         let plan = crate::config::load(&set_up.config)?;
         let stores = session::connect(&plan, None).await?;
-        let bar = Bar::show(&session.screen, Arc::clone(&session.progress));
         let done = steps(&set_up, &plan, stores, session).await;
-        drop(bar);
         if session.shutdown.stopped().is_some() {
             return Ok(session.shutdown.exit(Exit::Unexpected));
         }
@@ -76,40 +73,50 @@ async fn steps(
     let names: Vec<SourceName> = plan.sources.keys().cloned().collect();
     let stop = session.shutdown.token();
     let (clock, progress) = (session.clock, &*session.progress);
+    let bar = session.bar();
     let report = Run { plan, stores: &stores, clock, stop: stop.clone(), progress }.backup(&names).await;
-    let summary = session.screen.suspend(|| backup::show(&report));
-    summary?;
+    drop(bar);
+    backup::show(&report)?;
     let Some(job) = report.jobs.first().filter(|job| job.status == Status::Good) else {
         return Ok(if session.shutdown.stopped().is_some() { Exit::Interrupted } else { report.exit() });
     };
     let stores: Vec<Named> = stores.into_values().collect();
     let choice = Choice { key: Some(job.key.clone()), at: None };
-    let chosen = choose(&stores, job.key.source(), &choice).await?;
+    let mut chosen = choose(&stores, job.key.source(), &choice).await?;
+    chosen.named = Counted::named(&chosen.named, &session.progress);
     let identities = session::required_identities(plan, None)?;
 
     output::line(
         "\n3. Verify: read it back from the store, open it with the private key, compare every member",
     )?;
     progress.begin(job.key.source().as_str(), "verifying", Some(chosen.record.package.size));
+    let bar = session.bar();
     let verified = crate::verify::verify(&chosen.named, &chosen.record, &identities, clock.now()).await;
-    session.screen.suspend(|| verify::show(std::slice::from_ref(&verified)))?;
+    drop(bar);
+    verify::show(std::slice::from_ref(&verified))?;
     if verified.outcome != crate::verify::Outcome::Sound {
         return Ok(Exit::Mismatch);
     }
 
     output::line(format!("\n4. Restore it into {}", set_up.restored.display()))?;
     set_up.clear_restored()?;
-    progress.begin(job.key.source().as_str(), "restoring", Some(chosen.record.totals.content_bytes));
+    progress.begin(job.key.source().as_str(), "restoring", Some(chosen.record.package.size));
     let into = set_up.restored.to_string_lossy().into_owned();
     let request = Request { into: Some(into), ..Request::default() };
-    let restored = restore(&chosen, None, identities, &request, &stop).await?;
+    let bar = session.bar();
+    let restored = restore(&chosen, None, identities, &request, &stop).await;
+    drop(bar);
+    let restored = restored?;
     let counts: Vec<String> =
         restored.counts.iter().map(|(name, number)| format!("{} {name}", count(*number))).collect();
     output::line(format!("   {}", counts.join(", ")))?;
 
     output::line("\n5. Compare the two trees: names, kinds, modes, times, content")?;
     progress.begin(job.key.source().as_str(), "comparing", None);
-    let compared = compared(set_up).await?;
+    let bar = session.bar();
+    let compared = compared(set_up).await;
+    drop(bar);
+    let compared = compared?;
     let sound = tell(&compared)?;
     if sound {
         output::line(next(set_up, &job.key))?;
@@ -153,20 +160,28 @@ fn next(set_up: &SetUp, key: &Key) -> String {
     format!(
         "\nDone: what was restored is what was backed up.\n\n\
          Restore without this program, with Debian's age and tar:\n  \
-         mkdir restored && age -d -i {identity} {package} | tar xz -C restored\n\n\
+         mkdir elsewhere && age -d -i {identity} {package} | tar xz -C elsewhere\n\n\
          Look around:\n  \
-         chupacabra --config {config} list\n  \
-         chupacabra --config {config} show {source}\n  \
-         chupacabra --config {config} restore {source} --only '*.txt' --into some-directory\n\n\
-         For real backups:\n  \
-         chupacabra keygen -o key.txt                            keep key.txt away from the machine that backs up\n  \
-         chupacabra config reference > chupacabra.yaml           every key, explained; write your own stores and sources\n  \
-         chupacabra check && chupacabra backup\n\n\
+         {program} --config {config} list\n  \
+         {program} --config {config} show {source}\n  \
+         {program} --config {config} restore {source} --only '*.txt' --into some-directory\n\n\
+         For real backups, make a key and keep it away from the machine that backs up; then write your own stores\n\
+         and sources (the reference explains every key), check, and back up:\n  \
+         {program} keygen -o key.txt\n  \
+         {program} config reference > chupacabra.yaml\n  \
+         {program} check && {program} backup\n\n\
          To forget this try, delete {home}.",
+        program = program(),
         identity = quoted(identity),
         package = quoted(&package),
         config = quoted(config),
         source = key.source(),
         home = quoted(home),
     )
+}
+
+/// How this program was called: by its name, or by its path if it is not installed.
+fn program() -> String {
+    let called = std::env::args().next().filter(|called| called.contains('/'));
+    called.unwrap_or_else(|| "chupacabra".to_owned())
 }

@@ -1,7 +1,6 @@
 //! `restore`: a package back into its source or a directory.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use serde_json::json;
@@ -16,7 +15,7 @@ use crate::exit::Exit;
 use crate::restore::{Choice, Chosen, choose, restore};
 use crate::sources::Request;
 use crate::stores::Named;
-use crate::telemetry::Bar;
+use crate::stores::counted::Counted;
 
 /// Restore a source's newest package, or the one asked for
 ///
@@ -74,14 +73,15 @@ impl Args {
         let identities = session::required_identities(&plan, self.identity.as_deref())?;
         let at = self.at.map(|at| at.resolve(session.clock.now()));
         let name = self.source.as_str();
-        let chosen = chosen(&plan, self.store.as_deref(), name, self.package.clone(), at).await?;
+        let mut chosen = chosen(&plan, self.store.as_deref(), name, self.package.clone(), at).await?;
+        chosen.named = Counted::named(&chosen.named, &session.progress);
         let configured = plan.sources.get(chosen.record.key.source()).map(|plan| &plan.source);
         let (replace, dry_run) = (self.replace, self.dry_run);
         let (into, only) = (self.into.take(), std::mem::take(&mut self.only));
         let request = Request { into, only, replace, dry_run, switches: self.all_switches() };
-        let estimate = request.only.is_empty().then_some(chosen.record.totals.content_bytes);
+        let estimate = request.only.is_empty().then_some(chosen.record.package.size);
         session.progress.begin(name, "restoring", estimate);
-        let bar = Bar::show(&session.screen, Arc::clone(&session.progress));
+        let bar = session.bar();
         let stop = session.shutdown.token();
         let restored = restore(&chosen, configured, identities, &request, &stop).await;
         drop(bar);

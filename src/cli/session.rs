@@ -13,7 +13,8 @@ use crate::package::age::Identity;
 use crate::progress::Progress;
 use crate::shutdown::Shutdown;
 use crate::stores::Named;
-use crate::telemetry::Screen;
+use crate::stores::limit::limited;
+use crate::telemetry::{Bar, Screen};
 
 /// One call of the program.
 #[derive(Debug)]
@@ -28,6 +29,11 @@ pub struct Session {
 impl Session {
     pub(super) fn new(config: Option<PathBuf>, clock: Clock, shutdown: Shutdown, screen: Screen) -> Self {
         Self { config, clock, shutdown, screen, progress: Arc::default() }
+    }
+
+    /// Shows a progress bar until the guard is dropped, where there is a terminal.
+    pub(super) fn bar(&self) -> Bar {
+        Bar::show(&self.screen, Arc::clone(&self.progress))
     }
 
     /// Where the configuration is.
@@ -50,7 +56,9 @@ pub(super) async fn connect(plan: &Plan, only: Option<&str>) -> anyhow::Result<B
     for (name, store) in plan.stores.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         let problem =
             || Problem::failed(format!("the store `{name}` cannot be used"), "run `chupacabra check`");
+        let limits = store.limits;
         let store = store.kind.connect().await.map_err(|error| problem().because(error))?;
+        let store = limited(store, limits);
         connected.insert(name.clone(), Named { name: name.clone(), store });
     }
     Ok(connected)

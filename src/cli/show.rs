@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::json;
 
 use super::output::{self, age, count, printable, ratio, size, time};
@@ -15,6 +14,7 @@ use crate::exit::Exit;
 use crate::package::Package;
 use crate::package::index::{Entry, EntryKind, Line};
 use crate::restore::Chosen;
+use crate::sources::files::globs::Globs;
 
 /// Show a package: its record, and with the private key its members
 ///
@@ -69,20 +69,15 @@ impl Args {
     }
 }
 
-fn globs(patterns: &[String]) -> Result<Option<GlobSet>, Problem> {
+fn globs(patterns: &[String]) -> Result<Option<Globs>, Problem> {
     if patterns.is_empty() {
         return Ok(None);
     }
-    let wrong = |pattern: &str, error| {
+    let wrong = |error| {
         let help = "`*` matches within a name, `**` across directories, `?` one letter, `{a,b}` either";
-        Problem::usage(format!("`{pattern}` is not a glob"), help).because(error)
+        Problem::usage("`--only` is not a glob", help).because(error)
     };
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let glob = GlobBuilder::new(pattern.trim_start_matches("./")).literal_separator(true).build();
-        set.add(glob.map_err(|error| wrong(pattern, error))?);
-    }
-    set.build().map(Some).map_err(|error| wrong(&patterns.join(" "), error))
+    Globs::new(patterns).map(Some).map_err(wrong)
 }
 
 fn show(store: &str, record: &Record, session: &Session) -> anyhow::Result<()> {
@@ -115,13 +110,14 @@ fn show(store: &str, record: &Record, session: &Session) -> anyhow::Result<()> {
 }
 
 /// Prints a line of the index, as `ls -l` would as far as the index knows, or an object with its fingerprint.
-fn member(line: &Line, only: Option<&GlobSet>, json: bool) -> anyhow::Result<()> {
-    let wanted = |path: &[u8]| {
-        use std::os::unix::ffi::OsStrExt as _;
-        only.is_none_or(|only| only.is_match(std::ffi::OsStr::from_bytes(path)))
-    };
+fn member(line: &Line, only: Option<&Globs>, json: bool) -> anyhow::Result<()> {
+    let wanted = |path: &[u8], directory| only.is_none_or(|only| only.covers(path, directory));
     match line {
-        Line::Entry(entry) if entry.superseded || !wanted(&entry.path) => Ok(()),
+        Line::Entry(entry)
+            if entry.superseded || !wanted(&entry.path, entry.kind == EntryKind::Directory) =>
+        {
+            Ok(())
+        }
         Line::Entry(entry) if json => output::json(&json!({
             "path": String::from_utf8_lossy(&entry.path),
             "kind": entry.kind,
@@ -136,7 +132,7 @@ fn member(line: &Line, only: Option<&GlobSet>, json: bool) -> anyhow::Result<()>
             entry.size,
             printable(&String::from_utf8_lossy(&entry.path))
         )),
-        Line::Object(object) if !wanted(object.name.as_bytes()) => Ok(()),
+        Line::Object(object) if !wanted(object.name.as_bytes(), false) => Ok(()),
         Line::Object(object) if json => output::json(object),
         Line::Object(object) => {
             output::line(format!("{} {}: {}", object.kind, printable(&object.name), object.fingerprint))

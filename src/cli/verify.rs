@@ -1,7 +1,6 @@
 //! `verify`: do the stores still have what was recorded?
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 
@@ -10,7 +9,8 @@ use super::{Problem, Session, session};
 use crate::catalog::{Found, Key, Scan, SourceName};
 use crate::exit::Exit;
 use crate::stores::Named;
-use crate::telemetry::{Bar, Format};
+use crate::stores::counted::Counted;
+use crate::telemetry::Format;
 use crate::verify::{Depth, Outcome, Verified, verify};
 
 /// Re-read packages and compare them with their records
@@ -53,12 +53,13 @@ impl Args {
             let help = "`chupacabra list` shows every package there is";
             return Err(Problem::failed("there is no such package to verify", help).into());
         }
-        let bar = Bar::show(&session.screen, Arc::clone(&session.progress));
+        let bar = session.bar();
         let mut verified = Vec::new();
         for (named, found) in wanted {
             let record = &found.record;
             session.progress.begin(record.key.source().as_str(), "verifying", Some(record.package.size));
-            let verifying = verify(named, record, &identities, session.clock.now());
+            let counted = Counted::named(named, &session.progress);
+            let verifying = verify(&counted, record, &identities, session.clock.now());
             let stop = session.shutdown.token();
             tokio::select! {
                 biased;

@@ -27,7 +27,9 @@ pub(super) fn plan(written: &Encryption, context: &mut Context) -> Keys {
                 let lines =
                     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
                 let before = recipients.len();
-                lines.for_each(|line| recipients.extend(recipient(line, "recipients_file", context)));
+                for line in lines {
+                    recipients.extend(recipient(line, "recipients_file", context));
+                }
                 if recipients.len() == before {
                     let what = format!("no public key is in `{}`", path.display());
                     context.problem("recipients_file", what, "write one public key (`age1…`) on each line");

@@ -83,6 +83,13 @@ impl Budget {
 }
 
 impl Lease {
+    /// Takes what is missing up to `size` if it is free now.
+    pub fn grow(&mut self, size: usize) -> bool {
+        let Some(mut more) = self.budget.try_take(size.saturating_sub(self.size)) else { return false };
+        self.size += std::mem::take(&mut more.size);
+        true
+    }
+
     /// Gives back what exceeds `size`: the bytes turned out to be fewer than was feared.
     pub fn shrink(&mut self, size: usize) {
         let spare = self.size.saturating_sub(size);

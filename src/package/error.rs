@@ -95,7 +95,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the package is not what was recorded, rather than out of reach or closed to these keys.
+    /// Whether the package is not what was recorded, rather than out of reach.
     pub fn is_mismatch(&self) -> bool {
         match self {
             Self::Truncated(_)
@@ -104,7 +104,8 @@ impl Error {
             | Self::ForeignIndex { .. }
             | Self::Mismatch(_)
             | Self::Archive(_) => true,
-            Self::Store(error) => matches!(error.reason, stores::Reason::Corrupt | stores::Reason::NotFound),
+            // A recorded object that is gone or that the store knows to be damaged is not what was recorded either.
+            Self::Store(error) => matches!(error.reason, stores::Reason::NotFound | stores::Reason::Corrupt),
             _ => false,
         }
     }

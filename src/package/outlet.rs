@@ -8,6 +8,10 @@ use super::member::{Content, Header, Object};
 
 /// What passes from a source to the thread that frames the archive.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are members; a box for each would cost more than it saves"
+)]
 pub(crate) enum Parcel {
     Member(Header, Content, Option<Lease>),
     Object(Object),
@@ -33,10 +37,15 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// An outlet whose members in memory stay within `budget`, the other end, and a way to send the end.
-    pub(crate) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>, mpsc::Sender<Parcel>) {
+    /// An outlet whose members in memory stay within `budget`.
+    pub(crate) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>) {
         let (parcels, receive) = mpsc::channel(depth);
-        (Self { parcels: parcels.clone(), budget }, receive, parcels)
+        (Self { parcels, budget }, receive)
+    }
+
+    /// The way on which the package's owner sends the end.
+    pub(super) fn parcels(&self) -> mpsc::Sender<Parcel> {
+        self.parcels.clone()
     }
 
     /// The memory that members may hold while they wait, shared with the source's own read-ahead.

@@ -60,6 +60,8 @@ fn field(key: &str, value: Value) -> (String, Value) {
                 value.as_f64().map(|seconds| std::time::Duration::from_secs_f64(seconds.max(0.0)).as_nanos());
             ("event.duration".into(), nanos.and_then(|nanos| u64::try_from(nanos).ok()).into())
         }
+        // Words, not the names of Rust's variants.
+        "status" | "outcome" => (format!("chupacabra.{key}"), value.as_str().map(str::to_lowercase).into()),
         "action" => ("event.action".into(), value),
         _ => (format!("chupacabra.{key}"), value),
     }

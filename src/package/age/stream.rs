@@ -33,13 +33,17 @@ pub fn open<R: Read>(identities: &[Identity], source: R) -> Result<Opened<R>, pa
     age::Decryptor::new(source)
         .and_then(|decryptor| decryptor.decrypt(identities.iter().map(|identity| &**identity)))
         .map_err(|error| match error {
-            DecryptError::NoMatchingKeys => package::Error::WrongKey,
             DecryptError::Io(error) => package::Error::from_read(error),
-            DecryptError::UnknownFormat => package::Error::NewerVersion("the age format".into()),
+            DecryptError::UnknownFormat => {
+                // The crate says so of a damaged header too, and a newer age would be no kinder to this reader.
+                package::Error::Damaged("the age header is damaged or of a newer version of age".into())
+            }
             DecryptError::ExcessiveWork { .. } => {
                 package::Error::Damaged("the age header asks for excessive work".into())
             }
-            DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => package::Error::WrongKey,
+            DecryptError::NoMatchingKeys
+            | DecryptError::DecryptionFailed
+            | DecryptError::KeyDecryptionFailed => package::Error::WrongKey,
             other => package::Error::Damaged(format!("the age header: {other}")),
         })
 }

@@ -156,7 +156,7 @@ impl Packer {
 
 impl Packed {
     /// The next member, or `None` at the end. Fails if the other side was dropped before it was finished.
-    pub fn next(&mut self) -> io::Result<Option<Compressed>> {
+    pub fn take(&mut self) -> io::Result<Option<Compressed>> {
         let (filled, member) = match self.ordered.recv() {
             Ok(Pending::Block { filled, member }) => (filled, member),
             Ok(Pending::End) => return Ok(None),

@@ -94,7 +94,7 @@ impl Seek for Seekable {
 /// Reads some ranges of a package's gzip stream, one after the other.
 pub(super) struct Ranges {
     source: age::Opened<Seekable>,
-    ranges: VecDeque<Range<u64>>,
+    waiting: VecDeque<Range<u64>>,
     expected: Arc<AtomicU64>,
     left: u64,
 }
@@ -112,14 +112,14 @@ impl Ranges {
             expected: expected.clone(),
         };
         let source = age::open(&reading.package.identities, seekable)?;
-        Ok(Self { source, ranges, expected, left: 0 })
+        Ok(Self { source, waiting: ranges, expected, left: 0 })
     }
 }
 
 impl Read for Ranges {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.left == 0 {
-            let Some(range) = self.ranges.pop_front() else { return Ok(0) };
+            let Some(range) = self.waiting.pop_front() else { return Ok(0) };
             // Whole chunks are fetched: those that the range begins and ends in as well.
             let chunks = (range.start % CHUNK + (range.end - range.start)).div_ceil(CHUNK);
             // The first seek reads the object's last chunk, which proves its length; that needs no large window.

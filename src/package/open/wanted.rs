@@ -73,7 +73,7 @@ pub(super) fn read(
         archive.get_mut().seek(entry.offset).map_err(Error::from_read)?;
         archive.jump(entry.offset);
         let missing = || Error::Mismatch(format!("`{}` is missing", printable(&entry.path)));
-        let member = archive.next().map_err(Error::from_read)?.ok_or_else(missing)?;
+        let member = archive.member().map_err(Error::from_read)?.ok_or_else(missing)?;
         content::visit(&mut archive, member, &entry, visitor)?;
         archive.get_mut().advance_to(archive_end(&entry));
     }

@@ -16,7 +16,7 @@ pub(super) fn read(reading: &Reading, visitor: &mut dyn Visitor) -> Result<(), E
     let mut index = reading.index()?;
     let plain = gzip::Reader::new(opened, decoders()).map_err(Error::Thread)?;
     let mut archive = tar::Reader::new(plain, 0);
-    while let Some(member) = archive.next().map_err(Error::from_read)? {
+    while let Some(member) = archive.member().map_err(Error::from_read)? {
         let Some(entry) = next_entry(&mut index)? else {
             let path = printable(&member.header.path);
             return Err(Error::Mismatch(format!("`{path}` is not in the index")));
@@ -52,7 +52,7 @@ pub fn members(
     let plain = gzip::Reader::new(opened, decoders()).map_err(Error::Thread)?;
     let mut archive = tar::Reader::new(plain, 0);
     let mut count = 0;
-    while let Some(member) = archive.next().map_err(Error::from_read)? {
+    while let Some(member) = archive.member().map_err(Error::from_read)? {
         visit(member, &mut archive).map_err(Error::Visit)?;
         count += 1;
     }

@@ -48,7 +48,7 @@ impl Framing {
             match parcel {
                 None => return Err(Error::Abandoned),
                 Some(Parcel::Member(header, content, lease)) => {
-                    self.member(header, content)?;
+                    self.member(&header, content)?;
                     drop(lease);
                 }
                 Some(Parcel::Object(object)) => {
@@ -72,30 +72,30 @@ impl Framing {
         if self.abandoned.load(Ordering::Relaxed) { Err(Error::Abandoned) } else { Ok(()) }
     }
 
-    fn member(&mut self, header: Header, content: Content) -> Result<(), Error> {
+    fn member(&mut self, header: &Header, content: Content) -> Result<(), Error> {
         let offset = self.packer.position();
         self.frame.clear();
-        tar::frame(&header, &mut self.frame)
+        tar::frame(header, &mut self.frame)
             .map_err(|source| Error::Member { path: printable(&header.path), source })?;
         self.packer.put(&self.frame).map_err(consequence)?;
         let stored = header.stored();
-        let mut entry = Entry::of(&header, offset);
+        let mut entry = Entry::of(header, offset);
         let digest = match content {
             Content::Bytes(bytes) => {
-                fits(&header, bytes.len() as u64)?;
+                fits(header, bytes.len() as u64)?;
                 self.counters.content.fetch_add(stored, Ordering::Relaxed);
                 self.packer.put(&bytes).map_err(consequence)?;
                 blake3::hash(&bytes)
             }
             Content::Hashed(bytes, digest) => {
-                fits(&header, bytes.len() as u64)?;
+                fits(header, bytes.len() as u64)?;
                 self.counters.content.fetch_add(stored, Ordering::Relaxed);
                 self.packer.put(&bytes).map_err(consequence)?;
                 digest
             }
             Content::Reader(mut large) => {
-                let digest = self.pour(&header, &mut *large)?;
-                let settled = large.settle().map_err(|source| content_error(&header, source))?;
+                let digest = self.pour(header, &mut *large)?;
+                let settled = large.settle().map_err(|source| content_error(header, source))?;
                 entry.superseded = settled == Settled::Superseded;
                 digest
             }

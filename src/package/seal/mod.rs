@@ -56,8 +56,8 @@ pub struct Counters {
 #[derive(Debug)]
 struct Threads {
     framing: JoinHandle<Option<Totals>>,
-    output: JoinHandle<Option<ObjectDigest>>,
-    index: JoinHandle<Option<ObjectDigest>>,
+    output: JoinHandle<Option<(ObjectDigest, PipeWriter)>>,
+    index: JoinHandle<Option<(ObjectDigest, PipeWriter)>>,
 }
 
 /// Counts of what went into a package.
@@ -124,30 +124,25 @@ pub fn seal(
 ) -> Result<(Outlet, Sealing), Error> {
     let package = age::seal(&settings.recipients, HashedPipe::new(package))?;
     let index_sink = age::seal(&settings.recipients, HashedPipe::new(index))?;
-    let (packer, packed) = gzip::pack(settings.level, settings.threads).map_err(Error::Thread)?;
-    let (outlet, receive, parcels) = Outlet::new(Budget::new(settings.memory), WAITING_MEMBERS);
-    let (notes, noted) = sync_channel::<Note>(WAITING_NOTES);
+    let (packer, compressed) = gzip::pack(settings.level, settings.threads).map_err(Error::Thread)?;
+    let (outlet, arriving) = Outlet::new(Budget::new(settings.memory), WAITING_MEMBERS);
+    let parcels = outlet.parcels();
+    let (notes, told) = sync_channel::<Note>(WAITING_NOTES);
     let (failure, abandoned) = (Failure::default(), Arc::new(AtomicBool::new(false)));
 
     let counters = Arc::new(Counters::default());
     let framing = {
         let (failure, notes, abandoned) = (failure.clone(), notes.clone(), abandoned.clone());
         let framing = framing::Framing::new(packer, notes, abandoned, counters.clone());
-        spawn("framing", move || failure.settle(framing.run(receive)))?
+        spawn("framing", move || failure.settle(framing.run(arriving)))?
     };
     let output = {
         let failure = failure.clone();
-        spawn("sealing", move || failure.settle(output::run(packed, package, &notes)))?
+        spawn("sealing", move || failure.settle(output::run(compressed, package, &notes)))?
     };
     let index = {
         let (failure, key, level) = (failure.clone(), key.to_owned(), settings.level);
-        spawn("index", move || {
-            let written = index::write(level, &key, &noted, index_sink);
-            failure.settle(written.and_then(|(digest, pipe)| {
-                pipe.finish().map_err(Error::Write)?;
-                Ok(digest)
-            }))
-        })?
+        spawn("index", move || failure.settle(index::write(level, &key, &told, index_sink)))?
     };
     let threads = Some(Threads { framing, output, index });
     Ok((outlet, Sealing { parcels, abandoned, counters, failure, threads }))
@@ -179,7 +174,11 @@ impl Sealing {
             return Err(error);
         }
         match (framing, output, index) {
-            (Ok(Some(totals)), Ok(Some(package)), Ok(Some(index))) => Ok(Packed { package, index, totals }),
+            (Ok(Some(totals)), Ok(Some((package, package_pipe))), Ok(Some((index, index_pipe)))) => {
+                // Only now that both are sound does either get an end.
+                index_pipe.finish().and_then(|()| package_pipe.finish()).map_err(Error::Write)?;
+                Ok(Packed { package, index, totals })
+            }
             _ => Err(Error::Abandoned),
         }
     }

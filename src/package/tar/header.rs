@@ -44,7 +44,7 @@ pub(super) fn number(field: &[u8], what: &'static str, offset: u64) -> Result<u6
         let high = field.len().saturating_sub(8);
         // Negative numbers (0xff…) and numbers beyond 64 bits are refused here; fields of eight bytes lose the mark.
         let clean = if high == 0 {
-            first & 0x7f == 0
+            first.trailing_zeros() >= 7
         } else {
             *first == 0x80 && field[1..high].iter().all(|b| *b == 0)
         };

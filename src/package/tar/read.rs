@@ -69,7 +69,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next member, after whatever is left of the last one; `None` at the end mark.
-    pub fn next(&mut self) -> io::Result<Option<Member>> {
+    pub fn member(&mut self) -> io::Result<Option<Member>> {
         self.skip()?;
         let offset = self.offset;
         let mut extended = Extended::default();

@@ -24,6 +24,9 @@ use crate::sources::{Consistency, Summary};
 /// Up to this size files are read ahead, if the memory allows.
 const SMALL: usize = 256 << 10;
 
+/// What is set aside for a file before its size is known.
+const RESERVED: usize = 32 << 10;
+
 /// How many files are named in the record before the rest is only counted.
 const NAMED: u64 = 1_000;
 
@@ -41,8 +44,10 @@ fn run(plan: Plan, outlet: Outlet, stop: CancellationToken) -> Result<Summary, E
     let (most_folders, slots, open_folders) = open_limits();
     let total = outlet.budget().total();
     let reader = Arc::new(Reader {
-        // Every reading thread may hold one small file, in half of the memory.
-        small: (total / 4 / plan.read_ahead).clamp(1, SMALL),
+        small: (total / 16).clamp(1, SMALL),
+        reserved: (total / 1024).clamp(1, RESERVED),
+        grown: 0.into(),
+        most_grown: total / 4,
         names: Names::read(),
         device,
         slots,
@@ -293,7 +298,7 @@ mod tests {
     async fn dumped(config: &str, memory: usize) -> (Result<Summary, Error>, Members) {
         let config: Config = serde_json::from_str(config).unwrap();
         let plan = config.plan(&mut Context::default()).unwrap();
-        let (outlet, mut parcels, _) = Outlet::new(Budget::new(memory), 4);
+        let (outlet, mut parcels) = Outlet::new(Budget::new(memory), 4);
         let packer = std::thread::spawn(move || {
             let mut members = Vec::new();
             while let Some(parcel) = parcels.blocking_recv() {

@@ -97,7 +97,7 @@ pub(super) struct Opened {
 
 /// What opening a name as a regular file gave.
 enum Regular {
-    Open(OwnedFd, Header, Inode),
+    Open(OwnedFd, Box<(Header, Inode)>),
     Gone,
     Other,
 }
@@ -124,6 +124,11 @@ pub(super) struct Reader {
     pub(super) device: u64,
     /// Files up to this size are read ahead.
     pub(super) small: usize,
+    /// The memory that every reading starts with. Few files need more.
+    pub(super) reserved: usize,
+    /// What is taken beyond that, and how much that may be in all.
+    pub(super) grown: AtomicUsize,
+    pub(super) most_grown: usize,
     /// How many large files may wait open.
     pub(super) slots: usize,
     pub(super) open_files: Arc<AtomicUsize>,
@@ -153,7 +158,7 @@ impl Reader {
     pub(super) fn entry(
         &self,
         folder: &Arc<Folder>,
-        name: Name,
+        name: &Name,
         mut lease: Option<Lease>,
     ) -> Result<Found, Error> {
         let path = folder.below(&name.bytes);
@@ -187,7 +192,7 @@ impl Reader {
     /// Whether `include` and `exclude` leave this path out.
     fn unwanted(&self, path: &[u8], directory: bool) -> bool {
         self.plan.exclude.matches(path, directory)
-            || !self.included(path, directory) && !(directory && self.plan.include.reach_below(path))
+            || !(self.included(path, directory) || directory && self.plan.include.reach_below(path))
     }
 
     fn included(&self, path: &[u8], directory: bool) -> bool {
@@ -282,7 +287,7 @@ impl Reader {
         let mut tries = 0;
         loop {
             let (fd, header, inode) = match self.open_file(folder, name, path)? {
-                Regular::Open(fd, header, inode) => (fd, header, inode),
+                Regular::Open(fd, found) => (fd, found.0, found.1),
                 Regular::Gone => return Ok(Some(Found::Vanished(path.to_vec()))),
                 Regular::Other => return Ok(None),
             };
@@ -292,17 +297,25 @@ impl Reader {
                 let opened = Box::new(Opened { header, inode, fd: self.slot(fd) });
                 return Ok(Some(Found::Large { folder: Arc::clone(folder), name: name.into(), opened }));
             }
+            if !self.lease(size, lease) {
+                let opened = Box::new(Opened { header, inode, fd: self.slot(fd) });
+                return Ok(Some(Found::Large { folder: Arc::clone(folder), name: name.into(), opened }));
+            }
             let mut content = Vec::with_capacity(size);
             read_full(&fd, &mut content).map_err(|error| self.error("read", path, error))?;
             let after = fs::fstat(&fd).map_err(|error| self.error("examine", path, error))?;
             let sound = content.len() == size && Stamp::of(&after) == inode.stamp;
-            if sound || tries == TRIES {
+            // What was taken for the size that was expected is given back as far as it is not held.
+            let again = !sound && tries < TRIES;
+            let kept = if again { 0 } else { content.len().saturating_sub(self.reserved) };
+            self.grown.fetch_sub(size.saturating_sub(self.reserved) - kept, Ordering::Relaxed);
+            if let Some(lease) = lease {
+                lease.shrink(if again { self.reserved } else { content.len() });
+            }
+            if !again {
                 let header = Header { size: content.len() as u64, ..header };
                 let hash = blake3::hash(&content);
-                let mut lease = lease.take();
-                if let Some(lease) = &mut lease {
-                    lease.shrink(content.len());
-                }
+                let lease = lease.take();
                 let content = Bytes::from(content);
                 return Ok(Some(Found::Small {
                     header,
@@ -315,6 +328,20 @@ impl Reader {
                 }));
             }
         }
+    }
+
+    /// Makes the lease cover a file's size. A file for which there is no memory now is read when its turn comes.
+    fn lease(&self, size: usize, lease: &mut Option<Lease>) -> bool {
+        let Some(lease) = lease else { return false };
+        let extra = size.saturating_sub(self.reserved);
+        if extra == 0 {
+            return true;
+        }
+        if self.grown.fetch_add(extra, Ordering::Relaxed) + extra <= self.most_grown && lease.grow(size) {
+            return true;
+        }
+        self.grown.fetch_sub(extra, Ordering::Relaxed);
+        false
     }
 
     /// Opens a regular file and reads its metadata.
@@ -337,13 +364,14 @@ impl Reader {
             let segments = sparse::segments(fd.as_fd(), header.size);
             header.sparse = segments.map_err(|error| self.error("find the holes of", path, error))?;
         }
-        Ok(Regular::Open(fd, header, Inode::of(&stat)))
+        Ok(Regular::Open(fd, Box::new((header, Inode::of(&stat)))))
     }
 
     /// Opens a large file for its turn. `None`: it is gone, or something else now.
     pub(super) fn reopen(&self, folder: &Folder, name: &[u8]) -> Result<Option<Opened>, Error> {
         let path = folder.below(name);
-        let Regular::Open(fd, header, inode) = self.open_file(folder, name, &path)? else { return Ok(None) };
+        let Regular::Open(fd, found) = self.open_file(folder, name, &path)? else { return Ok(None) };
+        let (header, inode) = *found;
         self.open_files.fetch_add(1, Ordering::Relaxed);
         let fd = Some(Slot { fd, open: Arc::clone(&self.open_files) });
         Ok(Some(Opened { header, inode, fd }))

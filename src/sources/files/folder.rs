@@ -50,7 +50,7 @@ impl Folder {
 
     /// Reads the next names, sorted among themselves. Says whether there may be more.
     pub(super) fn list(&self) -> Result<(Vec<Name>, bool), Errno> {
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 32 << 10];
+        let mut buffer = vec![MaybeUninit::<u8>::uninit(); 32 << 10];
         let mut entries = RawDir::new(&self.fd, &mut buffer);
         let mut names = Vec::new();
         let mut more = false;

@@ -7,7 +7,7 @@ pub mod config;
 mod dump;
 mod entry;
 mod folder;
-mod globs;
+pub(crate) mod globs;
 mod large;
 mod links;
 mod names;
@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Facts, Request, Restored, Summary};
 use crate::config::units::ByteSize;
-use crate::package::Package;
 use crate::package::outlet::{Closed, Outlet};
+use crate::package::{self, Package};
 
 pub use config::{Config, Plan};
 pub use globs::Globs;
@@ -76,8 +76,55 @@ pub enum Error {
         path: String,
     },
     /// A thread could not be started, or ended before its work was done.
-    #[error("a reading thread is gone")]
+    #[error("a thread that reads or writes files is gone")]
     Thread,
+    /// Nobody said where to restore to.
+    #[error("no directory to restore into was given")]
+    NoTarget,
+    /// There is something in the directory to restore into.
+    #[error("`{0}` is not empty")]
+    NotEmpty(String),
+    /// A member of the package would be written outside the target directory, or over another member.
+    #[error("`{path}` is refused: {why}")]
+    Refused {
+        /// The member's path.
+        path: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A switch that this source does not know.
+    #[error("a files source has no switch `{0}`")]
+    Switch(String),
+    /// A glob of `--only` cannot be read.
+    #[error(transparent)]
+    Only(#[from] globset::Error),
+    /// No path of the package matches.
+    #[error("no path in the package matches {0}")]
+    NothingMatches(String),
+    /// What was written is not what the package has.
+    #[error("{count} entries differ from the package, the first: {first}")]
+    Differs {
+        /// How many.
+        count: u64,
+        /// The first of them, and in what.
+        first: String,
+    },
+    /// The package could not be read.
+    #[error(transparent)]
+    Package(Box<package::Error>),
+}
+
+impl From<package::Error> for Error {
+    /// A visitor's own failure comes back as itself.
+    fn from(error: package::Error) -> Self {
+        match error {
+            package::Error::Visit(cause) => match cause.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(cause) => Self::Package(Box::new(package::Error::Visit(cause))),
+            },
+            error => Self::Package(Box::new(error)),
+        }
+    }
 }
 
 impl Error {
@@ -98,7 +145,16 @@ impl Error {
                 "back up a snapshot, leave the file out with `exclude`, or set `changing_files: accept`"
             }
             Self::HardLinks { .. } => "raise `hard_link_memory`",
-            Self::Closed(_) | Self::Stopped | Self::Thread => "",
+            Self::NoTarget => "name one with `--into DIR`",
+            Self::NotEmpty(_) => {
+                "restore into a new directory, or pass `--replace`: it writes over what the package names and \
+                 leaves everything else"
+            }
+            Self::Switch(_) => "the switches are `no-owner` and `no-devices`",
+            Self::NothingMatches(_) => "see what is in it with `chupacabra show`",
+            Self::Differs { .. } => "something else writes there, or the file system is not in order",
+            Self::Refused { .. } => "the package was not written by this program, or not from one tree",
+            Self::Closed(_) | Self::Stopped | Self::Thread | Self::Only(_) | Self::Package(_) => "",
         }
     }
 }
@@ -136,7 +192,7 @@ impl Files {
         dump::dump(&self.plan, outlet, stop).await
     }
 
-    /// Puts a tree back.
+    /// Puts a tree back and compares it with the index.
     pub async fn restore(
         &self,
         package: &Package,

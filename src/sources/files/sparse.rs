@@ -53,7 +53,7 @@ impl Segments {
     fn push(&mut self, start: u64, length: u64) {
         match self.list.last_mut() {
             Some(last) if start - (last.0 + last.1) < self.smallest.max(1) => {
-                last.1 = start + length - last.0
+                last.1 = start + length - last.0;
             }
             _ => self.list.push((start, length)),
         }
@@ -62,7 +62,7 @@ impl Segments {
             for (start, length) in std::mem::take(&mut self.list) {
                 match self.list.last_mut() {
                     Some(last) if start - (last.0 + last.1) < self.smallest => {
-                        last.1 = start + length - last.0
+                        last.1 = start + length - last.0;
                     }
                     _ => self.list.push((start, length)),
                 }

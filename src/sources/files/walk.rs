@@ -4,7 +4,7 @@
 //! read: its directory's position with its own number in the listing appended. So results that arrive in any order are
 //! handed on in the right one, and what is next to be read is simply the first position that waits.
 //!
-//! What is ahead has bounds: names ([`AHEAD`]), open directories, and half of the package's memory. The first position
+//! What is ahead has bounds: names ([`AHEAD`]), open directories, and three quarters of the package's memory. The first position
 //! of all is never held back by any of them, so the walk always goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,8 +36,8 @@ type Position = Vec<u32>;
 /// What reaches the walk from other threads.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A task is done; what it found holds this much memory.
-    Done(Position, Result<Found, Error>),
+    /// A task is done.
+    Done(Position, Result<Box<Found>, Error>),
     /// A large file has been packed.
     Settled {
         /// Whether it changed meanwhile.
@@ -64,7 +64,7 @@ struct Job {
 enum Node {
     Waiting(Task),
     Running { memory: usize, names: usize },
-    Done { found: Found, memory: usize },
+    Done { found: Box<Found>, memory: usize },
 }
 
 /// The walk over a tree.
@@ -120,7 +120,7 @@ impl Walk {
             event_sender,
             excluded: 0,
         };
-        walk.arrived(Vec::new(), root, 0);
+        walk.arrived(Vec::new(), Box::new(root), 0);
         Ok(walk)
     }
 
@@ -135,7 +135,11 @@ impl Walk {
             if matches!(first.get(), Node::Done { .. }) {
                 let Node::Done { found, memory } = first.remove() else { return Err(Error::Thread) };
                 self.held -= memory;
-                return Ok(Some(found));
+                if let Found::Small { content, .. } = &*found {
+                    let extra = content.len().saturating_sub(self.reader.reserved);
+                    self.reader.grown.fetch_sub(extra, Ordering::Relaxed);
+                }
+                return Ok(Some(*found));
             }
             let event = self.wait()?;
             self.take(event)?;
@@ -189,8 +193,8 @@ impl Walk {
     }
 
     /// Puts what was found in its place, and what it lists behind it.
-    fn arrived(&mut self, position: Position, mut found: Found, memory: usize) {
-        let (parent, first, listing) = match &mut found {
+    fn arrived(&mut self, position: Position, mut found: Box<Found>, memory: usize) {
+        let (parent, first, listing) = match &mut *found {
             Found::More(listing) => {
                 let (parent, first) = position.split_at(position.len() - 1);
                 (parent.to_vec(), first[0], Some(take_listing(listing)))
@@ -201,7 +205,7 @@ impl Walk {
         if let Some(listing) = listing {
             self.expand(&parent, first, listing);
         }
-        if !matches!(found, Found::More(_)) {
+        if !matches!(*found, Found::More(_)) {
             self.held += memory;
             self.nodes.insert(position, Node::Done { found, memory });
         }
@@ -236,13 +240,13 @@ impl Walk {
                 },
             };
             let names = if lists { BATCH } else { 0 };
-            let memory = if reads { self.reader.small } else { 0 };
+            let memory = if reads { self.reader.reserved } else { 0 };
             if !head && !self.room(names, memory) {
                 return Ok(());
             }
             let lease = match memory {
                 0 => None,
-                // What is ahead holds at most half of the budget; the rest is with the package, which gives it back.
+                // What is ahead holds at most three quarters of the budget; the rest is with the package, which gives it back.
                 _ if head => Some(self.budget.take_blocking(memory)),
                 _ => match self.budget.try_take(memory) {
                     Some(lease) => Some(lease),
@@ -264,7 +268,8 @@ impl Walk {
 
     fn room(&self, names: usize, memory: usize) -> bool {
         let folders = self.reader.open_folders.load(Ordering::Relaxed);
-        self.running < 2 * self.reader.plan.read_ahead
+        // Enough to do for every thread, also while this one waits for a processor.
+        self.running < 16 * self.reader.plan.read_ahead
             && self.held + memory <= self.budget.total() / 2
             && (names == 0
                 || self.nodes.len() + self.expected + names <= AHEAD && folders < self.most_folders)
@@ -298,11 +303,11 @@ fn work(reader: &Reader, queue: &Mutex<Receiver<Job>>, events: &Sender<Event>) {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { position, task, lease }) = job else { return };
         let read = || match task {
-            Task::Entry(folder, name) => reader.entry(&folder, name, lease),
+            Task::Entry(folder, name) => reader.entry(&folder, &name, lease),
             Task::More(folder) => reader.list(folder).map(Found::More),
         };
         // The walk waits for every position: a thread that dies must not leave it waiting for ever.
-        let found = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Error::Thread));
+        let found = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Error::Thread)).map(Box::new);
         if events.send(Event::Done(position, found)).is_err() {
             return;
         }
