@@ -5,6 +5,7 @@
 mod support;
 
 mod archive;
+mod bench;
 mod consistency;
 mod faults;
 mod members;
