@@ -266,6 +266,7 @@ impl Source {
         });
         kinds.kind("mongodb", self.mongodb, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::MongoDb(MongoDb::new(plan)))
+        });
         kinds.kind("postgres", self.postgres, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::Postgres(Postgres::new(plan)))
         });
