@@ -151,6 +151,9 @@ pub enum Error {
         /// The target's version.
         server: String,
     },
+    /// Nothing says where to restore to.
+    #[error("nothing says where to restore to: name a connection string (--into mongodb://…)")]
+    NoTarget,
     /// The target is not empty.
     #[error("the target is not empty, it has `{0}`: choose an empty one, or replace it (--replace)")]
     NotEmpty(String),

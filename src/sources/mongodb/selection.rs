@@ -6,7 +6,7 @@ use super::Error;
 use super::archive::Namespace;
 
 /// The namespaces that a configuration, or `--only`, means.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Selection {
     databases: Patterns,
     collections: Patterns,
@@ -14,7 +14,7 @@ pub struct Selection {
 }
 
 /// Globs, and how they were written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Patterns {
     written: Vec<String>,
     set: GlobSet,
