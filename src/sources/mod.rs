@@ -6,8 +6,8 @@
 pub mod files;
 pub mod mariadb;
 pub mod mongodb;
-pub mod redis;
 pub mod postgres;
+pub mod redis;
 
 use std::collections::BTreeMap;
 
@@ -202,6 +202,7 @@ impl Source {
             "files" => Some(Self::Files(files::Files::unconfigured())),
             "redis" => Some(Self::Redis(redis::Redis::unconfigured())),
             "mariadb" => Some(Self::MariaDb(mariadb::MariaDb::unconfigured())),
+            "mongodb" => Some(Self::MongoDb(mongodb::MongoDb::unconfigured())),
             "postgres" => Some(Self::Postgres(postgres::Postgres::unconfigured())),
             _ => None,
         }

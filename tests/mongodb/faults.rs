@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use chupacabra::sources::Request;
 use chupacabra::sources::mongodb::Error;
 
-use crate::support::mongodb::{Dump, How, Mongod, dump, plan_with};
+use crate::support::mongodb::{Dump, How, Mongod, dump, plan, plan_with, restore};
 use crate::support::proxy::Proxy;
 use crate::support::server::wait_until;
 
@@ -122,4 +123,18 @@ async fn oplog_rolled_over() {
         error.starts_with("the oplog no longer reaches back to ") && error.contains("replSetResizeOplog"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn target_lost_while_it_is_restored() {
+    let source = Mongod::start(How::default());
+    source.python("direct.shop.a.insert_many([{'_id': n, 'pad': 'p' * 10000} for n in range(3000)])");
+    let dump = dump(plan(&source.url(None))).await.unwrap();
+    let target = Mongod::start(How::default());
+    let proxy = Proxy::start(target.port());
+    proxy.cut_after_sent(12 << 20);
+    let url = format!("mongodb://127.0.0.1:{}/", proxy.port);
+    let error = restore(&dump, plan(&url), Request::default()).await.unwrap_err().to_string();
+    assert!(proxy.was_cut());
+    assert!(error.starts_with("insert into `shop.a`: the connection broke: "), "{error}");
 }

@@ -5,7 +5,9 @@
 mod support;
 
 mod archive;
+mod bench;
 mod consistency;
 mod faults;
+mod members;
 mod refusals;
 mod round_trip;

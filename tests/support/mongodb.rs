@@ -35,6 +35,8 @@ pub struct How {
     pub auth: bool,
     /// The size of its oplog in MB; 0: enough.
     pub oplog: u32,
+    /// Whether it waits to be added to another's replica set.
+    pub joins: bool,
     /// Further arguments.
     pub args: Vec<String>,
 }
@@ -93,7 +95,9 @@ impl Mongod {
         let server = Server::start(port, &log, line[0], &line[1..], &[]);
         server.wait_for_port(&log, Duration::from_secs(60));
         let mongod = Self { server, dir, set: how.set };
-        mongod.prepare(how.auth);
+        if !how.joins {
+            mongod.prepare(how.auth);
+        }
         mongod
     }
 

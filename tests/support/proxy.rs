@@ -20,6 +20,9 @@ struct Knobs {
     /// Bytes from the server before every connection is cut.
     cut_after: AtomicU64,
     passed: AtomicU64,
+    /// Bytes to the server before every connection is cut.
+    cut_after_sent: AtomicU64,
+    sent: AtomicU64,
     cut: AtomicBool,
 }
 
@@ -33,6 +36,8 @@ impl Proxy {
             held: AtomicBool::new(false),
             cut_after: AtomicU64::new(u64::MAX),
             passed: AtomicU64::new(0),
+            cut_after_sent: AtomicU64::new(u64::MAX),
+            sent: AtomicU64::new(0),
             cut: AtomicBool::new(false),
         });
         let shared = knobs.clone();
@@ -69,6 +74,11 @@ impl Proxy {
         self.knobs.cut_after.store(self.passed() + bytes, Ordering::Relaxed);
     }
 
+    /// Cuts every connection when so many bytes have gone to the server.
+    pub fn cut_after_sent(&self, bytes: u64) {
+        self.knobs.cut_after_sent.store(bytes, Ordering::Relaxed);
+    }
+
     /// Bytes that have come from the server.
     pub fn passed(&self) -> u64 {
         self.knobs.passed.load(Ordering::Relaxed)
@@ -96,6 +106,13 @@ fn pass(mut from: TcpStream, mut to: TcpStream, knobs: &Knobs, from_server: bool
                 knobs.held.store(true, Ordering::Relaxed);
                 #[allow(clippy::disallowed_methods, reason = "polling a flag of the test")]
                 std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        if !from_server {
+            let sent = knobs.sent.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
+            if sent > knobs.cut_after_sent.load(Ordering::Relaxed) {
+                knobs.cut.store(true, Ordering::Relaxed);
+                break;
             }
         }
         if to.write_all(&buffer[..count]).is_err() {

@@ -75,8 +75,28 @@ pub struct Plan {
     pub split_above: u64,
 }
 
+/// How many ranges are read at once, unless the configuration says otherwise.
+const PARALLEL: usize = 4;
+/// From which size on a collection may be read in ranges, unless the configuration says otherwise.
+const SPLIT_ABOVE: u64 = 256 << 20;
 /// What the MongoDB drivers' specification of server selection demands.
 const LEAST_STALENESS: Duration = Duration::from_secs(90);
+
+impl Default for Plan {
+    /// A plan without a place: everything, by the defaults.
+    fn default() -> Self {
+        Self {
+            url: Secret::new(""),
+            selection: Selection::default(),
+            users_and_roles: true,
+            read_from: ReadFrom::default(),
+            max_staleness: LEAST_STALENESS,
+            ca_file: None,
+            parallel: PARALLEL,
+            split_above: SPLIT_ABOVE,
+        }
+    }
+}
 
 impl Config {
     /// Fills defaults in and refuses what cannot be meant.
@@ -97,7 +117,7 @@ impl Config {
         if max_staleness < LEAST_STALENESS {
             context.problem("max_staleness", "is less than 90s", "write 90s or more: the drivers demand it");
         }
-        let parallel = self.parallel.unwrap_or(4);
+        let parallel = self.parallel.unwrap_or(PARALLEL);
         if !(1..=64).contains(&parallel) {
             context.problem("parallel", "is not between 1 and 64", "leave it out for 4");
         }
@@ -109,7 +129,7 @@ impl Config {
             max_staleness,
             ca_file: self.ca_file,
             parallel,
-            split_above: self.split_above.map_or(256 << 20, |size| size.0),
+            split_above: self.split_above.map_or(SPLIT_ABOVE, |size| size.0),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{RawDocumentBuf, Timestamp, doc, rawdoc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{
@@ -149,7 +150,7 @@ async fn ask(client: &Client, criteria: Option<SelectionCriteria>) -> Result<Hel
         set: raw.get_str("setName").ok().map(str::to_owned),
         name: raw.get_str("me").unwrap_or_default().to_owned(),
         primary: raw.get_bool("isWritablePrimary").unwrap_or_default(),
-        election: raw.get_object_id("electionId").ok().map(|id| id.to_hex()),
+        election: raw.get_object_id("electionId").ok().map(ObjectId::to_hex),
         majority: majority.ok().filter(|ts| ts.time > 0),
         millis: raw.get_datetime("localTime").map_err(|e| Error::reply("hello", e))?.timestamp_millis(),
     })

@@ -46,7 +46,7 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet) -> Result<Summary, Error> 
     }
     let consistency = match start {
         Some(start) => job.oplog(start, &listed).await?,
-        None => job.fuzzy(),
+        None => Job::fuzzy(),
     };
     job.member.unchanged().await?;
     let notes = match consistency.kind {
@@ -187,7 +187,7 @@ impl Job<'_> {
         Ok(Consistency { kind: ConsistencyKind::Snapshot, coordinates })
     }
 
-    fn fuzzy(&self) -> Consistency {
+    fn fuzzy() -> Consistency {
         warn!("standalone server without an oplog, the dump is not of one point in time");
         Consistency { kind: ConsistencyKind::Fuzzy, coordinates: BTreeMap::new() }
     }

@@ -151,6 +151,9 @@ pub enum Error {
         /// The target's version.
         server: String,
     },
+    /// Nothing says where to restore to.
+    #[error("nothing says where to restore to: name a connection string (--into mongodb://…)")]
+    NoTarget,
     /// The target is not empty.
     #[error("the target is not empty, it has `{0}`: choose an empty one, or replace it (--replace)")]
     NotEmpty(String),
@@ -187,6 +190,7 @@ impl Error {
     }
 
     /// What a driver's error means, `what` being what was attempted. Codes from mongo's `error_codes.yml`.
+    #[allow(clippy::needless_pass_by_value, reason = "reads better in `map_err`")]
     pub(super) fn driver(what: impl Into<String>, error: DriverError) -> Self {
         let what = what.into();
         match *error.kind {
@@ -210,12 +214,13 @@ impl Error {
                 Self::Server { what, why }
             }
             ErrorKind::Authentication { ref message, .. } => Self::Authentication(message.clone()),
-            ErrorKind::ServerSelection { ref message, .. } => Self::Unreachable(message.clone()),
-            ErrorKind::DnsResolve { ref message, .. } => Self::Unreachable(message.clone()),
-            ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => {
-                Self::Disconnected { what, why: error.to_string() }
+            ErrorKind::ServerSelection { ref message, .. } | ErrorKind::DnsResolve { ref message, .. } => {
+                Self::Unreachable(message.clone())
             }
-            _ => Self::Server { what, why: error.to_string() },
+            ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => {
+                Self::Disconnected { what, why: error.kind.to_string() }
+            }
+            _ => Self::Server { what, why: error.kind.to_string() },
         }
     }
 

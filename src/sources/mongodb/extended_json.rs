@@ -96,7 +96,12 @@ fn value_to(value: RawBsonRef<'_>, out: &mut String) -> Result<(), Error> {
             out.push('}');
         }
         RawBsonRef::Timestamp(value) => {
-            out.push_str(&format!("{{\"$timestamp\":{{\"t\":{},\"i\":{}}}}}", value.time, value.increment));
+            let (t, i) = (value.time, value.increment);
+            out.push_str("{\"$timestamp\":{\"t\":");
+            out.push_str(&t.to_string());
+            out.push_str(",\"i\":");
+            out.push_str(&i.to_string());
+            out.push_str("}}");
         }
         RawBsonRef::RegularExpression(value) => {
             out.push_str("{\"$regularExpression\":{\"pattern\":");
@@ -106,11 +111,11 @@ fn value_to(value: RawBsonRef<'_>, out: &mut String) -> Result<(), Error> {
             out.push_str("}}");
         }
         RawBsonRef::Binary(value) => {
-            let subtype = u8::from(value.subtype);
-            let base64 = STANDARD.encode(value.bytes);
-            out.push_str(&format!(
-                "{{\"$binary\":{{\"base64\":\"{base64}\",\"subType\":\"{subtype:02x}\"}}}}"
-            ));
+            out.push_str("{\"$binary\":{\"base64\":\"");
+            STANDARD.encode_string(value.bytes, out);
+            out.push_str("\",\"subType\":\"");
+            out.push_str(&hex::encode([u8::from(value.subtype)]));
+            out.push_str("\"}}");
         }
         RawBsonRef::Undefined => out.push_str("{\"$undefined\":true}"),
         RawBsonRef::MinKey => out.push_str("{\"$minKey\":1}"),

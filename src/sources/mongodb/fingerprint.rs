@@ -50,7 +50,9 @@ mod tests {
 
     fn of(ordered: bool, documents: &[&RawDocumentBuf]) -> Fingerprint {
         let mut fingerprint = Fingerprinter::new(ordered);
-        documents.iter().for_each(|document| fingerprint.add(document));
+        for document in documents {
+            fingerprint.add(document);
+        }
         fingerprint.value()
     }
 

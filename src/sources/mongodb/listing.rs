@@ -68,7 +68,7 @@ pub(super) async fn list(
             }
         }
     }
-    selection.check(all.iter().map(|listed| &listed.entry.namespace))?;
+    selection.check(&all.iter().map(|listed| &listed.entry.namespace))?;
     for listed in &mut all {
         let indexes = indexes(member, listed).await?;
         listed.indexes = indexes.len();

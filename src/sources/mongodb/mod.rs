@@ -46,6 +46,11 @@ impl MongoDb {
         Self { plan }
     }
 
+    /// A source that only restores, into what a request names.
+    pub fn unconfigured() -> Self {
+        Self { plan: Plan::default() }
+    }
+
     /// Looks whether the deployment can be reached and everything may be read that a dump needs.
     pub async fn probe(&self) -> Result<Facts, Error> {
         probe::probe(&self.plan).await

@@ -25,6 +25,7 @@ const BATCH: i32 = 5_000;
 /// The begin is the newest operation that a majority has: no hole can be before it, and this member has applied it.
 /// A transaction that is under way then may have begun earlier, and shows its writes only at its end.
 pub(super) async fn start(member: &Member) -> Result<Timestamp, Error> {
+    const WHAT: &str = "read `config.transactions`";
     let newest = match member.unchanged().await?.majority {
         Some(majority) => majority,
         None => newest(member).await?,
@@ -34,7 +35,6 @@ pub(super) async fn start(member: &Member) -> Result<Timestamp, Error> {
         "filter": { "state": { "$in": ["prepared", "inProgress"] } },
         "projection": { "startOpTime": 1_i32 },
     };
-    const WHAT: &str = "read `config.transactions`";
     let mut batches = member.cursor("config", find, 1_000, WHAT).await?;
     let mut start = newest;
     while let Some(batch) = batches.next().await? {
@@ -255,7 +255,7 @@ struct Watch {
 impl Watch {
     fn entry(&mut self, entry: &RawDocument, filter: &Filter<'_>) -> Result<(), Error> {
         if !entry.get_str("op").is_ok_and(|op| op == "c") {
-            return self.version(entry);
+            return Self::version(entry);
         }
         let Some((name, target)) = command(entry)? else { return Ok(()) };
         let uuid = entry.get_binary("ui").map(|uuid| uuid.bytes.to_vec());
@@ -279,7 +279,7 @@ impl Watch {
     }
 
     /// A change of the feature compatibility version changes how everything else is written.
-    fn version(&self, entry: &RawDocument) -> Result<(), Error> {
+    fn version(entry: &RawDocument) -> Result<(), Error> {
         let changed = entry.get_str("ns").is_ok_and(|ns| ns == "admin.system.version")
             && !entry.get_str("op").is_ok_and(|op| op == "n");
         if changed {

@@ -11,7 +11,7 @@ use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use super::Error;
 
 /// How long a server may think about one batch. The driver itself would wait for ever.
-const STALL: Duration = Duration::from_secs(600);
+const STALL: Duration = Duration::from_mins(10);
 
 /// A cursor.
 pub(super) struct Batches {

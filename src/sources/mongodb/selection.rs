@@ -6,7 +6,7 @@ use super::Error;
 use super::archive::Namespace;
 
 /// The namespaces that a configuration, or `--only`, means.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Selection {
     databases: Patterns,
     collections: Patterns,
@@ -14,7 +14,7 @@ pub struct Selection {
 }
 
 /// Globs, and how they were written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Patterns {
     written: Vec<String>,
     set: GlobSet,
@@ -72,7 +72,7 @@ impl Selection {
     }
 
     /// Refuses patterns that select nothing of what there is: a typing error must not become an empty backup.
-    pub fn check<'a>(&self, existing: impl Iterator<Item = &'a Namespace> + Clone) -> Result<(), Error> {
+    pub fn check<'a>(&self, existing: &(impl Iterator<Item = &'a Namespace> + Clone)) -> Result<(), Error> {
         for (pattern, matcher) in self.databases.matchers() {
             if !existing.clone().any(|namespace| matcher.is_match(&namespace.database)) {
                 return Err(Error::NoMatch(pattern.to_owned()));
@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn a_pattern_that_matches_nothing_is_named() {
         let existing = [Namespace::new("shop", "orders")];
-        assert!(selection(&["shop"], &["shop.*"], &[]).check(existing.iter()).is_ok());
-        let error = selection(&["shop", "shpo"], &[], &[]).check(existing.iter()).unwrap_err();
+        assert!(selection(&["shop"], &["shop.*"], &[]).check(&existing.iter()).is_ok());
+        let error = selection(&["shop", "shpo"], &[], &[]).check(&existing.iter()).unwrap_err();
         assert_eq!(error.to_string(), "the pattern `shpo` matches no collection");
     }
 }

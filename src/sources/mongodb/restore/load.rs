@@ -162,16 +162,18 @@ pub(super) async fn load(
     };
     let writing = try_join_all(workers);
     tokio::pin!(reading, writing);
-    // A worker that failed is the cause; the reader's error is then only that its lane has gone.
-    let (loaded, _) = tokio::select! {
+    // A worker that failed is the cause: whoever waits for its lane is given up at once.
+    tokio::select! {
         biased;
-        written = &mut writing => (reading.await, written?),
-        loaded = &mut reading => {
-            let written = writing.await?;
-            (loaded, written)
+        written = &mut writing => {
+            written?;
+            reading.await
         }
-    };
-    loaded
+        read = &mut reading => {
+            writing.await?;
+            read
+        }
+    }
 }
 
 async fn insert_all(target: &Target, mut batches: mpsc::Receiver<Batch>) -> Result<(), Error> {

@@ -78,7 +78,7 @@ impl Mapping {
     /// The namespaces that are restored. Fails if a pattern matches none.
     pub(super) fn pieces(&self, contents: &Contents) -> Result<Vec<Piece>, Error> {
         let known = contents.entries.iter().map(|entry| &entry.namespace).filter(|ns| !is_auth(ns));
-        self.only.check(known)?;
+        self.only.check(&known)?;
         let wanted = contents.entries.iter().filter(|entry| entry.namespace != Namespace::oplog());
         wanted.filter_map(|entry| Some((entry, self.collection(&entry.namespace)?))).map(piece).collect()
     }

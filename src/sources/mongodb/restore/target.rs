@@ -32,6 +32,9 @@ impl Target {
         if let Some(url) = into {
             plan.url = Secret::new(url);
         }
+        if plan.url.expose().is_empty() {
+            return Err(Error::NoTarget);
+        }
         Ok(Self { member: connect::member(&plan).await? })
     }
 

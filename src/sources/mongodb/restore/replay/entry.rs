@@ -128,9 +128,9 @@ mod tests {
     use super::*;
     use mongodb::bson::{Timestamp, rawdoc};
 
-    fn applied(flags: RawDocumentBuf, prev: u32) -> RawDocumentBuf {
+    fn applied(flags: &RawDocument, prev: u32) -> RawDocumentBuf {
         let mut object = rawdoc! { "applyOps": [{ "op": "d", "ns": "a.b", "o": { "_id": 1_i32 } }] };
-        for element in &flags {
+        for element in flags {
             let (key, value) = element.unwrap();
             object.append(key, value);
         }
@@ -143,14 +143,14 @@ mod tests {
     #[test]
     fn parts_wait_for_their_transactions_end() {
         for flags in [rawdoc! { "partialTxn": true }, rawdoc! { "prepare": true }] {
-            let part = applied(flags, 0);
+            let part = applied(&flags, 0);
             assert!(matches!(read(&part).unwrap(), Entry::Operations { part_of: Some((_, 7)), .. }));
             assert_eq!(ends(&part).unwrap(), None);
         }
-        let last = applied(rawdoc! {}, 5);
+        let last = applied(&rawdoc! {}, 5);
         assert!(matches!(read(&last).unwrap(), Entry::Operations { part_of: None, .. }));
         assert!(ends(&last).unwrap().is_some());
-        let alone = applied(rawdoc! {}, 0);
+        let alone = applied(&rawdoc! {}, 0);
         assert!(ends(&alone).unwrap().is_none(), "needs no second entry");
         let commit = rawdoc! {
             "op": "c", "ns": "admin.$cmd", "o": { "commitTransaction": 1_i32 }, "lsid": { "id": 1_i32 },

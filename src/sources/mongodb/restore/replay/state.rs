@@ -109,8 +109,8 @@ impl State {
             "commitIndexBuild" => {
                 let array =
                     object.get_array("indexes").map_err(|error| Error::reply("an index build", error))?;
-                let specs: Vec<_> =
-                    array.into_iter().flatten().filter_map(|spec| spec.as_document()).collect();
+                let specs: Option<Vec<_>> = array.into_iter().map(|spec| spec.ok()?.as_document()).collect();
+                let specs = specs.ok_or_else(|| Error::reply("an index build", "an index is no document"))?;
                 self.indexes_made(&to, object, &specs)
             }
             "dropIndexes" | "deleteIndexes" | "dropIndex" | "deleteIndex" => {
