@@ -1,0 +1,5 @@
+SELECT k.tableoid, k.oid, n.nspname, c.relname || '.' || k.conname, NULL, NULL,
+  format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s;', n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid)),
+  CASE WHEN k.convalidated THEN '' ELSE 'post' END, c.oid
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE @check AND @user(n) AND @own(c)

@@ -1,0 +1,272 @@
+//! Reads all classes into items, and ties them together by what they need.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::super::Error;
+use super::super::paths;
+use super::super::item::{Address, Item, Phase};
+use super::super::select::Selector;
+use super::super::session::Session;
+use super::{CLASSES, expand};
+
+/// What is in a database, as far as it is wanted.
+#[derive(Debug, Default)]
+pub(in crate::sources::postgres) struct Catalog {
+    /// The objects, in no order yet.
+    pub items: Vec<Item>,
+    /// Grants and revokes, in the order in which they are to be given.
+    pub privileges: Vec<Privilege>,
+    /// How many objects of each class there are.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// Every address that is accounted for: emitted, left out by configuration, or part of something emitted.
+    pub known: BTreeSet<Address>,
+}
+
+/// The statements that make one object's privileges what they are.
+#[derive(Debug)]
+pub(in crate::sources::postgres) struct Privilege {
+    /// The object, for messages.
+    pub target: String,
+    /// The statements.
+    pub sql: String,
+    /// The table that it belongs to.
+    pub relation: Option<String>,
+}
+
+/// Reads the catalog of the connected database.
+pub(in crate::sources::postgres) async fn collect(
+    session: &mut Session,
+    selector: &Selector,
+) -> Result<Catalog, Error> {
+    let mut reader = Reader { catalog: Catalog::default(), by_address: HashMap::new(), left_out: BTreeSet::new() };
+    for (index, class) in CLASSES.iter().enumerate() {
+        if session.major >= class.since {
+            let read = reader.class(session, selector, index).await;
+            read.map_err(|error| error.at(format!("reading the catalog: class {}", class.label)))?;
+        }
+    }
+    let aliases = reader.aliases(session).await?;
+    reader.dependencies(session, &aliases).await?;
+    reader.implied();
+    reader.annotations(session, include_str!("comments.sql")).await.map_err(|e| e.at("reading the catalog: comments"))?;
+    reader.annotations(session, include_str!("security_labels.sql")).await?;
+    reader.annotations(session, include_str!("extension_dependencies.sql")).await?;
+    reader.privileges(session).await.map_err(|e| e.at("reading the catalog: privileges"))?;
+    reader.catalog.known.extend(aliases.keys());
+    reader.catalog.known.extend(reader.by_address.keys());
+    reader.catalog.known.extend(&reader.left_out);
+    Ok(reader.catalog)
+}
+
+/// The oid of `pg_class` itself, fixed in the server's source (`pg_class.h`).
+const RELATIONS: u32 = 1259;
+
+struct Reader {
+    catalog: Catalog,
+    by_address: HashMap<Address, usize>,
+    left_out: BTreeSet<Address>,
+}
+
+impl Reader {
+    async fn class(&mut self, session: &mut Session, selector: &Selector, index: usize) -> Result<(), Error> {
+        let class = &CLASSES[index];
+        for row in session.rows(&expand(class.sql, session.major)).await? {
+            let mode = row.text(7);
+            let shell = mode == "shell";
+            let address = Address { class: row.number(0)?, oid: row.number(1)? };
+            let address = if class.borrowed || shell { address.borrowed(index) } else { address };
+            let table: Option<u32> = if row.is_null(8) { None } else { Some(row.number(8)?) };
+            let item = Item {
+                class: index,
+                address,
+                schema: row.text(2).to_owned(),
+                name: row.text(3).to_owned(),
+                owner: row.optional(4).map(str::to_owned),
+                identity: row.optional(5).map(str::to_owned),
+                sql: row.text(6).to_owned(),
+                placeholder: (class.label == "view").then(|| mode.to_owned()),
+                table,
+                relation: None,
+                phase: if mode == "post" || class.label == "refresh" { Phase::Post } else { Phase::Pre },
+                notes: Vec::new(),
+                needs: BTreeSet::new(),
+            };
+            if !selector.takes(&item) {
+                self.left_out.insert(address);
+                continue;
+            }
+            *self.catalog.counts.entry(class.label).or_default() += u64::from(!shell);
+            self.by_address.insert(address, self.catalog.items.len());
+            self.catalog.items.push(item);
+        }
+        Ok(())
+    }
+
+    async fn aliases(&self, session: &mut Session) -> Result<HashMap<Address, Address>, Error> {
+        let mut aliases = HashMap::new();
+        for row in session.rows(&expand(include_str!("aliases.sql"), session.major)).await? {
+            let from = Address { class: row.number(0)?, oid: row.number(1)? };
+            aliases.insert(from, Address { class: row.number(2)?, oid: row.number(3)? });
+        }
+        Ok(aliases)
+    }
+
+    /// The item that stands for an address: itself, or what it is a part of.
+    fn resolve(&self, aliases: &HashMap<Address, Address>, address: Address) -> Option<usize> {
+        let mut address = address;
+        // The longest chain: array of a row type of a table of an extension.
+        for _ in 0..8 {
+            if let Some(item) = self.by_address.get(&address) {
+                return Some(*item);
+            }
+            address = *aliases.get(&address)?;
+        }
+        None
+    }
+
+    async fn dependencies(
+        &mut self,
+        session: &mut Session,
+        aliases: &HashMap<Address, Address>,
+    ) -> Result<(), Error> {
+        for row in session.rows(&expand(include_str!("dependencies.sql"), session.major)).await? {
+            let from = Address { class: row.number(0)?, oid: row.number(1)? };
+            let to = Address { class: row.number(2)?, oid: row.number(3)? };
+            let (Some(from), Some(to)) = (self.resolve(aliases, from), self.resolve(aliases, to)) else { continue };
+            if from != to {
+                self.catalog.items[from].needs.insert(to);
+            }
+        }
+        Ok(())
+    }
+
+    /// What `pg_depend` does not say, or says the other way round.
+    fn implied(&mut self) {
+        let label = |item: &Item| CLASSES[item.class].label;
+        let mut checks: HashMap<u32, Vec<usize>> = HashMap::new();
+        let mut shells: HashMap<u32, usize> = HashMap::new();
+        let mut schemas: HashMap<String, usize> = HashMap::new();
+        for (index, item) in self.catalog.items.iter().enumerate() {
+            match label(item) {
+                "check" => checks.entry(item.table.unwrap_or_default()).or_default().push(index),
+                "schema" => {
+                    schemas.insert(item.name.clone(), index);
+                }
+                "shell_type" => {
+                    shells.insert(item.address.oid, index);
+                }
+                _ => {}
+            }
+        }
+        for index in 0..self.catalog.items.len() {
+            let item = &self.catalog.items[index];
+            let own = Address { class: RELATIONS, oid: item.address.oid };
+            let own = self.by_address.get(&own).copied();
+            let table = item.table.map(|oid| Address { class: RELATIONS, oid });
+            let table = table.and_then(|address| self.by_address.get(&address).copied());
+            let mut needs: Vec<usize> = table.into_iter().collect();
+            needs.extend(schemas.get(&item.schema));
+            let mut drops: Option<(usize, usize)> = None;
+            match label(item) {
+                "partition" => {
+                    needs.extend(own);
+                    for oid in [Some(item.address.oid), item.table].into_iter().flatten() {
+                        needs.extend(checks.get(&oid).into_iter().flatten().filter(|check| {
+                            self.catalog.items[**check].phase == Phase::Pre
+                        }));
+                    }
+                    drops = own.zip(table);
+                }
+                "sequence_owner" => {
+                    needs.extend(own);
+                    drops = own.zip(table);
+                }
+                "index_attachment" | "row_security" | "refresh" => needs.extend(own),
+                "base_type" => needs.extend(shells.get(&item.address.oid)),
+                _ => {}
+            }
+            needs.retain(|need| *need != index);
+            self.catalog.items[index].needs.extend(needs);
+            if let Some((from, to)) = drops {
+                self.catalog.items[from].needs.remove(&to);
+            }
+        }
+        self.refreshes();
+        self.relations();
+    }
+
+    /// Says of each item which table it belongs to. A sequence belongs to the table whose column owns it.
+    fn relations(&mut self) {
+        let name = |item: &Item| paths::relation(&item.schema, &item.name);
+        let mut owners: HashMap<u32, u32> = HashMap::new();
+        for item in self.catalog.items.iter().filter(|item| item.label() == "sequence_owner") {
+            owners.extend(item.table.map(|table| (item.address.oid, table)));
+        }
+        for index in 0..self.catalog.items.len() {
+            let item = &self.catalog.items[index];
+            let table = item.table.or_else(|| owners.get(&item.address.oid).copied().filter(|_| item.label() == "sequence"));
+            let table = table.map(|oid| Address { class: RELATIONS, oid }).and_then(|table| self.by_address.get(&table));
+            let relation = match (table, item.label()) {
+                (Some(table), _) => Some(name(&self.catalog.items[*table])),
+                (None, "table" | "view" | "materialized_view" | "sequence" | "refresh") => Some(name(item)),
+                _ => None,
+            };
+            self.catalog.items[index].relation = relation;
+        }
+    }
+
+    /// A materialized view is filled after those that it reads, directly or through views.
+    fn refreshes(&mut self) {
+        let refresh = CLASSES.iter().position(|class| class.label == "refresh").unwrap_or_default();
+        let by_view: HashMap<u32, usize> = self
+            .catalog
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| item.class == refresh)
+            .map(|(index, item)| (item.address.oid, index))
+            .collect();
+        let mut additions = Vec::new();
+        for (oid, index) in &by_view {
+            let mut seen = BTreeSet::new();
+            let mut open: Vec<usize> = self.catalog.items[*index].needs.iter().copied().collect();
+            while let Some(next) = open.pop() {
+                if seen.insert(next) {
+                    open.extend(&self.catalog.items[next].needs);
+                    let reached = self.catalog.items[next].address.oid;
+                    if let Some(other) = by_view.get(&reached).filter(|_| reached != *oid) {
+                        additions.push((*index, *other));
+                    }
+                }
+            }
+        }
+        for (index, other) in additions {
+            self.catalog.items[index].needs.insert(other);
+        }
+    }
+
+    /// Adds statements that follow the creation of an object: comments, labels.
+    async fn annotations(&mut self, session: &mut Session, sql: &str) -> Result<(), Error> {
+        for row in session.rows(&expand(sql, session.major)).await? {
+            let address = Address { class: row.number(0)?, oid: row.number(1)? };
+            if let Some(item) = self.by_address.get(&address).copied() {
+                self.catalog.items[item].notes.push(row.text(3).to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    async fn privileges(&mut self, session: &mut Session) -> Result<(), Error> {
+        for row in session.rows(&expand(include_str!("privileges.sql"), session.major)).await? {
+            let address = Address { class: row.number(0)?, oid: row.number(1)? };
+            if self.left_out.contains(&address) {
+                continue;
+            }
+            let item = self.by_address.get(&address).map(|index| &self.catalog.items[*index]);
+            let relation = item.and_then(|item| item.relation.clone());
+            let (target, sql) = (row.text(3).to_owned(), row.text(4).to_owned());
+            self.catalog.privileges.push(Privilege { target, sql, relation });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+WITH unsafe AS (
+  SELECT p.partrelid FROM pg_partitioned_table p WHERE p.partstrat = 'h'
+  AND EXISTS (SELECT FROM pg_opclass o WHERE o.oid = ANY (p.partclass) AND o.opcname = 'enum_ops')
+), configured AS (
+  SELECT u.oid AS relid, e.extcondition[u.ord] AS condition FROM pg_extension e CROSS JOIN unnest(e.extconfig) WITH ORDINALITY u(oid, ord)
+)
+SELECT c.oid, n.nspname, c.relname, coalesce(columns.list, ''), pg_relation_size(c.oid) / current_setting('block_size')::int8,
+  coalesce(m.amname, ''), coalesce(g.condition, ''), c.relkind, c.relpersistence
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam LEFT JOIN configured g ON g.relid = c.oid
+LEFT JOIN LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS list FROM pg_attribute a
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') columns ON true
+WHERE (@user(n) AND @own(c) OR g.relid IS NOT NULL)
+AND (c.relkind = 'r' AND NOT (c.relispartition AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) a JOIN unsafe u ON u.partrelid = a.relid))
+  OR c.relkind = 'p' AND EXISTS (SELECT FROM unsafe u WHERE u.partrelid = c.oid)
+    AND NOT EXISTS (SELECT FROM pg_partition_ancestors(c.oid) a JOIN unsafe u ON u.partrelid = a.relid WHERE a.relid <> c.oid))

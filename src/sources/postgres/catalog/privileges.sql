@@ -1,0 +1,33 @@
+WITH objects AS (
+  SELECT tableoid AS class, oid, 0 AS sub, nspacl AS acl, acldefault('n', nspowner) AS base, nspowner AS owner, 'SCHEMA ' || quote_ident(nspname) AS target, NULL AS col
+    FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)'
+  UNION ALL SELECT c.tableoid, c.oid, 0, c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner), c.relowner,
+    CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass, NULL FROM pg_class c WHERE c.relkind IN ('r','p','v','m','f','S')
+  UNION ALL SELECT c.tableoid, c.oid, a.attnum, a.attacl, '{}'::aclitem[], c.relowner, 'TABLE ' || c.oid::regclass, quote_ident(a.attname)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
+  UNION ALL SELECT tableoid, oid, 0, proacl, acldefault('f', proowner), proowner, CASE prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || oid::regprocedure, NULL FROM pg_proc
+  UNION ALL SELECT tableoid, oid, 0, typacl, acldefault('T', typowner), typowner, 'TYPE ' || format_type(oid, NULL), NULL FROM pg_type WHERE typacl IS NOT NULL
+  UNION ALL SELECT tableoid, oid, 0, lanacl, acldefault('l', lanowner), lanowner, 'LANGUAGE ' || quote_ident(lanname), NULL FROM pg_language WHERE lanpltrusted
+  UNION ALL SELECT tableoid, oid, 0, fdwacl, acldefault('F', fdwowner), fdwowner, 'FOREIGN DATA WRAPPER ' || quote_ident(fdwname), NULL FROM pg_foreign_data_wrapper
+  UNION ALL SELECT tableoid, oid, 0, srvacl, acldefault('S', srvowner), srvowner, 'FOREIGN SERVER ' || quote_ident(srvname), NULL FROM pg_foreign_server
+  UNION ALL SELECT 'pg_largeobject'::regclass::oid, oid, 0, lomacl, acldefault('L', lomowner), lomowner, 'LARGE OBJECT ' || oid, NULL FROM pg_largeobject_metadata
+), changed AS (
+  SELECT o.class, o.oid, o.sub, coalesce(o.acl, acl_default.acl) AS acl, o.owner, o.target, o.col,
+    coalesce(CASE WHEN o.oid = 'public'::regnamespace THEN (SELECT array_agg(replace(replace(i::text, 'pg_database_owner', quote_ident(pg_get_userbyid(o.owner))),
+        quote_ident(pg_get_userbyid(10)), quote_ident(pg_get_userbyid(o.owner)))::aclitem) FROM unnest(p.initprivs) i) ELSE p.initprivs END, o.base) AS base
+  FROM objects o LEFT JOIN pg_init_privs p ON p.classoid = o.class AND p.objoid = o.oid AND p.objsubid = o.sub
+  CROSS JOIN LATERAL (SELECT CASE WHEN o.sub > 0 THEN '{}'::aclitem[] ELSE o.base END AS acl) acl_default
+  WHERE o.acl IS NOT NULL OR p.objoid IS NOT NULL
+)
+SELECT class, oid, sub, target, statements FROM (
+  SELECT c.class, c.oid, c.sub, c.target,
+    concat(
+      (SELECT string_agg(format(E'REVOKE ALL%s ON %s FROM %s;\n', ' (' || c.col || ')', c.target, @grantee(e)), '')
+       FROM (SELECT DISTINCT x.grantee FROM unnest(c.base) item CROSS JOIN aclexplode(ARRAY[item]) x WHERE NOT item = ANY (c.acl)) e),
+      (SELECT string_agg(CASE WHEN e.grantor = c.owner THEN '' ELSE format(E'SET SESSION AUTHORIZATION %I;\n', pg_get_userbyid(e.grantor)) END
+         || format(E'GRANT %s ON %s TO %s%s;\n', e.privileges, c.target, @grantee(e), CASE WHEN e.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+         || CASE WHEN e.grantor = c.owner THEN '' ELSE E'RESET SESSION AUTHORIZATION;\n' END, '' ORDER BY e.ord, e.is_grantable)
+       FROM (SELECT u.ord, x.grantee, x.grantor, x.is_grantable, string_agg(x.privilege_type || coalesce(' (' || c.col || ')', ''), ', ') AS privileges
+         FROM unnest(c.acl) WITH ORDINALITY u(item, ord) CROSS JOIN aclexplode(ARRAY[u.item]) x WHERE NOT u.item = ANY (c.base) GROUP BY 1, 2, 3, 4) e)) AS statements
+  FROM changed c) d
+WHERE statements <> '' ORDER BY class, sub, target

@@ -1,0 +1,51 @@
+SELECT c.tableoid, c.oid, n.nspname, c.relname, pg_get_userbyid(c.relowner), @identity(c),
+  'CREATE ' || CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END || CASE c.relkind WHEN 'f' THEN 'FOREIGN ' ELSE '' END
+  || format('TABLE %I.%I', n.nspname, c.relname)
+  || CASE WHEN c.reloftype <> 0 THEN ' OF ' || format_type(c.reloftype, NULL) ELSE '' END
+  || coalesce(' (' || columns.list || E'\n)', CASE WHEN c.reloftype <> 0 THEN '' ELSE ' ()' END)
+  || CASE WHEN c.relispartition THEN '' ELSE coalesce((SELECT E'\nINHERITS (' || string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) || ')'
+       FROM pg_inherits i WHERE i.inhrelid = c.oid), '') END
+  || CASE c.relkind WHEN 'p' THEN E'\nPARTITION BY ' || pg_get_partkeydef(c.oid) ELSE '' END
+  || coalesce((SELECT format(E'\nSERVER %I', s.srvname) || @options(f.ftoptions) FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+       WHERE f.ftrelid = c.oid), '')
+  || coalesce((SELECT format(E'\nUSING %I', m.amname) FROM pg_am m WHERE m.oid = c.relam AND (m.amname <> 'heap' OR c.relkind = 'p')), '')
+  || @with(c)
+  || coalesce((SELECT format(E'\nTABLESPACE %I', s.spcname) FROM pg_tablespace s WHERE s.oid = c.reltablespace), '')
+  || ';' || coalesce(columns.after, '')
+  || CASE c.relreplident WHEN 'f' THEN format(E'\nALTER TABLE ONLY %I.%I REPLICA IDENTITY FULL;', n.nspname, c.relname)
+       WHEN 'n' THEN format(E'\nALTER TABLE ONLY %I.%I REPLICA IDENTITY NOTHING;', n.nspname, c.relname) ELSE '' END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN LATERAL (SELECT
+  string_agg(E'\n    ' || quote_ident(a.attname)
+    || CASE WHEN c.reloftype <> 0 THEN ' WITH OPTIONS' ELSE ' ' || format_type(a.atttypid, a.atttypmod) || @collate(a) END
+    || CASE WHEN NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits gi
+         JOIN pg_attribute pa ON pa.attrelid = gi.inhparent AND pa.attname = a.attname AND pa.attgenerated <> ''
+         JOIN pg_attrdef pd ON pd.adrelid = pa.attrelid AND pd.adnum = pa.attnum AND pg_get_expr(pd.adbin, pd.adrelid) = pg_get_expr(d.adbin, d.adrelid) --@>=16
+         WHERE gi.inhrelid = c.oid) THEN '' ELSE CASE a.attgenerated WHEN 's' THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') STORED'
+         WHEN 'v' THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ')' ELSE '' END END
+    || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END --@<18
+    || coalesce((SELECT format(' CONSTRAINT %I NOT NULL%s', k.conname, CASE WHEN k.connoinherit THEN ' NO INHERIT' ELSE '' END) --@>=18
+         FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND k.convalidated --@>=18
+         AND (k.conislocal OR c.relispartition)), '') --@>=18
+    , ',' ORDER BY a.attnum) FILTER (WHERE (a.attislocal OR c.relispartition) AND (c.reloftype = 0 OR
+       (a.attnotnull) --@<18
+       EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND k.convalidated) --@>=18
+       OR a.attgenerated <> '')) AS list,
+  string_agg(concat(
+    CASE WHEN a.attnotnull AND NOT (a.attislocal OR c.relispartition) THEN @column(SET NOT NULL) || ';' END, --@<18
+    (SELECT format(E'\nALTER TABLE %I.%I ADD CONSTRAINT %I NOT NULL %I%s;', n.nspname, c.relname, k.conname, a.attname, CASE WHEN k.connoinherit THEN ' NO INHERIT' ELSE '' END) --@>=18
+       FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND k.convalidated --@>=18
+       AND k.conislocal AND NOT (a.attislocal OR c.relispartition)), --@>=18
+    CASE WHEN NOT a.attislocal AND NOT c.relispartition AND d.oid IS NULL AND EXISTS (SELECT FROM pg_inherits i
+       JOIN pg_attribute pa ON pa.attrelid = i.inhparent AND pa.attname = a.attname AND pa.atthasdef AND pa.attgenerated = ''
+       WHERE i.inhrelid = c.oid) THEN @column(DROP DEFAULT) || ';' END,
+    CASE WHEN a.attstattarget >= 0 THEN @column(SET STATISTICS) || ' ' || a.attstattarget || ';' END,
+    CASE WHEN a.attstorage <> t.typstorage THEN @column(SET STORAGE) || CASE a.attstorage WHEN 'p' THEN ' PLAIN;' WHEN 'e' THEN ' EXTERNAL;'
+       WHEN 'x' THEN ' EXTENDED;' ELSE ' MAIN;' END END,
+    CASE a.attcompression WHEN 'p' THEN @column(SET COMPRESSION) || ' pglz;' WHEN 'l' THEN @column(SET COMPRESSION) || ' lz4;' END, --@>=14
+    CASE WHEN a.attoptions IS NOT NULL THEN @column(SET) || ' (' || @list(a.attoptions) || ');' END,
+    CASE WHEN a.attfdwoptions IS NOT NULL THEN format(E'\nALTER FOREIGN TABLE ONLY %I.%I ALTER COLUMN %I%s;', n.nspname, c.relname, a.attname, @options(a.attfdwoptions)) END
+    ), '' ORDER BY a.attnum) AS after
+  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) columns ON true
+WHERE c.relkind IN ('r', 'p', 'f') AND @user(n) AND @own(c)

@@ -1,0 +1,308 @@
+//! Rows: read by COPY on several connections of one snapshot, cut into members of whole rows.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+use super::catalog::expand;
+use super::config::Plan;
+use super::script::{self, Kind};
+use super::session::Session;
+use super::{Error, paths, snapshot};
+use crate::package::digest::Fingerprint;
+use crate::package::member::{Content, Header, Object, Time};
+use crate::package::outlet::Outlet;
+
+/// A member is handed over when it has this many bytes; a row is never cut.
+const MEMBER: usize = 2 << 20;
+/// A table is read in ranges of this many pages, so that several connections share it.
+const RANGE: u64 = 4096;
+
+/// A table whose rows are dumped.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    pub schema: String,
+    pub name: String,
+    /// Quoted, in order; empty if the table has none or only generated ones.
+    pub columns: String,
+    /// Which rows, for configuration tables of extensions: `WHERE …`.
+    pub condition: String,
+    /// Partitions may not take the same rows elsewhere (hash of an enum), so all go through the partitioned table.
+    pub through_root: bool,
+    /// Its rows are not on a standby.
+    pub unlogged: bool,
+    /// Pages that may be read in ranges; 0: only as a whole.
+    pub pages: u64,
+}
+
+impl Table {
+    pub(super) fn qualified(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
+
+    /// The object's name in the index.
+    pub(super) fn object(&self, database: &str) -> String {
+        object(database, &self.schema, &self.name)
+    }
+
+    /// The statement that reads the rows of a range of pages, or all.
+    pub(super) fn copy_out(&self, range: Option<(u64, Option<u64>)>) -> String {
+        let table = self.qualified();
+        // COPY wants a list, a query at least one column: without any, the server's own list is empty too.
+        let plain = self.condition.is_empty() && !self.through_root;
+        if self.columns.is_empty() {
+            return format!("COPY {table} TO STDOUT");
+        }
+        let columns = &self.columns;
+        match range {
+            None if plain => format!("COPY {table} ({columns}) TO STDOUT"),
+            None => {
+                let only = if self.through_root { "" } else { "ONLY " };
+                format!("COPY (SELECT {columns} FROM {only}{table} {}) TO STDOUT", self.condition)
+            }
+            Some((from, to)) => {
+                let end = to.map(|to| format!(" AND ctid < '({to},0)'")).unwrap_or_default();
+                format!("COPY (SELECT {columns} FROM ONLY {table} WHERE ctid >= '({from},0)'{end}) TO STDOUT")
+            }
+        }
+    }
+
+    fn copy_in(&self) -> String {
+        let list = if self.columns.is_empty() { String::new() } else { format!(" ({})", self.columns) };
+        format!("COPY {}{list} FROM stdin;\n", self.qualified())
+    }
+
+    fn ranges(&self) -> Vec<Option<(u64, Option<u64>)>> {
+        if self.pages <= RANGE || self.columns.is_empty() {
+            return vec![None];
+        }
+        let parts = self.pages.div_ceil(RANGE);
+        (0..parts).map(|part| Some((part * RANGE, (part + 1 < parts).then_some((part + 1) * RANGE)))).collect()
+    }
+}
+
+/// The object's name in the index: `shop/public.orders`, odd characters percent-encoded.
+pub(super) fn object(database: &str, schema: &str, name: &str) -> String {
+    format!("{}/{}", paths::component(database), paths::relation(schema, name))
+}
+
+/// A name as SQL, always quoted.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The tables whose rows are wanted.
+pub(super) async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<Table>, Error> {
+    let standby = session.value("SELECT pg_is_in_recovery()::text").await? == "true";
+    let mut tables = every_table(session).await?;
+    tables.retain(|table| {
+        let (schema, name) = (table.schema.as_str(), table.name.as_str());
+        plan.selector.takes_table(schema, name) && !plan.schema_only.iter().any(|p| p.takes_table(schema, name))
+    });
+    if let Some(table) = tables.iter().find(|table| standby && table.unlogged) {
+        return Err(Error::Right {
+            what: format!("reading the unlogged table {}.{}", table.schema, table.name),
+            right: "the primary server; list it in `schema_only` to back up its definition alone",
+        });
+    }
+    tables.sort_by_key(|table| std::cmp::Reverse(table.pages));
+    Ok(tables)
+}
+
+/// All tables with rows of their own.
+pub(super) async fn every_table(session: &mut Session) -> Result<Vec<Table>, Error> {
+    let mut tables = Vec::new();
+    for row in session.rows(&expand(include_str!("catalog/data.sql"), session.major)).await? {
+        let condition = row.text(6).to_owned();
+        let through_root = row.text(7) == "p";
+        // Ranges of rows are found without reading the whole table since 14, and only in heaps.
+        let splits = session.major >= 14 && row.text(5) == "heap" && condition.is_empty() && !through_root;
+        tables.push(Table {
+            schema: row.text(1).to_owned(),
+            name: row.text(2).to_owned(),
+            columns: row.text(3).to_owned(),
+            condition,
+            through_root,
+            unlogged: row.text(8) == "u",
+            pages: if splits { row.number(4)? } else { 0 },
+        });
+    }
+    Ok(tables)
+}
+
+/// What all connections that read one database share.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub options: PgConnectOptions,
+    pub snapshot: String,
+    pub database: String,
+    pub restrict: String,
+    pub mtime: Time,
+    pub outlet: Outlet,
+}
+
+#[derive(Debug)]
+struct Progress {
+    table: Table,
+    part: AtomicU64,
+    open: AtomicUsize,
+    fingerprint: Mutex<Fingerprint>,
+}
+
+type Job = (Arc<Progress>, Option<(u64, Option<u64>)>);
+
+/// Reads all tables over `jobs` connections and hands their rows over.
+pub(super) async fn read(reading: Arc<Reading>, tables: Vec<Table>, jobs: usize) -> Result<Fingerprint, Error> {
+    let mut queue = VecDeque::new();
+    for table in tables {
+        let ranges = table.ranges();
+        let progress = Arc::new(Progress {
+            table,
+            part: AtomicU64::new(0),
+            open: AtomicUsize::new(ranges.len()),
+            fingerprint: Mutex::default(),
+        });
+        queue.extend(ranges.into_iter().map(|range| (Arc::clone(&progress), range)));
+    }
+    let workers = jobs.min(queue.len());
+    let queue = Arc::new(Mutex::new(queue));
+    let mut tasks = JoinSet::new();
+    for _ in 0..workers {
+        tasks.spawn(worker(Arc::clone(&reading), Arc::clone(&queue)));
+    }
+    let mut total = Fingerprint::default();
+    while let Some(done) = tasks.join_next().await {
+        total.merge(done.map_err(|_| Error::Stopped)??);
+    }
+    Ok(total)
+}
+
+async fn worker(reading: Arc<Reading>, queue: Arc<Mutex<VecDeque<Job>>>) -> Result<Fingerprint, Error> {
+    let mut session = snapshot::join(&reading.options, &reading.snapshot).await?;
+    let mut total = Fingerprint::default();
+    loop {
+        let Some((progress, range)) = queue.lock().await.pop_front() else { break };
+        let table = &progress.table;
+        let read = rows(&mut session, &reading, &progress, range).await;
+        let fingerprint = match read {
+            Ok(fingerprint) => fingerprint,
+            Err(error) => {
+                session.abandon().await;
+                return Err(error.at(format!("reading table {}.{} of {}", table.schema, table.name, reading.database)));
+            }
+        };
+        total.merge(fingerprint);
+        progress.fingerprint.lock().await.merge(fingerprint);
+        if progress.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let fingerprint = *progress.fingerprint.lock().await;
+            let name = table.object(&reading.database);
+            reading.outlet.object(Object { name, kind: "table".into(), fingerprint }).await?;
+        }
+    }
+    session.close().await;
+    Ok(total)
+}
+
+/// Reads one range of a table. After an error the session must not be used again.
+async fn rows(
+    session: &mut Session,
+    reading: &Reading,
+    progress: &Progress,
+    range: Option<(u64, Option<u64>)>,
+) -> Result<Fingerprint, Error> {
+    let table = &progress.table;
+    let statement = session.sendable(&table.copy_out(range))?;
+    let frame = Frame::new(session, reading, table);
+    let mut fingerprint = Fingerprint::default();
+    let mut lease = Some(reading.outlet.budget().take(MEMBER).await);
+    let mut member = frame.begin();
+    let mut stream = session.connection().copy_out_raw(&statement).await?;
+    while let Some(row) = stream.next().await {
+        let row = row?;
+        let line = row.strip_suffix(b"\n").ok_or(Error::Answer("a row without an end"))?;
+        fingerprint.add(line);
+        member.extend_from_slice(&row);
+        if member.len() >= MEMBER {
+            frame.send(reading, progress, std::mem::take(&mut member), lease.take()).await?;
+            lease = Some(reading.outlet.budget().take(MEMBER).await);
+            member = frame.begin();
+        }
+    }
+    drop(stream);
+    // An empty table has its member too, so that whoever takes it out with tar finds it.
+    let empty = member.len() == frame.head.len();
+    if !empty || (range.is_none() && progress.part.load(Ordering::Relaxed) == 0) {
+        frame.send(reading, progress, member, lease).await?;
+    }
+    Ok(fingerprint)
+}
+
+/// What stands around the rows in each member of a table.
+struct Frame {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    /// Where in the head the COPY block's first line stands.
+    line: usize,
+    statement: usize,
+    relation: String,
+    label: String,
+}
+
+impl Frame {
+    fn new(session: &Session, reading: &Reading, table: &Table) -> Self {
+        let statement = session.bytes(&table.copy_in());
+        let label = format!("{}.{}", table.schema, table.name);
+        let mut head = Vec::new();
+        begin_member(&mut head, &reading.restrict, session.encoding());
+        let line = head.len();
+        let relation = paths::relation(&table.schema, &table.name);
+        head.extend(script::header(Kind::Copy, statement.len(), 0, &relation, &label));
+        head.extend_from_slice(&statement);
+        let mut tail = b"\\.\n".to_vec();
+        end_member(&mut tail, &reading.restrict);
+        Self { head, tail, line, statement: statement.len(), relation, label }
+    }
+
+    fn begin(&self) -> Vec<u8> {
+        let mut member = Vec::with_capacity(MEMBER + MEMBER / 8);
+        member.extend_from_slice(&self.head);
+        member
+    }
+
+    async fn send(
+        &self,
+        reading: &Reading,
+        progress: &Progress,
+        mut member: Vec<u8>,
+        lease: Option<crate::package::budget::Lease>,
+    ) -> Result<(), Error> {
+        let data = member.len() - self.head.len() + b"\\.\n".len();
+        member.extend_from_slice(&self.tail);
+        let line = script::header(Kind::Copy, self.statement, data, &self.relation, &self.label);
+        member[self.line..self.line + line.len()].copy_from_slice(&line);
+        let part = progress.part.fetch_add(1, Ordering::Relaxed) + 1;
+        let table = &progress.table;
+        let path = paths::data(&reading.database, &table.schema, &table.name, part);
+        let header = Header::data(path, table.object(&reading.database), member.len() as u64, reading.mtime);
+        reading.outlet.leased(header, Content::Bytes(Bytes::from(member)), lease).await?;
+        Ok(())
+    }
+}
+
+/// What makes a member of its own readable by `psql`: it stops at errors, and nothing in it is a command to `psql`.
+pub(super) fn begin_member(script: &mut Vec<u8>, restrict: &str, encoding: &str) {
+    let commands = format!("\\set ON_ERROR_STOP on\n\\restrict {restrict}\n");
+    script::push(script, Kind::Psql, "", commands.as_bytes());
+    script::push(script, Kind::Set, "", format!("SET client_encoding = '{encoding}';").as_bytes());
+}
+
+/// The end of what [`begin_member`] began.
+pub(super) fn end_member(script: &mut Vec<u8>, restrict: &str) {
+    script::push(script, Kind::Psql, "", format!("\\unrestrict {restrict}\n").as_bytes());
+}

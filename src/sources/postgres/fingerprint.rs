@@ -1,0 +1,96 @@
+//! Takes fingerprints of what a database holds, the same way whether it was dumped or restored.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+use super::data::{self, Table};
+use super::session::Session;
+use super::{Error, dump};
+use crate::package::digest::Fingerprint;
+
+/// Fingerprints of all tables, sequences and large objects that `wanted` names, by the names that the index uses.
+///
+/// `database` is the name under which the content was dumped.
+pub(super) async fn take(
+    options: &PgConnectOptions,
+    database: &str,
+    jobs: usize,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<(String, String), Fingerprint>, Error> {
+    let mut session = Session::open(options).await?;
+    let tables = data::every_table(&mut session).await?;
+    let tables: VecDeque<Table> = tables.into_iter().filter(|table| wanted(&table.object(database))).collect();
+    let mut found = rows(options, database, jobs, tables).await?;
+    for row in dump::sequences(&mut session).await? {
+        let name = data::object(database, row.text(0), row.text(1));
+        if wanted(&name) {
+            let mut fingerprint = Fingerprint::default();
+            fingerprint.add(row.text(3).as_bytes());
+            found.insert(("sequence".into(), name), fingerprint);
+        }
+    }
+    let name = dump::large_objects_name(database);
+    if wanted(&name) {
+        let mut fingerprint = Fingerprint::default();
+        for piece in session.rows(dump::LARGE_OBJECTS).await? {
+            let (oid, offset) = (piece.text(0), piece.text(1));
+            let content = session.value(&dump::large_object_piece(oid, offset)).await?;
+            fingerprint.add(dump::large_object_row(oid, offset, &content).as_bytes());
+        }
+        if fingerprint.rows > 0 {
+            found.insert(("large_objects".into(), name), fingerprint);
+        }
+    }
+    session.close().await;
+    Ok(found)
+}
+
+type Found = BTreeMap<(String, String), Fingerprint>;
+
+async fn rows(options: &PgConnectOptions, database: &str, jobs: usize, tables: VecDeque<Table>) -> Result<Found, Error> {
+    let workers = jobs.min(tables.len());
+    let queue = Arc::new(Mutex::new(tables));
+    let mut tasks: JoinSet<Result<Vec<(Table, Fingerprint)>, Error>> = JoinSet::new();
+    for _ in 0..workers {
+        let (options, queue) = (options.clone(), Arc::clone(&queue));
+        tasks.spawn(async move {
+            let mut session = Session::open(&options).await?;
+            let mut found = Vec::new();
+            loop {
+                let Some(table) = queue.lock().await.pop_front() else { break };
+                match of_table(&mut session, &table).await {
+                    Ok(fingerprint) => found.push((table, fingerprint)),
+                    Err(error) => {
+                        session.abandon().await;
+                        return Err(error.at(format!("reading back table {}.{}", table.schema, table.name)));
+                    }
+                }
+            }
+            session.close().await;
+            Ok(found)
+        });
+    }
+    let mut all = Found::new();
+    while let Some(done) = tasks.join_next().await {
+        for (table, fingerprint) in done.map_err(|_| Error::Stopped)?? {
+            all.insert(("table".into(), table.object(database)), fingerprint);
+        }
+    }
+    Ok(all)
+}
+
+async fn of_table(session: &mut Session, table: &Table) -> Result<Fingerprint, Error> {
+    let statement = session.sendable(&table.copy_out(None))?;
+    let mut fingerprint = Fingerprint::default();
+    let mut stream = session.connection().copy_out_raw(&statement).await?;
+    while let Some(row) = stream.next().await {
+        let row = row?;
+        fingerprint.add(row.strip_suffix(b"\n").ok_or(Error::Answer("a row without an end"))?);
+    }
+    Ok(fingerprint)
+}

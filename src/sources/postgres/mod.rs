@@ -1,0 +1,184 @@
+//! The PostgreSQL source: a server's databases as plain SQL, read over its own protocol.
+//!
+//! The dump is what `psql` reads: roles, then each database with its definitions, its rows as `COPY`, and what is
+//! built on rows. It is taken in one snapshot per database, shared by several connections. Nothing in here calls a
+//! client program, and nothing parses SQL: the server prints its own catalog as statements ([`catalog`]).
+
+mod catalog;
+pub mod config;
+mod connect;
+mod data;
+mod dump;
+mod fingerprint;
+mod globals;
+mod item;
+mod order;
+mod paths;
+mod probe;
+mod restore;
+mod script;
+mod select;
+mod session;
+mod snapshot;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Facts, Request, Restored, Summary};
+use crate::package::Package;
+use crate::package::outlet::{Closed, Outlet};
+
+pub use config::{Config, Plan};
+
+/// A PostgreSQL server to back up.
+#[derive(Debug, Clone)]
+pub struct Postgres {
+    plan: Plan,
+}
+
+/// Why a server could not be dumped or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The package stopped taking members.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// No connection.
+    #[error("cannot connect to {target}")]
+    Connect {
+        /// Host, port, database and user.
+        target: String,
+        /// What the driver or the server said.
+        source: sqlx::Error,
+    },
+    /// The server refused a statement, or the connection broke.
+    #[error(transparent)]
+    Server(#[from] sqlx::Error),
+    /// The same, while something known was being read or written.
+    #[error("{what}")]
+    At {
+        /// What it was: `table shop.public.orders`.
+        what: String,
+        /// What happened.
+        source: Box<Error>,
+    },
+    /// The server answered something that cannot be.
+    #[error("unexpected answer from the server: {0}")]
+    Answer(&'static str),
+    /// A name cannot be sent to the server.
+    #[error("`{name}` in a SQL_ASCII database is not valid UTF-8 and cannot be named to the server")]
+    Unsendable {
+        /// The statement's beginning, its bytes read as Latin-1.
+        name: String,
+    },
+    /// Objects that need each other in a way that no order satisfies.
+    #[error("objects need each other in a circle that cannot be opened: {}", .0.join(", "))]
+    Circle(Vec<String>),
+    /// Objects of a kind that is not dumped.
+    #[error("objects that this program does not know how to dump: {}", .0.join(", "))]
+    Unknown(Vec<String>),
+    /// A pattern or name in the configuration that matches nothing.
+    #[error("`{key}`: `{pattern}` matches nothing on this server")]
+    NoMatch {
+        /// The key.
+        key: &'static str,
+        /// The pattern.
+        pattern: String,
+    },
+    /// Something in between does not keep a session.
+    #[error(
+        "the server is reached through a pooler that does not keep sessions; connect to the server itself, or set `pool_mode = session`"
+    )]
+    Pooled,
+    /// The tables changed faster than they could be locked.
+    #[error("tables were created or dropped each time while the dump tried to lock them all")]
+    Unsettled,
+    /// A right is missing.
+    #[error("{what} needs {right}")]
+    Right {
+        /// For what.
+        what: String,
+        /// Which one.
+        right: &'static str,
+    },
+    /// The run was told to stop.
+    #[error("stopped")]
+    Stopped,
+    /// A request that makes no sense for this source.
+    #[error("{0}")]
+    Request(String),
+    /// The target has something already.
+    #[error("{0} is not empty")]
+    NotEmpty(String),
+    /// A package that is not as this source writes them.
+    #[error("member `{member}`: {why}")]
+    Member {
+        /// Its path.
+        member: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The package could not be read.
+    #[error(transparent)]
+    Package(#[from] crate::package::Error),
+    /// What was restored is not what was dumped.
+    #[error("restored content differs from what was dumped: {}", .0.join("; "))]
+    Differs(Vec<String>),
+}
+
+impl Error {
+    /// Whether the source only ended because the package had.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Closed(_) => true,
+            Self::At { source, .. } => source.is_closed(),
+            _ => false,
+        }
+    }
+
+    /// The same error, with what was being done.
+    fn at(self, what: impl Into<String>) -> Self {
+        match self {
+            Self::Closed(_) | Self::Stopped => self,
+            source => Self::At { what: what.into(), source: Box::new(source) },
+        }
+    }
+}
+
+impl Postgres {
+    /// A source for this plan.
+    pub fn new(plan: Plan) -> Self {
+        Self { plan }
+    }
+
+    /// A source that only restores into a server that the request names.
+    pub fn unconfigured() -> Self {
+        Self { plan: Plan::unconfigured() }
+    }
+
+    /// Looks whether the server can be reached and everything be read.
+    pub async fn probe(&self) -> Result<Facts, Error> {
+        probe::probe(&self.plan).await
+    }
+
+    /// Hands over the server.
+    pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(Error::Stopped),
+            summary = dump::dump(&self.plan, &outlet) => summary,
+        }
+    }
+
+    /// Puts a server, a database or a table back.
+    pub async fn restore(
+        &self,
+        package: &Package,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> Result<Restored, Error> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(Error::Stopped),
+            restored = restore::restore(&self.plan, package, request) => restored,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Reads members out of the package and runs their blocks.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::task::JoinSet;
+
+use super::super::data::quote;
+use super::super::script::{self, Kind};
+use super::super::session::Session;
+use super::super::{Error, paths};
+use super::{Task, rows, target};
+use crate::package::index::Entry;
+use crate::package::member::Header;
+use crate::package::open::VisitError;
+use crate::package::{Package, Selection, Visitor};
+use crate::sources::Restored;
+
+/// How often a statement is tried that only failed because another one held its locks the other way round.
+const ATTEMPTS: usize = 5;
+
+/// Loads one database.
+#[derive(Debug, Clone)]
+pub(in crate::sources::postgres) struct Loader {
+    task: Task,
+    options: PgConnectOptions,
+    /// The database's name in the package.
+    database: String,
+}
+
+/// A block on its own.
+#[derive(Debug, Clone)]
+struct Owned {
+    kind: Kind,
+    relation: String,
+    label: String,
+    statements: Vec<u8>,
+}
+
+/// Runs what belongs to the whole server.
+pub(super) async fn globals(task: &Task, package: &Package) -> Result<(), Error> {
+    let blocks = blocks(package, |path| path == "globals.sql").await?;
+    let mut session = target::maintenance(task, "").await?;
+    for block in blocks.iter().filter(|block| matches!(block.kind, Kind::Global | Kind::Set)) {
+        match run(&mut session, &block.statements).await {
+            Ok(()) => {}
+            // A tablespace that is there already: there is no IF NOT EXISTS for it.
+            Err(error) if code(&error).as_deref() == Some("42710") => {}
+            Err(error) => return Err(error.at(block.label.clone())),
+        }
+    }
+    session.close().await;
+    Ok(())
+}
+
+impl Loader {
+    pub(super) fn new(task: Task, options: PgConnectOptions, database: &str) -> Self {
+        Self { task, options, database: database.to_owned() }
+    }
+
+    /// Loads definitions, rows, and what is built on them.
+    pub(super) async fn database(&self, package: &Package, restored: &mut Restored, fresh: bool) -> Result<(), Error> {
+        let pre = paths::pre_data(&self.database);
+        let blocks = blocks(package, move |path| path == pre).await?;
+        if fresh {
+            self.create(&blocks).await?;
+        }
+        let mut session = Session::open(&self.options).await?;
+        if !self.task.only.is_empty() {
+            self.clear(&mut session, &blocks).await?;
+        }
+        for block in blocks.iter().filter(|block| block.kind != Kind::Database && self.wants(block)) {
+            self.run(&mut session, block, restored).await?;
+        }
+        rows::load(package, &self.task, &self.options, &self.database).await?;
+        let post = paths::post_data(&self.database);
+        let blocks = self::blocks(package, move |path| path == post).await?;
+        let wanted: Vec<Owned> = blocks.into_iter().filter(|block| self.wants(block)).collect();
+        let mut rest = wanted.as_slice();
+        while let Some(first) = rest.first() {
+            let parallel = matches!(first.kind, Kind::Index | Kind::ForeignKey);
+            let count = if parallel { rest.iter().take_while(|block| block.kind == first.kind).count() } else { 1 };
+            let (now, later) = rest.split_at(count);
+            if parallel {
+                self.parallel(now, restored).await?;
+            } else {
+                self.run(&mut session, first, restored).await?;
+            }
+            rest = later;
+        }
+        session.execute("ANALYZE").await?;
+        session.close().await;
+        Ok(())
+    }
+
+    fn wants(&self, block: &Owned) -> bool {
+        let whole = self.task.only.is_empty();
+        match block.kind {
+            Kind::Psql => false,
+            Kind::Set => true,
+            Kind::Owner => !self.task.no_owner && self.task.takes(&block.relation),
+            Kind::Privilege => !self.task.no_acl && self.task.takes(&block.relation),
+            Kind::Property => whole,
+            _ => self.task.takes(&block.relation),
+        }
+    }
+
+    /// Creates the database as the package says, under the name that it shall have.
+    async fn create(&self, blocks: &[Owned]) -> Result<(), Error> {
+        let name = self.options.get_database().unwrap_or_default();
+        let mut server = target::maintenance(&self.task, name).await?;
+        let mut created = false;
+        for block in blocks.iter().filter(|block| block.kind == Kind::Database) {
+            run(&mut server, &self.renamed(block)).await.map_err(|error| error.at(format!("creating database {name}")))?;
+            created = true;
+        }
+        if !created {
+            // Only `postgres` has no statement of its own in the package, because every server has it.
+            server.execute(&format!("CREATE DATABASE {} TEMPLATE template0", quote(name))).await?;
+        }
+        server.close().await;
+        Ok(())
+    }
+
+    /// The statements about the database itself, with the name that it has here.
+    fn renamed(&self, block: &Owned) -> Vec<u8> {
+        let name = self.options.get_database().unwrap_or_default();
+        let (from, to) = (format!("DATABASE {}", quote(&self.database)), format!("DATABASE {}", quote(name)));
+        let Ok(text) = std::str::from_utf8(&block.statements) else { return block.statements.clone() };
+        // A comment comes after the name and may repeat it.
+        match text.strip_prefix("COMMENT ON ") {
+            Some(_) => text.replacen(&from, &to, 1).into_bytes(),
+            None => text.replace(&from, &to).into_bytes(),
+        }
+    }
+
+    /// Makes room for single tables: their schemas exist, and they themselves do not.
+    async fn clear(&self, session: &mut Session, blocks: &[Owned]) -> Result<(), Error> {
+        let mut found = false;
+        for block in blocks.iter().filter(|block| block.kind == Kind::Object && self.task.takes(&block.relation)) {
+            found = true;
+            let Some((schema, table)) = block.relation.split_once('.') else { continue };
+            let (schema, table) = (paths::decode(schema).unwrap_or_default(), paths::decode(table).unwrap_or_default());
+            session.execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", quote(&schema))).await?;
+            if !block.label.starts_with("table ") {
+                continue;
+            }
+            let name = format!("{}.{}", quote(&schema), quote(&table));
+            let sql = format!("SELECT to_regclass({}) IS NOT NULL", super::super::dump::literal(&name));
+            if session.value(&sql).await? != "t" {
+                continue;
+            }
+            if !self.task.replace {
+                return Err(Error::NotEmpty(format!("the place of table {schema}.{table}")));
+            }
+            session.execute(&format!("DROP TABLE {name} CASCADE")).await?;
+        }
+        if found { Ok(()) } else { Err(Error::Request("`--only` matches no table of the package".to_owned())) }
+    }
+
+    async fn run(&self, session: &mut Session, block: &Owned, restored: &mut Restored) -> Result<(), Error> {
+        let statements = match block.kind {
+            Kind::Property => self.renamed(block),
+            Kind::Privilege if block.relation == "-" => self.renamed(block),
+            _ => block.statements.clone(),
+        };
+        let result = run(session, &statements).await;
+        let Err(error) = result else { return Ok(()) };
+        // A table taken alone may point at others that are not there.
+        let missing = matches!(code(&error).as_deref(), Some("42P01" | "42883" | "42704"));
+        let dispensable = block.kind == Kind::ForeignKey
+            || matches!(block.kind, Kind::Owner | Kind::Privilege)
+            || (block.kind == Kind::Object && block.label.starts_with("trigger"));
+        if !self.task.only.is_empty() && missing && dispensable {
+            restored.notes.push(format!("left out, because what it refers to is not here: {}", block.label));
+            return Ok(());
+        }
+        Err(error.at(block.label.clone()))
+    }
+
+    /// Runs blocks on several connections; those of one table in order on one of them.
+    async fn parallel(&self, blocks: &[Owned], restored: &mut Restored) -> Result<(), Error> {
+        let mut by_table: BTreeMap<&str, Vec<Owned>> = BTreeMap::new();
+        for block in blocks {
+            by_table.entry(&block.relation).or_default().push(block.clone());
+        }
+        let queue: Vec<Vec<Owned>> = by_table.into_values().collect();
+        let workers = self.task.jobs.min(queue.len());
+        let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        let mut tasks: JoinSet<Result<Vec<String>, Error>> = JoinSet::new();
+        for _ in 0..workers {
+            let (loader, queue) = (self.clone(), Arc::clone(&queue));
+            tasks.spawn(async move {
+                let mut session = Session::open(&loader.options).await?;
+                let mut noted = Restored::default();
+                loop {
+                    let Some(blocks) = queue.lock().await.pop() else { break };
+                    for block in &blocks {
+                        loader.patiently(&mut session, block, &mut noted).await?;
+                    }
+                }
+                session.close().await;
+                Ok(noted.notes)
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            restored.notes.extend(done.map_err(|_| Error::Stopped)??);
+        }
+        Ok(())
+    }
+
+    async fn patiently(&self, session: &mut Session, block: &Owned, noted: &mut Restored) -> Result<(), Error> {
+        for _ in 1..ATTEMPTS {
+            match self.run(session, block, noted).await {
+                Err(Error::At { source, .. }) if code(&source).as_deref() == Some("40P01") => {}
+                result => return result,
+            }
+        }
+        self.run(session, block, noted).await
+    }
+}
+
+/// Runs the statements of a block in one go.
+pub(super) async fn run(session: &mut Session, statements: &[u8]) -> Result<(), Error> {
+    match std::str::from_utf8(statements) {
+        Ok(text) => session.execute_sent(text).await,
+        Err(_) => {
+            // Only a SQL_ASCII database has such names. The driver sends text, so the server puts the bytes together.
+            let bytes = hex::encode(statements);
+            let sql = format!("DO $$ BEGIN EXECUTE convert_from('\\x{bytes}'::bytea, 'SQL_ASCII'); END $$");
+            session.execute_sent(&sql).await
+        }
+    }
+}
+
+/// The server's error code, if it is the server that refused.
+fn code(error: &Error) -> Option<String> {
+    match error {
+        Error::Server(sqlx::Error::Database(error)) => error.code().map(std::borrow::Cow::into_owned),
+        Error::At { source, .. } => code(source),
+        _ => None,
+    }
+}
+
+/// The blocks of all members whose path is wanted.
+async fn blocks(package: &Package, wanted: impl Fn(&str) -> bool + Send + 'static) -> Result<Vec<Owned>, Error> {
+    let selection = Selection::Where(Box::new(move |entry: &Entry| {
+        std::str::from_utf8(&entry.path).is_ok_and(&wanted)
+    }));
+    let found = Arc::new(Mutex::new(Vec::new()));
+    package.read(selection, Collect(Arc::clone(&found))).await?;
+    let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(found)
+}
+
+/// Keeps the blocks of the members that it visits.
+struct Collect(Arc<Mutex<Vec<Owned>>>);
+
+impl Visitor for Collect {
+    fn member(&mut self, _: &Entry, _: Header, content: &mut dyn Read) -> Result<(), VisitError> {
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes)?;
+        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for block in script::blocks(&bytes) {
+            let block = block?;
+            found.push(Owned {
+                kind: block.kind,
+                relation: block.relation,
+                label: block.label,
+                statements: block.statements.to_vec(),
+            });
+        }
+        Ok(())
+    }
+}

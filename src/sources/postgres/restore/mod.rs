@@ -1,0 +1,204 @@
+//! Puts a package back over the wire: definitions, rows in parallel, indexes and keys in parallel, then compares.
+
+mod load;
+mod rows;
+mod target;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::postgres::PgConnectOptions;
+
+use super::config::Plan;
+use super::select::Pattern;
+use super::{Error, connect, fingerprint, paths};
+use crate::config::context::Context;
+use crate::package::Package;
+use crate::package::index::Line;
+use crate::package::member::Object;
+use crate::sources::{Request, Restored};
+
+pub(super) use load::Loader;
+
+/// The switches that this source knows.
+const SWITCHES: &[&str] = &["no-owner", "no-acl", "swap"];
+
+/// What a restore was asked to do.
+#[derive(Debug, Clone)]
+pub(super) struct Task {
+    /// The server, and a database on it if one was named.
+    options: PgConnectOptions,
+    /// The database to restore into, if not the one it came from.
+    name: Option<String>,
+    /// The tables to restore; empty: everything.
+    only: Vec<Pattern>,
+    replace: bool,
+    swap: bool,
+    no_owner: bool,
+    no_acl: bool,
+    jobs: usize,
+}
+
+/// What the index says is in the package.
+#[derive(Debug, Default)]
+struct Contents {
+    globals: bool,
+    databases: Vec<String>,
+    objects: Vec<Object>,
+}
+
+/// Restores what the request names.
+pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -> Result<Restored, Error> {
+    let task = Task::new(plan, request)?;
+    let contents = contents(package).await?;
+    if task.name.is_some() && contents.databases.len() != 1 {
+        let why = format!("the package has {} databases; name a server without a database to restore them all", contents.databases.len());
+        return Err(Error::Request(why));
+    }
+    let mut restored = Restored::default();
+    if request.dry_run {
+        for database in &contents.databases {
+            let into = task.name.as_deref().unwrap_or(database);
+            let server = connect::target(&task.options);
+            restored.notes.push(format!("would restore database {database} into {into} on {server}"));
+        }
+        return Ok(restored);
+    }
+    if contents.globals && task.name.is_none() && task.only.is_empty() {
+        load::globals(&task, package).await?;
+    }
+    let mut compared = 0;
+    for database in &contents.databases {
+        compared += one(&task, package, &contents, database, &mut restored).await?;
+    }
+    restored.counts.insert("databases".into(), contents.databases.len() as u64);
+    restored.compared = format!("{compared} tables, sequences and large objects by fingerprint");
+    Ok(restored)
+}
+
+/// Restores one database and compares it. Returns how many objects were compared.
+async fn one(
+    task: &Task,
+    package: &Package,
+    contents: &Contents,
+    database: &str,
+    restored: &mut Restored,
+) -> Result<u64, Error> {
+    let place = target::prepare(task, database).await?;
+    let loader = Loader::new(task.clone(), place.options.clone(), database);
+    let outcome = async {
+        loader.database(package, restored, place.fresh).await?;
+        compare(task, contents, &place.options, database, restored).await
+    };
+    match outcome.await {
+        Ok(compared) => {
+            target::settle(task, place, restored).await?;
+            Ok(compared)
+        }
+        Err(error) => {
+            // Nothing is left behind that could be taken for a restored database.
+            target::discard(task, place).await;
+            Err(error.at(format!("restoring database {database}")))
+        }
+    }
+}
+
+async fn compare(
+    task: &Task,
+    contents: &Contents,
+    options: &PgConnectOptions,
+    database: &str,
+    restored: &mut Restored,
+) -> Result<u64, Error> {
+    let prefix = format!("{}/", paths::component(database));
+    let wanted = |name: &str| {
+        name.strip_prefix(&prefix).is_some_and(|relation| task.takes(relation))
+            && contents.objects.iter().any(|object| object.name == name)
+    };
+    let mut found = fingerprint::take(options, database, task.jobs, wanted).await?;
+    let (mut compared, mut differences) = (0, Vec::new());
+    for object in contents.objects.iter().filter(|object| wanted(&object.name)) {
+        compared += 1;
+        restored.bytes += object.fingerprint.bytes;
+        *restored.counts.entry(format!("{}s", object.kind.trim_end_matches('s'))).or_default() += 1;
+        *restored.counts.entry("rows".into()).or_default() += object.fingerprint.rows;
+        match found.remove(&(object.kind.clone(), object.name.clone())) {
+            Some(fingerprint) if fingerprint == object.fingerprint => {}
+            Some(fingerprint) => differences.push(format!(
+                "{} {}: dumped {}, restored {fingerprint}",
+                object.kind, object.name, object.fingerprint
+            )),
+            None => differences.push(format!("{} {}: missing", object.kind, object.name)),
+        }
+    }
+    if differences.is_empty() { Ok(compared) } else { Err(Error::Differs(differences)) }
+}
+
+impl Task {
+    fn new(plan: &Plan, request: &Request) -> Result<Self, Error> {
+        for switch in &request.switches {
+            if !SWITCHES.contains(&switch.as_str()) {
+                let known = SWITCHES.join("`, `");
+                return Err(Error::Request(format!("unknown switch `{switch}`; there are `{known}`")));
+            }
+        }
+        let has = |name: &str| request.switches.iter().any(|switch| switch == name);
+        let (options, name) = match &request.into {
+            None => (plan.options.clone(), None),
+            Some(url) => {
+                let mut context = Context::default();
+                let options = connect::from_url(url, &mut context).ok_or_else(|| {
+                    Error::Request("`--into` is not a valid postgres:// URL".to_owned())
+                })?;
+                let name = options.get_database().map(str::to_owned);
+                (connect::with_session_options(options), name)
+            }
+        };
+        let only: Result<Vec<Pattern>, _> = request.only.iter().map(|text| Pattern::parse(text)).collect();
+        let only = only.map_err(|error| Error::Request(format!("`--only`: {error}")))?;
+        if has("swap") && !only.is_empty() {
+            return Err(Error::Request("`swap` restores whole databases; leave `--only` out".to_owned()));
+        }
+        Ok(Self {
+            options,
+            name,
+            only,
+            replace: request.replace,
+            swap: has("swap"),
+            no_owner: has("no-owner"),
+            no_acl: has("no-acl"),
+            jobs: plan.jobs,
+        })
+    }
+
+    /// Whether something that belongs to this table (as blocks and paths name it) is wanted.
+    pub(super) fn takes(&self, relation: &str) -> bool {
+        if self.only.is_empty() {
+            return true;
+        }
+        let Some((schema, table)) = relation.split_once('.') else { return false };
+        let (Some(schema), Some(table)) = (paths::decode(schema), paths::decode(table)) else { return false };
+        self.only.iter().any(|pattern| pattern.takes_table(&schema, &table))
+    }
+}
+
+async fn contents(package: &Package) -> Result<Contents, Error> {
+    let contents = Arc::new(Mutex::new(Contents::default()));
+    let filled = Arc::clone(&contents);
+    package
+        .index(move |line| {
+            let mut contents = filled.lock().unwrap_or_else(PoisonError::into_inner);
+            match line {
+                Line::Entry(entry) => {
+                    let path = String::from_utf8_lossy(&entry.path).into_owned();
+                    contents.globals |= path == "globals.sql";
+                    let name = path.strip_prefix("db/").and_then(|rest| rest.strip_suffix("/1-pre-data.sql"));
+                    contents.databases.extend(name.and_then(paths::decode));
+                }
+                Line::Object(object) => contents.objects.push(object),
+            }
+            Ok(())
+        })
+        .await?;
+    let contents = std::mem::take(&mut *contents.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(contents)
+}

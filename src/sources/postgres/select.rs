@@ -1,0 +1,91 @@
+//! Which schemas and tables are wanted.
+
+use globset::{Glob, GlobMatcher};
+
+use super::item::Item;
+
+/// Patterns of schemas (`sales`) and tables (`sales.orders`).
+#[derive(Debug, Clone, Default)]
+pub(super) struct Selector {
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+}
+
+/// One pattern: of a schema, or of a table in a schema.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern {
+    written: String,
+    schema: GlobMatcher,
+    table: Option<GlobMatcher>,
+}
+
+impl Pattern {
+    /// Reads `schema` or `schema.table`, either part a glob.
+    pub(crate) fn parse(written: &str) -> Result<Self, globset::Error> {
+        let glob = |text: &str| Ok::<_, globset::Error>(Glob::new(text)?.compile_matcher());
+        let (schema, table) = match written.split_once('.') {
+            Some((schema, table)) => (glob(schema)?, Some(glob(table)?)),
+            None => (glob(written)?, None),
+        };
+        Ok(Self { written: written.to_owned(), schema, table })
+    }
+
+    /// The pattern as written.
+    pub(crate) fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether a table is meant.
+    pub(crate) fn takes_table(&self, schema: &str, table: &str) -> bool {
+        self.schema.is_match(schema) && self.table.as_ref().is_none_or(|glob| glob.is_match(table))
+    }
+
+    /// Whether something in the schema may be meant.
+    pub(crate) fn reaches_schema(&self, schema: &str) -> bool {
+        self.schema.is_match(schema)
+    }
+
+    fn takes_whole_schema(&self, schema: &str) -> bool {
+        self.table.is_none() && self.schema.is_match(schema)
+    }
+}
+
+impl Selector {
+    /// A selector for these patterns; no `include` means everything.
+    pub(super) fn new(include: Vec<Pattern>, exclude: Vec<Pattern>) -> Self {
+        Self { include, exclude }
+    }
+
+    /// The patterns of `include` and `exclude`.
+    pub(super) fn patterns(&self) -> (&[Pattern], &[Pattern]) {
+        (&self.include, &self.exclude)
+    }
+
+    /// Whether a relation is wanted.
+    pub(super) fn takes_table(&self, schema: &str, table: &str) -> bool {
+        (self.include.is_empty() || self.include.iter().any(|p| p.takes_table(schema, table)))
+            && !self.exclude.iter().any(|p| p.takes_table(schema, table))
+    }
+
+    /// Whether an object is wanted. Objects outside schemas are, unless something is included by name.
+    pub(super) fn takes(&self, item: &Item) -> bool {
+        if item.schema.is_empty() {
+            return self.include.is_empty();
+        }
+        let relation = item.name.split_once('.').map_or(item.name.as_str(), |(table, _)| table);
+        match item.label() {
+            "schema" => {
+                (self.include.is_empty() || self.include.iter().any(|p| p.reaches_schema(&item.schema)))
+                    && !self.exclude.iter().any(|p| p.takes_whole_schema(&item.schema))
+            }
+            "extension" => self.include.is_empty(),
+            "table" | "view" | "materialized_view" | "sequence" | "refresh" | "partition" | "default" | "check"
+            | "index" | "foreign_key" | "not_null" | "rule" | "trigger" | "trigger_state" | "row_security"
+            | "policy" | "sequence_owner" => self.takes_table(&item.schema, relation),
+            _ => {
+                (self.include.is_empty() || self.include.iter().any(|p| p.takes_whole_schema(&item.schema)))
+                    && !self.exclude.iter().any(|p| p.takes_whole_schema(&item.schema))
+            }
+        }
+    }
+}

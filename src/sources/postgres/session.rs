@@ -1,0 +1,162 @@
+//! A connection, with results as text in which no byte is lost.
+
+use futures_util::StreamExt as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, ValueRef as _};
+
+use super::Error;
+
+/// A connection to one database.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: PgConnection,
+    /// The server's major version.
+    pub major: u32,
+    /// The server's version as it writes it.
+    pub version: String,
+    /// The connected database.
+    pub database: String,
+    /// Whether text comes as the bytes that the database holds, because it does not say which encoding they have.
+    raw: bool,
+}
+
+/// A row of a result.
+#[derive(Debug, Clone)]
+pub(super) struct Row(Vec<Option<String>>);
+
+/// Settings that decide how the server prints what it has, and that nothing ends the session while it waits.
+const SETTINGS: &str = "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = UTC;
+SET extra_float_digits = 3; SET bytea_output = hex; SET xmloption = content; SET synchronize_seqscans = off;
+SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
+SET quote_all_identifiers = off; SET check_function_bodies = off; SET standard_conforming_strings = on;
+SET client_min_messages = warning; SET default_transaction_read_only = off;";
+
+impl Session {
+    /// Connects and makes the session's settings independent of the server's.
+    pub(super) async fn open(options: &PgConnectOptions) -> Result<Self, Error> {
+        let connection = PgConnection::connect_with(options)
+            .await
+            .map_err(|source| Error::Connect { target: super::connect::target(options), source })?;
+        let mut session =
+            Self { connection, major: 0, version: String::new(), database: String::new(), raw: false };
+        session.execute(SETTINGS).await?;
+        let facts = session
+            .rows("SELECT current_setting('server_version_num'), current_setting('server_version'), current_database(), pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()")
+            .await?;
+        let facts = facts.first().ok_or(Error::Answer("no row for the connected database"))?;
+        let number: u32 = facts.number(0)?;
+        session.major = number / 10_000;
+        facts.text(1).clone_into(&mut session.version);
+        facts.text(2).clone_into(&mut session.database);
+        session.raw = facts.text(3) == "SQL_ASCII";
+        if session.raw {
+            session.execute("SET client_encoding = SQL_ASCII").await?;
+        }
+        if session.major >= 17 {
+            session.execute("SET transaction_timeout = 0").await?;
+        }
+        Ok(session)
+    }
+
+    /// The encoding in which scripts of this database are written.
+    pub(super) fn encoding(&self) -> &'static str {
+        if self.raw { "SQL_ASCII" } else { "UTF8" }
+    }
+
+    /// Text of this session as the bytes that belong into a script.
+    pub(super) fn bytes(&self, text: &str) -> Vec<u8> {
+        if self.raw { text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect() } else { text.into() }
+    }
+
+    /// Text of this session as the driver must send it.
+    pub(super) fn sendable(&self, text: &str) -> Result<String, Error> {
+        String::from_utf8(self.bytes(text)).map_err(|_| Error::Unsendable {
+            name: text.chars().take(200).collect(),
+        })
+    }
+
+    /// Runs statements that return nothing of interest.
+    pub(super) async fn execute(&mut self, sql: &str) -> Result<(), Error> {
+        let sql = self.sendable(sql)?;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Runs statements that came out of a script, where text is already what the server must get.
+    pub(super) async fn execute_sent(&mut self, sql: &str) -> Result<(), Error> {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Runs a query and returns its rows.
+    pub(super) async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, Error> {
+        let sql = self.sendable(sql)?;
+        let mut rows = Vec::new();
+        let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut self.connection);
+        while let Some(row) = stream.next().await {
+            rows.push(Row::read(&row?, self.raw)?);
+        }
+        Ok(rows)
+    }
+
+    /// Runs a query that yields one value.
+    pub(super) async fn value(&mut self, sql: &str) -> Result<String, Error> {
+        let rows = self.rows(sql).await?;
+        Ok(rows.first().ok_or(Error::Answer("no row"))?.text(0).to_owned())
+    }
+
+    /// The connection itself, for COPY.
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(self) {
+        let _ = self.connection.close().await;
+    }
+
+    /// Drops the connection without a word: after a COPY that did not end well its answers are out of step.
+    pub(super) async fn abandon(self) {
+        let _ = self.connection.close_hard().await;
+    }
+}
+
+impl Row {
+    fn read(row: &PgRow, raw: bool) -> Result<Self, Error> {
+        (0..row.len())
+            .map(|index| {
+                let value = row.try_get_raw(index)?;
+                if value.is_null() {
+                    return Ok(None);
+                }
+                let bytes = value.as_bytes().map_err(|_| Error::Answer("a value without bytes"))?;
+                if raw {
+                    return Ok(Some(bytes.iter().map(|byte| char::from(*byte)).collect()));
+                }
+                let text = std::str::from_utf8(bytes).map_err(|_| Error::Answer("text that is not UTF-8"))?;
+                Ok(Some(text.to_owned()))
+            })
+            .collect::<Result<Vec<_>, Error>>()
+            .map(Self)
+    }
+
+    /// A value that the query never leaves NULL; NULL or a missing column reads as empty.
+    pub(super) fn text(&self, index: usize) -> &str {
+        self.optional(index).unwrap_or_default()
+    }
+
+    /// A value that may be NULL.
+    pub(super) fn optional(&self, index: usize) -> Option<&str> {
+        self.0.get(index).and_then(Option::as_deref)
+    }
+
+    /// Whether a value is NULL or the column missing.
+    pub(super) fn is_null(&self, index: usize) -> bool {
+        self.optional(index).is_none()
+    }
+
+    /// A number.
+    pub(super) fn number<T: std::str::FromStr>(&self, index: usize) -> Result<T, Error> {
+        self.text(index).parse().map_err(|_| Error::Answer("a number that is none"))
+    }
+}

@@ -1,0 +1,91 @@
+//! One point in time that several connections see, with every table held still.
+
+use sqlx::postgres::PgConnectOptions;
+
+use super::Error;
+use super::catalog::expand;
+use super::select::Selector;
+use super::session::Session;
+
+/// A transaction that sees one point in time and holds a lock on every table that is dumped.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// The connection that holds it.
+    pub session: Session,
+    /// Its name, for other connections.
+    pub id: String,
+    /// Where it stands: `lsn`, `timeline`, `xmin`.
+    pub coordinates: Vec<(&'static str, String)>,
+    /// When it was taken, in microseconds since 1970.
+    pub taken: i64,
+}
+
+/// The tables that are locked: everything with rows of its own or with definitions that only a lock keeps still.
+const TABLES: &str = "SELECT c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND (@user(n) AND @own(c) OR EXISTS (SELECT FROM pg_extension e WHERE c.oid = ANY (e.extconfig))) ORDER BY c.oid";
+
+const ATTEMPTS: usize = 10;
+
+/// Takes a snapshot of the database that `options` name.
+///
+/// The locks come first and the snapshot after them: a table rewritten or truncated in between would look empty to a
+/// snapshot that is older than the rewrite. Whatever was created meanwhile is seen by comparing, and then all is
+/// begun again.
+pub(super) async fn take(
+    options: &PgConnectOptions,
+    selector: &Selector,
+    lock_timeout: std::time::Duration,
+) -> Result<Snapshot, Error> {
+    let mut session = Session::open(options).await?;
+    let tables = expand(TABLES, session.major);
+    session.execute(&format!("SET lock_timeout = {}", lock_timeout.as_millis())).await?;
+    for _ in 0..ATTEMPTS {
+        let before = wanted(&mut session, &tables, selector).await?;
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        for batch in before.chunks(200) {
+            let names: Vec<String> = batch.iter().map(|(_, name)| format!("ONLY {name}")).collect();
+            let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
+            match session.execute(&lock).await {
+                Ok(()) => {}
+                Err(Error::Server(sqlx::Error::Database(error))) if error.code().as_deref() == Some("42P01") => break,
+                Err(error) => return Err(error.at(format!("locking the tables of {}", session.database))),
+            }
+        }
+        // A failed LOCK has ended the transaction; a table that came or went shows in the comparison.
+        let after = wanted(&mut session, &tables, selector).await;
+        if after.is_ok_and(|after| after == before) {
+            return finish(session).await;
+        }
+        session.execute("ROLLBACK").await?;
+    }
+    Err(Error::Unsettled)
+}
+
+async fn wanted(session: &mut Session, sql: &str, selector: &Selector) -> Result<Vec<(u32, String)>, Error> {
+    let rows = session.rows(sql).await?;
+    let wanted = rows.iter().filter(|row| selector.takes_table(row.text(1), row.text(2)));
+    wanted.map(|row| Ok((row.number(0)?, row.text(3).to_owned()))).collect()
+}
+
+async fn finish(mut session: Session) -> Result<Snapshot, Error> {
+    let id = session.value("SELECT pg_export_snapshot()").await?;
+    let facts = session
+        .rows("SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text,
+(SELECT timeline_id FROM pg_control_checkpoint())::text, pg_snapshot_xmin(pg_current_snapshot())::text,
+(extract(epoch FROM now()) * 1000000)::int8::text")
+        .await?;
+    let facts = facts.first().ok_or(Error::Answer("no row"))?;
+    let coordinates = [("lsn", 0), ("timeline", 1), ("xmin", 2)];
+    let coordinates = coordinates.into_iter().map(|(key, at)| (key, facts.text(at).to_owned())).collect();
+    let taken = facts.number(3)?;
+    Ok(Snapshot { session, id, coordinates, taken })
+}
+
+/// A further connection that sees what the snapshot sees.
+pub(super) async fn join(options: &PgConnectOptions, id: &str) -> Result<Session, Error> {
+    let mut session = Session::open(options).await?;
+    session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    session.execute(&format!("SET TRANSACTION SNAPSHOT '{id}'")).await?;
+    Ok(session)
+}
