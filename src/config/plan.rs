@@ -14,8 +14,8 @@ use crate::sources::files::Files;
 use crate::sources::files::globs::Globs;
 use crate::sources::mariadb::MariaDb;
 use crate::sources::mongodb::MongoDb;
-use crate::sources::redis::Redis;
 use crate::sources::postgres::Postgres;
+use crate::sources::redis::Redis;
 use crate::{package, sources, stores};
 
 /// Compression that costs least for what it saves.
@@ -266,6 +266,7 @@ impl Source {
         });
         kinds.kind("mongodb", self.mongodb, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::MongoDb(MongoDb::new(plan)))
+        });
         kinds.kind("postgres", self.postgres, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::Postgres(Postgres::new(plan)))
         });

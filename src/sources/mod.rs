@@ -6,8 +6,8 @@
 pub mod files;
 pub mod mariadb;
 pub mod mongodb;
-pub mod redis;
 pub mod postgres;
+pub mod redis;
 
 use std::collections::BTreeMap;
 
@@ -146,17 +146,15 @@ impl Error {
             Self::Redis(error) => error.is_closed(),
             Self::MariaDb(error) => error.is_closed(),
             Self::MongoDb(error) => error.is_closed(),
+            Self::Postgres(error) => error.is_closed(),
         }
     }
-}
 
-impl Error {
     /// What the user can do about it, if the source knows.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Files(_) | Self::MariaDb(_) | Self::MongoDb(_) => None,
+            Self::Files(_) | Self::MariaDb(_) | Self::MongoDb(_) | Self::Postgres(_) => None,
             Self::Redis(error) => error.help(),
-            Self::Postgres(error) => error.is_closed(),
         }
     }
 }

@@ -136,7 +136,7 @@ fn options(plan: &Plan) -> Opts {
         .stmt_cache_size(0)
         .prefer_socket(false)
         // A NAT or a load balancer must not forget a connection that only holds its snapshot.
-        .tcp_keepalive(Some(Duration::from_secs(60)))
+        .tcp_keepalive(Some(Duration::from_mins(1)))
         .ssl_opts(tls(plan));
     match &plan.socket {
         Some(socket) => builder.socket(Some(socket.display().to_string())).into(),

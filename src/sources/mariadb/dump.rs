@@ -107,16 +107,15 @@ impl<'a> Dump<'a> {
             queue.extend(self.ranges(table).await?);
         }
         let mut workers = std::mem::take(&mut self.snapshot.workers);
-        if !workers.is_empty() {
-            let outlet = self.emitter.outlet();
-            workers = data::read(workers, under_lock, outlet).await?;
-            self.snapshot.unlock().await?;
-            self.snapshot.workers = data::read(workers, after, outlet).await?;
-        } else {
-            let outlet = self.emitter.outlet();
+        let outlet = self.emitter.outlet();
+        if workers.is_empty() {
             data::read_alone(&mut self.snapshot.control, under_lock, outlet).await?;
             self.snapshot.unlock().await?;
             data::read_alone(&mut self.snapshot.control, after, outlet).await?;
+        } else {
+            workers = data::read(workers, under_lock, outlet).await?;
+            self.snapshot.unlock().await?;
+            self.snapshot.workers = data::read(workers, after, outlet).await?;
         }
         Ok(())
     }
