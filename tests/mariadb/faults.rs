@@ -78,7 +78,7 @@ async fn a_network_that_goes_fails_the_dump() {
         let start = Instant::now();
         let error =
             dump(through).await.err().unwrap_or_else(|| panic!("cut after {limit} bytes and nobody noticed"));
-        assert!(start.elapsed() < Duration::from_secs(60), "{error}");
+        assert!(start.elapsed() < Duration::from_mins(1), "{error}");
         assert_free(&server);
     }
     let proxy = Proxy::start(server.port, u64::MAX).await;
