@@ -18,18 +18,18 @@ use crate::support::package::{self, Keys, collect};
 use crate::support::{run, scratch, tool};
 
 /// A dump in a package.
-pub struct Dumped {
+pub(crate) struct Dumped {
     keys: Keys,
     bytes: Vec<u8>,
-    pub package: Package,
-    pub objects: BTreeMap<String, Fingerprint>,
-    pub paths: Vec<String>,
-    pub summary: Summary,
+    pub(crate) package: Package,
+    pub(crate) objects: BTreeMap<String, Fingerprint>,
+    pub(crate) paths: Vec<String>,
+    pub(crate) summary: Summary,
 }
 
 impl Dumped {
     /// What stock tools get out of the package: `age -d -i key P | tar xzO PATHS…`, in archive order.
-    pub fn script(&self, paths: &[&str]) -> Vec<u8> {
+    pub(crate) fn script(&self, paths: &[&str]) -> Vec<u8> {
         let dir = scratch();
         let (key, package) = (dir.path().join("key"), dir.path().join("package"));
         std::fs::write(&key, &self.keys.text).unwrap();
@@ -43,7 +43,7 @@ impl Dumped {
 }
 
 /// A configuration that reaches this server as root.
-pub fn config(server: &MariaDb) -> Config {
+pub(crate) fn config(server: &MariaDb) -> Config {
     Config {
         host: Some("127.0.0.1".to_owned()),
         port: Some(server.port),
@@ -53,7 +53,7 @@ pub fn config(server: &MariaDb) -> Config {
 }
 
 /// The source of a configuration.
-pub fn source(config: Config) -> Source {
+pub(crate) fn source(config: Config) -> Source {
     let mut context = Context::default();
     let plan = config.plan(&mut context);
     let problems = context.into_problems();
@@ -62,12 +62,12 @@ pub fn source(config: Config) -> Source {
 }
 
 /// Dumps into a package. A dump that fails leaves none.
-pub async fn dump(config: Config) -> Result<Dumped, Error> {
+pub(crate) async fn dump(config: Config) -> Result<Dumped, Error> {
     dump_during(config, |_| {}).await
 }
 
 /// Dumps into a package while `meanwhile` looks at the bytes that come out.
-pub async fn dump_during(
+pub(crate) async fn dump_during(
     config: Config,
     mut meanwhile: impl FnMut(usize) + Send + 'static,
 ) -> Result<Dumped, Error> {
@@ -114,6 +114,6 @@ pub async fn dump_during(
 }
 
 /// A configuration of one database only.
-pub fn only(server: &MariaDb, database: &str) -> Config {
+pub(crate) fn only(server: &MariaDb, database: &str) -> Config {
     Config { databases: vec![database.to_owned()], ..config(server) }
 }

@@ -7,10 +7,10 @@ use crate::support::mariadb::MariaDb;
 use crate::support::run;
 
 /// Facts by name.
-pub type Facts = BTreeMap<String, String>;
+pub(crate) type Facts = BTreeMap<String, String>;
 
 /// All facts of the given databases, and of users and grants if `system`.
-pub fn facts(server: &MariaDb, databases: &[&str], system: bool) -> Facts {
+pub(crate) fn facts(server: &MariaDb, databases: &[&str], system: bool) -> Facts {
     let mut facts = Facts::new();
     for database in databases {
         facts.insert(
@@ -28,7 +28,7 @@ pub fn facts(server: &MariaDb, databases: &[&str], system: bool) -> Facts {
 }
 
 /// Fails with the first differences.
-pub fn assert_same(source: &Facts, target: &Facts) {
+pub(crate) fn assert_same(source: &Facts, target: &Facts) {
     let differing: Vec<String> = source
         .keys()
         .chain(target.keys())

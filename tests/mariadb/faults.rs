@@ -13,7 +13,7 @@ use crate::support::cut::Proxy;
 use crate::support::mariadb::MariaDb;
 
 const LARGE: &str = "CREATE DATABASE large; USE large; CREATE TABLE t (id INT PRIMARY KEY, b VARBINARY(2000)); \
-    INSERT INTO t SELECT seq, UNHEX(REPEAT(SHA2(seq, 512), 15)) FROM seq_1_to_30000; CREATE TABLE u LIKE t; INSERT INTO u SELECT * FROM t";
+    INSERT INTO t SELECT seq, RANDOM_BYTES(960) FROM seq_1_to_30000; CREATE TABLE u LIKE t; INSERT INTO u SELECT * FROM t";
 
 fn large() -> MariaDb {
     let server = MariaDb::start(&[]);
@@ -42,7 +42,7 @@ fn assert_free(server: &MariaDb) {
 async fn killed_connections_fail_the_dump() {
     let server = large();
     let port = server.port;
-    for after in [1, 10 << 20, 40 << 20] {
+    for after in [1, 10 << 20, 30 << 20] {
         let (reached, mut wait) = tokio::sync::mpsc::unbounded_channel::<()>();
         let killer = tokio::spawn(async move {
             wait.recv().await.unwrap();
@@ -72,19 +72,19 @@ async fn killed_connections_fail_the_dump() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_goes_fails_the_dump() {
     let server = large();
-    for limit in [100, 20_000, 5 << 20, 60 << 20] {
+    for limit in [100, 20_000, 5 << 20, 40 << 20] {
         let proxy = Proxy::start(server.port, limit).await;
         let through = Config { port: Some(proxy.port), ..only(&server, "large") };
         let start = Instant::now();
         let error =
             dump(through).await.err().unwrap_or_else(|| panic!("cut after {limit} bytes and nobody noticed"));
-        assert!(start.elapsed() < Duration::from_secs(60), "{error}");
+        assert!(start.elapsed() < Duration::from_mins(1), "{error}");
         assert_free(&server);
     }
     let proxy = Proxy::start(server.port, u64::MAX).await;
     let through = Config { port: Some(proxy.port), ..only(&server, "large") };
     dump(through).await.unwrap();
-    assert!(proxy.passed() > 60 << 20, "the largest limit lies inside the dump: {}", proxy.passed());
+    assert!(proxy.passed() > 40 << 20, "the largest limit lies inside the dump: {}", proxy.passed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod dumped;
 mod facts;
 mod faults;
 mod losses;
+mod memory;
 mod restoring;
 mod roundtrip;
 mod shared;

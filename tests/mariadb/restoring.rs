@@ -1,5 +1,7 @@
 //! Our own restore: parts, other names, refusals, and that it notices what differs.
 
+use chupacabra::package::Selection;
+use chupacabra::package::member::Object;
 use chupacabra::sources::mariadb::{Config, Error};
 use chupacabra::sources::{Request, Restored};
 use tokio_util::sync::CancellationToken;
@@ -7,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dumped::{Dumped, config, dump, only, source};
 use crate::shared::{source_server, target_server};
 use crate::support::mariadb::{MariaDb, feed};
+use crate::support::package;
 
 async fn restored(server: &MariaDb, dumped: &Dumped, request: Request) -> Result<Restored, Error> {
     source(config(server)).restore(&dumped.package, &request, &CancellationToken::new()).await
@@ -100,18 +103,49 @@ async fn a_row_above_the_targets_packet_is_named_and_smaller_ones_are_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn restored_content_that_differs_is_an_error() {
-    let (from, to) = (source_server(), MariaDb::start(&[]));
-    from.sql("CREATE DATABASE differs; CREATE TABLE differs.t (a INT, b VARCHAR(9)); INSERT INTO differs.t VALUES (1, 'x'), (2, NULL)");
+    let (from, to) = (source_server(), target_server());
+    from.sql(
+        "CREATE DATABASE differs; CREATE TABLE differs.t (a INT, b VARCHAR(9)); \
+         INSERT INTO differs.t VALUES (1, 'x'), (2, NULL)",
+    );
     let dumped = dump(only(from, "differs")).await.unwrap();
-    restored(&to, &dumped, Request::default()).await.unwrap();
-    // A server that is told to keep nothing takes every statement without complaint.
-    to.sql("DROP DATABASE differs; INSTALL SONAME 'ha_blackhole'");
-    let script = String::from_utf8(dumped.script(&[])).unwrap();
-    assert!(script.contains("ENGINE=InnoDB"));
-    to.sql("SET GLOBAL enforce_storage_engine = BLACKHOLE");
-    let error = restored(&to, &dumped, Request::default()).await.unwrap_err().to_string();
-    to.sql("SET GLOBAL enforce_storage_engine = NULL");
-    assert!(error.starts_with("restored content differs from the dump: differs.t has 0 rows"), "{error}");
+    // The same package again with one value changed: everything restores, and is not what the dump had.
+    let kept = package::Keep::default();
+    dumped.package.read(Selection::All, kept.clone()).await.unwrap();
+    let changed = |from: &'static [u8], to: &'static [u8]| {
+        let members = kept.0.lock().unwrap();
+        let steps = members.iter().map(|(_, header, bytes)| {
+            let at = bytes.windows(from.len()).position(|window| window == from);
+            let mut bytes = bytes.clone();
+            if let Some(at) = at {
+                bytes.splice(at..at + from.len(), to.iter().copied());
+            }
+            package::member(header.clone(), bytes)
+        });
+        let fingerprint = dumped.objects["differs.t"];
+        let object = Object { name: "differs.t".to_owned(), kind: "table".to_owned(), fingerprint };
+        steps.chain([package::Step::Object(object)]).collect::<Vec<_>>()
+    };
+    let keys = package::keys();
+    for (from, to_bytes, sound) in [
+        (b"(2,NULL)".as_slice(), b"(2,NULL)".as_slice(), true),
+        (b"(2,NULL)", b"(2,'  ')", false),
+        (b"(1,'x')", b"(1,'y')", false),
+    ] {
+        let (store, record) = package::sealed(&keys, "mariadb", changed(from, to_bytes)).await;
+        let package = package::package(&store, &record, &keys);
+        let request = Request { replace: true, ..Request::default() };
+        let done = source(config(to)).restore(&package, &request, &CancellationToken::new()).await;
+        if sound {
+            assert_eq!(done.unwrap().compared, "1 tables and sequences by fingerprint");
+        } else {
+            let error = done.unwrap_err().to_string();
+            assert!(
+                error.starts_with("restored content differs from the dump: differs.t has 2 rows"),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,19 +10,19 @@ use crate::facts::{assert_same, facts};
 use crate::support::mariadb::{MariaDb, feed};
 
 /// The server that is dumped.
-pub fn source_server() -> &'static MariaDb {
+pub(crate) fn source_server() -> &'static MariaDb {
     static SERVER: OnceLock<MariaDb> = OnceLock::new();
     SERVER.get_or_init(|| MariaDb::start(&[]))
 }
 
 /// The server that is restored to.
-pub fn target_server() -> &'static MariaDb {
+pub(crate) fn target_server() -> &'static MariaDb {
     static SERVER: OnceLock<MariaDb> = OnceLock::new();
     SERVER.get_or_init(|| MariaDb::start(&[]))
 }
 
 /// Restores with the stock client and then with our own restore, and compares all facts both times.
-pub async fn both_ways(from: &MariaDb, dumped: &Dumped, databases: &[&str]) {
+pub(crate) async fn both_ways(from: &MariaDb, dumped: &Dumped, databases: &[&str]) {
     let target = target_server();
     let expected = facts(from, databases, false);
     feed(&mut target.client(&["--max-allowed-packet=1G"]), &dumped.script(&[]));

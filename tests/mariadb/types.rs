@@ -16,6 +16,18 @@ async fn every_type_with_its_extremes() {
     both_ways(server, &dumped, &["types"]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_random_rows() {
+    let server = source_server();
+    let sql = include_str!("generated.sql");
+    server.sql(&format!(
+        "SET NAMES utf8mb4; CREATE DATABASE random_rows; USE random_rows; SET sql_mode = ''; {sql}"
+    ));
+    let dumped = dump(only(server, "random_rows")).await.unwrap();
+    assert_eq!(dumped.objects["random_rows.generated"].rows, 3000);
+    both_ways(server, &dumped, &["random_rows"]).await;
+}
+
 /// Every character of every charset, as bytes: all single bytes, and all pairs of bytes where pairs mean something.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_byte_of_every_charset() {

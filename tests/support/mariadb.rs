@@ -54,7 +54,7 @@ impl MariaDb {
         let log = self.dir.path().join("log");
         self.server = Some(Server::start(self.port, &log, line[0], &line[1..], &[]));
         wait_until(
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             || self.client(&[]).args(["-e", "SELECT 1"]).output().unwrap().status.success(),
             || std::fs::read_to_string(&log).unwrap_or_default(),
         );

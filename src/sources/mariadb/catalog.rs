@@ -64,10 +64,16 @@ pub(super) fn encoded(name: &str) -> String {
         if character.is_ascii_alphanumeric() || matches!(character, '_' | '-') || !character.is_ascii() {
             out.push(character);
         } else {
-            out.push_str(&format!("%{:02X}", u32::from(character)));
+            out.push('%');
+            out.extend([u32::from(character) >> 4, u32::from(character) & 15].map(digit));
         }
     }
     out
+}
+
+/// A hexadecimal digit.
+fn digit(value: u32) -> char {
+    char::from_digit(value, 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 /// A column as the server describes it.
@@ -78,7 +84,7 @@ pub(super) struct Column {
     /// Its type's first word.
     pub(super) data_type: String,
     /// Its type in full.
-    pub(super) column_type: String,
+    pub(super) full_type: String,
     /// Its charset, for text.
     pub(super) charset: Option<String>,
     /// `VIRTUAL GENERATED`, `INVISIBLE` …
@@ -178,7 +184,7 @@ pub(super) async fn columns(
         columns.push(Column {
             name: next().unwrap_or_default(),
             data_type: next().unwrap_or_default(),
-            column_type: next().unwrap_or_default(),
+            full_type: next().unwrap_or_default(),
             charset: next(),
             extra: next().unwrap_or_default(),
             generation: next().unwrap_or_default(),

@@ -87,6 +87,7 @@ pub enum NonTransactional {
 }
 
 /// A MariaDB source as meant.
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own in the configuration")]
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) host: String,
@@ -183,7 +184,7 @@ impl Config {
             system: self.system,
             history: self.history.unwrap_or(true),
             connections: self.connections.unwrap_or(4),
-            lock_timeout: self.lock_timeout.map_or(Duration::from_secs(60), |span| span.0),
+            lock_timeout: self.lock_timeout.map_or(Duration::from_mins(1), |span| span.0),
             connect_timeout: self.connect_timeout.map_or(Duration::from_secs(10), |span| span.0),
             non_transactional: self.non_transactional,
             allow_missing_privileges: self.allow_missing_privileges,

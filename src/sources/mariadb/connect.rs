@@ -16,7 +16,8 @@ const READING: [&str; 6] = [
     "SET SESSION sql_mode = '', time_zone = '+00:00', sql_quote_show_create = 1, sql_notes = 0",
     "SET SESSION wait_timeout = 2147483, net_write_timeout = 2147483, net_read_timeout = 2147483",
     "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, \
-     idle_write_transaction_timeout = 0, sql_select_limit = DEFAULT, max_join_size = DEFAULT",
+     idle_write_transaction_timeout = 0, sql_select_limit = 18446744073709551615, \
+     max_join_size = 18446744073709551615",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 ];
 
@@ -135,7 +136,7 @@ fn options(plan: &Plan) -> Opts {
         .stmt_cache_size(0)
         .prefer_socket(false)
         // A NAT or a load balancer must not forget a connection that only holds its snapshot.
-        .tcp_keepalive(Some(Duration::from_secs(60)))
+        .tcp_keepalive(Some(Duration::from_mins(1)))
         .ssl_opts(tls(plan));
     match &plan.socket {
         Some(socket) => builder.socket(Some(socket.display().to_string())).into(),

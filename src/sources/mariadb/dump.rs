@@ -17,6 +17,9 @@ use crate::package::member::Time;
 use crate::package::outlet::Outlet;
 use crate::sources::{Consistency, ConsistencyKind, Missing, Summary};
 
+/// Of how many tables the columns are in memory at once.
+const TABLES_AT_ONCE: usize = 256;
+
 pub(super) async fn dump(plan: &Plan, outlet: Outlet) -> Result<Summary, Error> {
     let mut session = Session::open(plan).await?;
     let server = probe::server(&mut session).await?;
@@ -91,32 +94,36 @@ impl<'a> Dump<'a> {
         if self.plan.schema_only {
             return self.snapshot.unlock().await;
         }
-        let mut under_lock = VecDeque::new();
-        let mut after = VecDeque::new();
-        let mut tables = self.snapshot.tables.clone();
+        let mut tables: Vec<Table> = self.snapshot.tables.clone();
+        tables.retain(|table| table.kind != TableKind::Sequence && table.has_rows());
         // The largest first: the last connection still reading then has little left.
         tables.sort_by_key(|table| std::cmp::Reverse(table.bytes));
-        for table in tables.into_iter().filter(|table| table.kind != TableKind::Sequence && table.has_rows())
-        {
-            let queue = if table.transactional { &mut after } else { &mut under_lock };
-            if !table.transactional && !self.snapshot.locked {
-                let name = table.object();
-                self.notes
-                    .push(format!("{name} ({}) was read without a lock: it may be newer", table.engine));
-            }
-            queue.extend(self.ranges(table).await?);
+        let (after, under_lock): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.transactional);
+        if !self.snapshot.locked {
+            let newer = |table: &Table| {
+                format!("{} ({}) was read without a lock: it may be newer", table.object(), table.engine)
+            };
+            self.notes.extend(under_lock.iter().map(newer));
         }
-        let mut workers = std::mem::take(&mut self.snapshot.workers);
-        if !workers.is_empty() {
+        self.rows(under_lock).await?;
+        self.snapshot.unlock().await?;
+        self.rows(after).await
+    }
+
+    /// Reads the rows of tables, some tables at a time, so that what is known of their columns stays small.
+    async fn rows(&mut self, tables: Vec<Table>) -> Result<(), Error> {
+        for batch in tables.chunks(TABLES_AT_ONCE) {
+            let mut queue = VecDeque::new();
+            for table in batch {
+                queue.extend(self.ranges(table.clone()).await?);
+            }
             let outlet = self.emitter.outlet();
-            workers = data::read(workers, under_lock, outlet).await?;
-            self.snapshot.unlock().await?;
-            self.snapshot.workers = data::read(workers, after, outlet).await?;
-        } else {
-            let outlet = self.emitter.outlet();
-            data::read_alone(&mut self.snapshot.control, under_lock, outlet).await?;
-            self.snapshot.unlock().await?;
-            data::read_alone(&mut self.snapshot.control, after, outlet).await?;
+            let workers = std::mem::take(&mut self.snapshot.workers);
+            if workers.is_empty() {
+                data::read_alone(&mut self.snapshot.control, queue, outlet).await?;
+            } else {
+                self.snapshot.workers = data::read(workers, queue, outlet).await?;
+            }
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub use restore::Error as RestoreError;
 #[derive(Debug, Clone)]
 pub struct MariaDb {
     /// `None`: only for restoring to a server that the request names.
-    plan: Option<Plan>,
+    plan: Option<Box<Plan>>,
 }
 
 /// Why a server could not be dumped or restored.
@@ -140,7 +140,7 @@ impl Error {
 impl MariaDb {
     /// A source for this plan.
     pub fn new(plan: Plan) -> Self {
-        Self { plan: Some(plan) }
+        Self { plan: Some(Box::new(plan)) }
     }
 
     /// A source that only restores, to the server that the request names.
@@ -149,7 +149,7 @@ impl MariaDb {
     }
 
     fn plan(&self) -> Result<&Plan, Error> {
-        self.plan.as_ref().ok_or(Error::Unconfigured)
+        self.plan.as_deref().ok_or(Error::Unconfigured)
     }
 
     /// Looks whether the server can be reached and dumped faithfully.
@@ -164,13 +164,13 @@ impl MariaDb {
         request: &Request,
         stop: &CancellationToken,
     ) -> Result<Restored, Error> {
-        Ok(restore::restore(self.plan.as_ref(), package, request, stop).await?)
+        Ok(restore::restore(self.plan.as_deref(), package, request, stop).await?)
     }
 
     /// Hands over the databases at one instant.
     pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
         tokio::select! {
-            done = dump::dump(self.plan()?, outlet) => done,
+            done = Box::pin(dump::dump(self.plan()?, outlet)) => done,
             () = stop.cancelled() => Err(Error::Stopped),
         }
     }

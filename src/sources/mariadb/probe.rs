@@ -37,7 +37,7 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
         let tables = catalog::tables(&mut session, plan, database).await?;
         estimate += tables.iter().map(|table| table.bytes).sum::<u64>();
     }
-    let mut findings: Vec<Finding> = missing.into_iter().map(unseen).collect();
+    let mut findings: Vec<Finding> = missing.iter().map(unseen).collect();
     if !privileges::may_lock(&mut session).await? {
         findings.push(Finding {
             severity: Severity::Notice,
@@ -51,7 +51,7 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
     Ok(Facts { product, estimate: Some(estimate), findings })
 }
 
-fn unseen(missing: Missing) -> Finding {
+fn unseen(missing: &Missing) -> Finding {
     Finding {
         severity: Severity::Notice,
         topic: "privileges".to_owned(),

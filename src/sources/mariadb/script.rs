@@ -102,6 +102,7 @@ impl Script {
     }
 
     /// Ends a statement and writes its length before it.
+    #[allow(clippy::needless_pass_by_value, reason = "a statement is closed once")]
     pub(super) fn close(&mut self, open: Open) {
         let length = format!("{:0DIGITS$}", self.out.len() - open.0);
         let digits = open.0 - 1 - DIGITS;
@@ -230,7 +231,9 @@ mod tests {
             let mut script = Script::default();
             script.comment(&comment);
             script.object(&label);
-            texts.iter().for_each(|text| script.statement(text));
+            for text in &texts {
+                script.statement(text);
+            }
             let member = script.finish();
             let taken = statements(&member).unwrap();
             prop_assert_eq!(taken.len(), texts.len());

@@ -67,7 +67,7 @@ pub(super) fn selected(table: &Table, columns: &[Column], history: bool) -> Resu
 
 fn select(table: &Table, column: &Column) -> Result<Selected, Error> {
     let quoted = sql::quoted(&column.name);
-    let bracketed = column.column_type.contains('(');
+    let bracketed = column.full_type.contains('(');
     let plain = |literal| (quoted.clone(), literal);
     let (expression, literal) = match column.data_type.as_str() {
         "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "year" => {
@@ -83,10 +83,10 @@ fn select(table: &Table, column: &Column) -> Result<Selected, Error> {
         | "multipolygon" | "geometrycollection" => plain(Literal::Binary),
         // Member '' and the error value both read as ''; their numbers differ.
         "enum" | "set"
-            if column.column_type.contains("('',")
-                || column.column_type.contains(",'',")
-                || column.column_type.contains(",'')")
-                || column.column_type.contains("('')") =>
+            if column.full_type.contains("('',")
+                || column.full_type.contains(",'',")
+                || column.full_type.contains(",'')")
+                || column.full_type.contains("('')") =>
         {
             (format!("CAST({quoted} AS UNSIGNED)"), Literal::Number)
         }

@@ -34,7 +34,8 @@ SET default_table_access_method = heap;";
 
 /// Dumps everything that the plan names.
 pub(super) async fn dump(plan: &Plan, outlet: &Outlet) -> Result<Summary, Error> {
-    let restrict: String = rand::rng().sample_iter(rand::distr::Alphanumeric).take(40).map(char::from).collect();
+    let restrict: String =
+        rand::rng().sample_iter(rand::distr::Alphanumeric).take(40).map(char::from).collect();
     let mut session = Session::open(&plan.options).await?;
     let mut summary = Summary::default();
     let databases = databases(&mut session, plan).await?;
@@ -76,7 +77,10 @@ pub(super) async fn databases(session: &mut Session, plan: &Plan) -> Result<Vec<
             return Err(Error::NoMatch { key: "databases", pattern: pattern.clone() });
         }
     }
-    Ok(all.into_iter().filter(|name| globs.is_empty() || globs.iter().any(|(_, glob)| glob.is_match(name))).collect())
+    Ok(all
+        .into_iter()
+        .filter(|name| globs.is_empty() || globs.iter().any(|(_, glob)| glob.is_match(name)))
+        .collect())
 }
 
 async fn now(session: &mut Session) -> Result<Time, Error> {
@@ -146,7 +150,13 @@ impl Database<'_> {
         }
         for privilege in privileges {
             let relation = privilege.relation.as_deref().unwrap_or("-");
-            script::push_for(&mut post, Kind::Privilege, relation, &privilege.target, &session.bytes(&privilege.sql));
+            script::push_for(
+                &mut post,
+                Kind::Privilege,
+                relation,
+                &privilege.target,
+                &session.bytes(&privilege.sql),
+            );
         }
         for item in last {
             push_item(&mut post, session, item);
@@ -188,7 +198,12 @@ impl Database<'_> {
             key = self.restrict
         );
         script::push(&mut script, Kind::Psql, "", commands.as_bytes());
-        script::push(&mut script, Kind::Set, "", format!("SET client_encoding = '{}';\n{SETTINGS}", session.encoding()).as_bytes());
+        script::push(
+            &mut script,
+            Kind::Set,
+            "",
+            format!("SET client_encoding = '{}';\n{SETTINGS}", session.encoding()).as_bytes(),
+        );
         for (kind, sql) in property.iter().filter(|(kind, _)| *kind != Kind::Database) {
             script::push(&mut script, *kind, self.name, &session.bytes(sql));
         }
@@ -206,12 +221,20 @@ impl Database<'_> {
         let rows = sequences(session).await?;
         for row in &rows {
             let (schema, name) = (row.text(0), row.text(1));
-            if !self.plan.selector.takes_table(schema, name) || self.plan.schema_only.iter().any(|p| p.takes_table(schema, name)) {
+            if !self.plan.selector.takes_table(schema, name)
+                || self.plan.schema_only.iter().any(|p| p.takes_table(schema, name))
+            {
                 continue;
             }
             let (sql, value) = (row.text(2), row.text(3));
             let relation = paths::relation(row.text(4), row.text(5));
-            script::push_for(&mut script, Kind::Value, &relation, &format!("{schema}.{name}"), &session.bytes(sql));
+            script::push_for(
+                &mut script,
+                Kind::Value,
+                &relation,
+                &format!("{schema}.{name}"),
+                &session.bytes(sql),
+            );
             let mut fingerprint = Fingerprint::default();
             fingerprint.add(value.as_bytes());
             let name = data::object(self.name, schema, name);

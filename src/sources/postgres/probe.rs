@@ -14,10 +14,14 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
     let mut session = Session::open(&plan.options).await?;
     let mut facts = Facts { product: format!("PostgreSQL {}", session.version), ..Facts::default() };
     if session.major < 13 {
-        let found = format!("PostgreSQL {} is older than 13, the oldest version that was tested", session.version);
+        let found =
+            format!("PostgreSQL {} is older than 13, the oldest version that was tested", session.version);
         facts.findings.push(version(found));
     } else if session.major > TESTED {
-        let found = format!("PostgreSQL {} is newer than {TESTED}, the newest version that was tested", session.version);
+        let found = format!(
+            "PostgreSQL {} is newer than {TESTED}, the newest version that was tested",
+            session.version
+        );
         facts.findings.push(version(found));
     }
     keeps_sessions(&mut session).await?;
@@ -43,7 +47,9 @@ async fn keeps_sessions(session: &mut Session) -> Result<(), Error> {
     session.execute("SET chupacabra.probe = 'kept'").await?;
     let first = session.value("SELECT pg_backend_pid()::text").await?;
     for _ in 0..3 {
-        let rows = session.rows("SELECT pg_backend_pid()::text, coalesce(current_setting('chupacabra.probe', true), '')").await?;
+        let rows = session
+            .rows("SELECT pg_backend_pid()::text, coalesce(current_setting('chupacabra.probe', true), '')")
+            .await?;
         let kept = rows.first().is_some_and(|row| row.text(0) == first && row.text(1) == "kept");
         if !kept {
             return Err(Error::Pooled);

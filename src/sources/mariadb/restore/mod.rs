@@ -103,7 +103,7 @@ pub(super) async fn restore(
     stop: &CancellationToken,
 ) -> Result<Restored, Error> {
     tokio::select! {
-        done = run(own, package, request) => done,
+        done = Box::pin(run(own, package, request)) => done,
         () = stop.cancelled() => Err(Error::Stopped),
     }
 }
@@ -168,6 +168,6 @@ async fn contents(package: &Package) -> Result<Contents, Error> {
             Ok(())
         })
         .await?;
-    let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(std::mem::take(&mut contents))
+    let mut filled = contents.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(std::mem::take(&mut filled))
 }

@@ -42,7 +42,7 @@ pub(in super::super) async fn dump(
         }
         part.script().object(&Label::new("event", database, &name));
         super::under_collation(part.script(), database, &collation, &cell(&row, 6), |script| {
-            program.write(script)
+            program.write(script);
         });
         tally.emit("events");
         part.end_when_full(database).await?;

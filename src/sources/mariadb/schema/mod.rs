@@ -118,7 +118,9 @@ pub(super) async fn sequence(
     // A sequence takes a whole row in place of its state, an exhausted one too, which SETVAL would refuse.
     script.statement(format!("INSERT INTO {name} VALUES ({})", values.join(",")));
     let mut fingerprint = Rows::default();
-    state.iter().for_each(|value| fingerprint.value(value.as_deref()));
+    for value in &state {
+        fingerprint.value(value.as_deref());
+    }
     fingerprint.end_row();
     Ok(Object { name: table.object(), kind: "sequence".to_owned(), fingerprint: fingerprint.finish() })
 }

@@ -40,13 +40,13 @@ impl Program {
         let mut before =
             format!("SET character_set_client = {}, collation_connection = {}", self.client, self.connection);
         if let Some(mode) = &self.sql_mode {
-            before.push_str(&format!(", sql_mode = {}", sql::literal(mode)));
+            before = format!("{before}, sql_mode = {}", sql::literal(mode));
         }
         if let Some(zone) = &self.time_zone {
-            before.push_str(&format!(", time_zone = {}", sql::literal(zone)));
+            before = format!("{before}, time_zone = {}", sql::literal(zone));
         }
         if let Some(created) = &self.created {
-            before.push_str(&format!(", timestamp = {created}"));
+            before = format!("{before}, timestamp = {created}");
         }
         script.statement(before);
         script.statement("EXECUTE IMMEDIATE @chupacabra");

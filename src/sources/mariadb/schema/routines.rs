@@ -43,7 +43,7 @@ pub(in super::super) async fn dump(
         }
         part.script().object(&Label::new(&class.to_lowercase().replace(' ', "_"), database, &name));
         super::under_collation(part.script(), database, &collation, &cell(&row, 5), |script| {
-            program.write(script)
+            program.write(script);
         });
         tally.emit("routines");
         part.end_when_full(database).await?;

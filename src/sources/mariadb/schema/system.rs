@@ -268,9 +268,12 @@ async fn creators(control: &mut Session, script: &mut Script) -> Result<(), Erro
         lists[usize::from(cell(&row, 2) == "Y")].push(sql::literal(&cell(&row, 1)));
     }
     for (role, [plain, admins]) in holders {
-        let test = |list: Vec<String>| match list.is_empty() {
-            true => "FALSE".to_owned(),
-            false => format!("CURRENT_USER() IN ({})", list.join(", ")),
+        let test = |list: Vec<String>| {
+            if list.is_empty() {
+                "FALSE".to_owned()
+            } else {
+                format!("CURRENT_USER() IN ({})", list.join(", "))
+            }
         };
         let (role, plain, admins) = (sql::quoted(&role), test(plain), test(admins));
         let less = sql::literal(&format!("REVOKE ADMIN OPTION FOR {role} FROM CURRENT_USER"));

@@ -48,7 +48,7 @@ pub(in super::super) async fn dump(
         }
         part.script().object(&Label::new("trigger", database, &name).on(database, &table));
         super::under_collation(part.script(), database, &collation, &cell(&row, 5), |script| {
-            program.write(script)
+            program.write(script);
         });
         tally.emit("triggers");
         part.end_when_full(database).await?;

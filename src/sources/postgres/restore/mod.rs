@@ -51,7 +51,10 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
     let task = Task::new(plan, request)?;
     let contents = contents(package).await?;
     if task.name.is_some() && contents.databases.len() != 1 {
-        let why = format!("the package has {} databases; name a server without a database to restore them all", contents.databases.len());
+        let why = format!(
+            "the package has {} databases; name a server without a database to restore them all",
+            contents.databases.len()
+        );
         return Err(Error::Request(why));
     }
     let mut restored = Restored::default();
@@ -146,9 +149,8 @@ impl Task {
             None => (plan.options.clone(), None),
             Some(url) => {
                 let mut context = Context::default();
-                let options = connect::from_url(url, &mut context).ok_or_else(|| {
-                    Error::Request("`--into` is not a valid postgres:// URL".to_owned())
-                })?;
+                let options = connect::from_url(url, &mut context)
+                    .ok_or_else(|| Error::Request("`--into` is not a valid postgres:// URL".to_owned()))?;
                 let name = options.get_database().map(str::to_owned);
                 (connect::with_session_options(options), name)
             }

@@ -1,0 +1,13 @@
+CREATE TABLE generated (id BIGINT PRIMARY KEY, i INT, bu BIGINT UNSIGNED, d DECIMAL(30,10), f FLOAT, r DOUBLE, da DATE, t TIME(3), dt DATETIME(6), ts TIMESTAMP(6) NULL,
+  y YEAR, b BIT(37), c CHAR(10), v VARCHAR(200), l VARCHAR(100) CHARACTER SET latin1, g VARCHAR(50) CHARACTER SET gbk, u VARCHAR(50) CHARACTER SET utf16,
+  bi BINARY(16), vb VARBINARY(300), bl BLOB, e ENUM('a', 'b', 'c'), s SET('a', 'b', 'c', 'd'), uu UUID, i6 INET6, j JSON, p POINT);
+INSERT IGNORE INTO generated SELECT seq * 1000003, RAND(seq) * 4294967295 - 2147483648, RAND(seq + 1) * 18446744073709551615, (RAND(seq + 2) - 0.5) * 1e19,
+  (RAND(seq + 3) - 0.5) * POW(10, RAND(seq + 4) * 70 - 35), (RAND(seq + 5) - 0.5) * POW(10, RAND(seq + 6) * 600 - 300),
+  '1000-01-01' + INTERVAL RAND(seq + 7) * 3000000 DAY, SEC_TO_TIME((RAND(seq + 8) - 0.5) * 6000000), '1000-01-01' + INTERVAL RAND(seq + 9) * 2.5e11 SECOND,
+  FROM_UNIXTIME(RAND(seq + 10) * 2147483647), 1901 + RAND(seq + 11) * 250, RAND(seq + 12) * POW(2, 37), SUBSTR(MD5(seq), 1, RAND(seq + 13) * 10),
+  CONVERT(RANDOM_BYTES(1 + RAND(seq + 14) * 90) USING latin1), CONVERT(RANDOM_BYTES(1 + RAND(seq + 15) * 90) USING latin1),
+  CONVERT(CONVERT(RANDOM_BYTES(1 + RAND(seq + 16) * 40) USING ucs2) USING gbk), CONVERT(RANDOM_BYTES(1 + RAND(seq + 17) * 40) USING latin1),
+  RANDOM_BYTES(16), RANDOM_BYTES(1 + RAND(seq + 18) * 299), RANDOM_BYTES(1 + RAND(seq + 19) * 999), 1 + seq % 3, seq % 16, UUID(),
+  INET6_NTOA(RANDOM_BYTES(16)), JSON_OBJECT('a', HEX(RANDOM_BYTES(1 + RAND(seq + 20) * 20))), POINT(RAND(seq + 21) * 1e6, -RAND(seq + 22))
+  FROM seq_1_to_3000;
+UPDATE generated SET i = NULL, f = NULL, dt = NULL, v = NULL, g = NULL, bl = NULL, e = NULL, s = NULL, uu = NULL, p = NULL WHERE id % 7 = 0;
