@@ -18,7 +18,7 @@ const ROLES: &str = "SELECT rolname, format('ALTER ROLE %I WITH %s %s %s %s %s %
 FROM @roles WHERE rolname !~ '^pg_' ORDER BY rolname";
 
 const MEMBERS: &str = "SELECT pg_get_userbyid(m.roleid), pg_get_userbyid(m.member), pg_get_userbyid(m.grantor), m.admin_option, m.grantor = 10,
-  format(' WITH ADMIN %s, INHERIT %s, SET %s', m.admin_option, m.inherit_option, m.set_option) --@>=16
+  format(' WITH ADMIN %s, INHERIT %s, SET %s', m.admin_option::text, m.inherit_option::text, m.set_option::text) --@>=16
   CASE WHEN m.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END --@<16
 FROM pg_auth_members m WHERE EXISTS (SELECT FROM pg_roles r WHERE r.oid = m.roleid) ORDER BY 1, 2, 3";
 
