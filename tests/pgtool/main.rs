@@ -1,10 +1,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 use chupacabra::config::Config;
-use chupacabra::package::{seal, pipe};
+use chupacabra::package::{pipe, seal};
 use chupacabra::sources::postgres;
+use support::package::{collect, key, keys, settings};
 use tokio_util::sync::CancellationToken;
-use support::package::{collect, keys, settings, key};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dump() {
     let out = std::env::var("OUT").unwrap();
@@ -24,8 +24,20 @@ async fn dump() {
     let index = tokio::spawn(collect(ir));
     let t = std::time::Instant::now();
     let summary = source.dump(outlet, &CancellationToken::new()).await;
-    match summary { Ok(s) => println!("{s:?} {:?}", t.elapsed()), Err(e) => { 
-        let mut e: &dyn std::error::Error = &e; loop { println!("error: {e}"); match e.source() { Some(s) => e = s, None => break } } panic!() } }
+    match summary {
+        Ok(s) => println!("{s:?} {:?}", t.elapsed()),
+        Err(e) => {
+            let mut e: &dyn std::error::Error = &e;
+            loop {
+                println!("error: {e}");
+                match e.source() {
+                    Some(s) => e = s,
+                    None => break,
+                }
+            }
+            panic!()
+        }
+    }
     let packed = tokio::task::spawn_blocking(move || sealing.finish()).await.unwrap().unwrap();
     println!("{packed:?}");
     std::fs::write(format!("{out}.age"), package.await.unwrap().0).unwrap();

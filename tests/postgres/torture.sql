@@ -133,7 +133,7 @@ INSERT INTO app.only_generated DEFAULT VALUES;
 CREATE TABLE app.parent (a int NOT NULL DEFAULT 1, b text DEFAULT 'p', CHECK (a > 0));
 CREATE TABLE app.child (c int, CHECK (c > 1)) INHERITS (app.parent);
 ALTER TABLE app.child ALTER b DROP DEFAULT, ALTER a SET DEFAULT 7, ALTER b SET NOT NULL;
-CREATE TABLE app.grandchild (d int) INHERITS (app.child, app.customers);
+CREATE TABLE app.grandchild (d int) INHERITS (app.parent, app.customers);
 INSERT INTO app.child VALUES (1, 'b', 2);
 INSERT INTO app.parent VALUES (5, 'p');
 CREATE TABLE app.events (id int, at date NOT NULL, kind app.mood, note text, PRIMARY KEY (at, id)) PARTITION BY RANGE (at);

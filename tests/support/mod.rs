@@ -6,6 +6,8 @@ pub mod backups;
 pub mod faulty_store;
 pub mod memory_store;
 pub mod package;
+pub mod postgres;
+pub mod proxy;
 pub mod server;
 
 use std::path::PathBuf;

@@ -16,7 +16,11 @@ pub(super) fn options(config: &Config, context: &mut Context) -> Option<PgConnec
     }
     let mut options = match &url {
         Some(url) => from_url(url.expose(), context)?,
-        None => PgConnectOptions::new_without_pgpass().host("localhost").port(5432).username("postgres").ssl_mode(PgSslMode::Prefer),
+        None => PgConnectOptions::new_without_pgpass()
+            .host("localhost")
+            .port(5432)
+            .username("postgres")
+            .ssl_mode(PgSslMode::Prefer),
     };
     if let Some(host) = &config.host {
         options = if host.starts_with('/') { options.socket(host) } else { options.host(host) };
@@ -32,7 +36,8 @@ pub(super) fn options(config: &Config, context: &mut Context) -> Option<PgConnec
     } else if options.get_database().is_none() {
         options = options.database("postgres");
     }
-    options = tls(options, config, url.as_ref().is_some_and(|url| url.expose().contains("sslrootcert=")), context)?;
+    options =
+        tls(options, config, url.as_ref().is_some_and(|url| url.expose().contains("sslrootcert=")), context)?;
     if let Some(reference) = &config.password {
         options = options.password(context.secret("password", Some(reference))?.expose());
     } else if let Some(path) = &config.passfile {
@@ -70,11 +75,11 @@ pub(super) fn from_url(url: &str, context: &mut Context) -> Option<PgConnectOpti
 pub(super) fn with_session_options(options: PgConnectOptions) -> PgConnectOptions {
     // A statement that is prepared under a name is lost when a pooler changes the server below it; and an idle
     // snapshot holder must be noticed when the network drops it.
-    options
-        .statement_cache_capacity(0)
-        .application_name("chupacabra")
-        .extra_float_digits(None)
-        .options([("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")])
+    options.statement_cache_capacity(0).application_name("chupacabra").extra_float_digits(None).options([
+        ("tcp_keepalives_idle", "30"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "3"),
+    ])
 }
 
 fn tls(
@@ -110,7 +115,11 @@ fn tls(
         }
         (None, None) => {}
         _ => {
-            context.problem("tls", "a client certificate needs its key", "give both `cert_file` and `key_file`");
+            context.problem(
+                "tls",
+                "a client certificate needs its key",
+                "give both `cert_file` and `key_file`",
+            );
             return None;
         }
     }
@@ -132,7 +141,8 @@ fn password(text: &str, options: &PgConnectOptions) -> Option<String> {
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let fields = fields(line);
         let (password, keys) = fields.split_last()?;
-        let fits = keys.len() == 4 && keys.iter().zip(&wanted).all(|(key, wanted)| key == "*" || key == wanted);
+        let fits =
+            keys.len() == 4 && keys.iter().zip(&wanted).all(|(key, wanted)| key == "*" || key == wanted);
         fits.then(|| password.clone())
     })
 }
@@ -156,7 +166,9 @@ pub(super) fn target(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or_default();
     let user = options.get_username();
     match options.get_socket() {
-        Some(socket) => format!("{}:{} (database {database}, user {user})", socket.display(), options.get_port()),
+        Some(socket) => {
+            format!("{}:{} (database {database}, user {user})", socket.display(), options.get_port())
+        }
         None => format!("{}:{} (database {database}, user {user})", options.get_host(), options.get_port()),
     }
 }
@@ -167,7 +179,8 @@ mod tests {
 
     #[test]
     fn passwords_come_from_the_first_line_that_fits() {
-        let options = PgConnectOptions::new_without_pgpass().host("db").port(5433).username("u:x").database("d");
+        let options =
+            PgConnectOptions::new_without_pgpass().host("db").port(5433).username("u:x").database("d");
         let text = "# comment\nother:*:*:*:no\ndb:5433:d:u\\:x:pa\\:ss:word\\\\\n*:*:*:*:late\n";
         assert_eq!(password(text, &options).as_deref(), Some("pa:ss:word\\"));
         assert_eq!(password("db:1:d:*:no\n", &options), None);

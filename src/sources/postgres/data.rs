@@ -83,7 +83,9 @@ impl Table {
             return vec![None];
         }
         let parts = self.pages.div_ceil(RANGE);
-        (0..parts).map(|part| Some((part * RANGE, (part + 1 < parts).then_some((part + 1) * RANGE)))).collect()
+        (0..parts)
+            .map(|part| Some((part * RANGE, (part + 1 < parts).then_some((part + 1) * RANGE))))
+            .collect()
     }
 }
 
@@ -103,7 +105,8 @@ pub(super) async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<Tab
     let mut tables = every_table(session).await?;
     tables.retain(|table| {
         let (schema, name) = (table.schema.as_str(), table.name.as_str());
-        plan.selector.takes_table(schema, name) && !plan.schema_only.iter().any(|p| p.takes_table(schema, name))
+        plan.selector.takes_table(schema, name)
+            && !plan.schema_only.iter().any(|p| p.takes_table(schema, name))
     });
     if let Some(table) = tables.iter().find(|table| standby && table.unlogged) {
         return Err(Error::Right {
@@ -137,7 +140,6 @@ pub(super) async fn every_table(session: &mut Session) -> Result<Vec<Table>, Err
 }
 
 /// What all connections that read one database share.
-#[derive(Debug)]
 pub(super) struct Reading {
     pub options: PgConnectOptions,
     pub snapshot: String,
@@ -158,7 +160,11 @@ struct Progress {
 type Job = (Arc<Progress>, Option<(u64, Option<u64>)>);
 
 /// Reads all tables over `jobs` connections and hands their rows over.
-pub(super) async fn read(reading: Arc<Reading>, tables: Vec<Table>, jobs: usize) -> Result<Fingerprint, Error> {
+pub(super) async fn read(
+    reading: Arc<Reading>,
+    tables: Vec<Table>,
+    jobs: usize,
+) -> Result<Fingerprint, Error> {
     let mut queue = VecDeque::new();
     for table in tables {
         let ranges = table.ranges();
@@ -194,7 +200,8 @@ async fn worker(reading: Arc<Reading>, queue: Arc<Mutex<VecDeque<Job>>>) -> Resu
             Ok(fingerprint) => fingerprint,
             Err(error) => {
                 session.abandon().await;
-                return Err(error.at(format!("reading table {}.{} of {}", table.schema, table.name, reading.database)));
+                return Err(error
+                    .at(format!("reading table {}.{} of {}", table.schema, table.name, reading.database)));
             }
         };
         total.merge(fingerprint);

@@ -13,7 +13,7 @@ use super::data::{self, Reading, begin_member, end_member};
 use super::item::{Item, Phase};
 use super::script::{self, Kind};
 use super::session::{Row, Session};
-use super::{Error, globals, order, paths, snapshot};
+use super::{Error, globals, order, paths, patterns, snapshot};
 use crate::package::digest::Fingerprint;
 use crate::package::member::{Header, Object, Time};
 use crate::package::outlet::Outlet;
@@ -34,10 +34,12 @@ SET default_table_access_method = heap;";
 
 /// Dumps everything that the plan names.
 pub(super) async fn dump(plan: &Plan, outlet: &Outlet) -> Result<Summary, Error> {
-    let restrict: String = rand::rng().sample_iter(rand::distr::Alphanumeric).take(40).map(char::from).collect();
+    let restrict: String =
+        rand::rng().sample_iter(rand::distr::Alphanumeric).take(40).map(char::from).collect();
     let mut session = Session::open(&plan.options).await?;
     let mut summary = Summary::default();
     let databases = databases(&mut session, plan).await?;
+    patterns::check(plan, &databases).await?;
     let mtime = now(&mut session).await?;
     if plan.globals {
         let mut script = Vec::new();
@@ -65,7 +67,11 @@ pub(super) async fn databases(session: &mut Session, plan: &Plan) -> Result<Vec<
     let globs = match &plan.databases {
         Databases::One(name) => {
             if !all.contains(name) {
-                return Err(Error::NoMatch { key: "database", pattern: name.clone() });
+                return Err(Error::NoMatch {
+                    key: "database",
+                    pattern: name.clone(),
+                    place: "on this server".into(),
+                });
             }
             return Ok(vec![name.clone()]);
         }
@@ -73,10 +79,17 @@ pub(super) async fn databases(session: &mut Session, plan: &Plan) -> Result<Vec<
     };
     for (pattern, glob) in globs {
         if !all.iter().any(|name| glob.is_match(name)) {
-            return Err(Error::NoMatch { key: "databases", pattern: pattern.clone() });
+            return Err(Error::NoMatch {
+                key: "databases",
+                pattern: pattern.clone(),
+                place: "on this server".into(),
+            });
         }
     }
-    Ok(all.into_iter().filter(|name| globs.is_empty() || globs.iter().any(|(_, glob)| glob.is_match(name))).collect())
+    Ok(all
+        .into_iter()
+        .filter(|name| globs.is_empty() || globs.iter().any(|(_, glob)| glob.is_match(name)))
+        .collect())
 }
 
 async fn now(session: &mut Session) -> Result<Time, Error> {
@@ -108,7 +121,6 @@ impl Database<'_> {
         }
         let session = &mut snapshot.session;
         let catalog = catalog::collect(session, &self.plan.selector).await?;
-        self.matched(&catalog)?;
         catalog::check(session, &catalog).await?;
         let Catalog { items, privileges, counts, .. } = catalog;
         count(summary, &counts);
@@ -146,7 +158,13 @@ impl Database<'_> {
         }
         for privilege in privileges {
             let relation = privilege.relation.as_deref().unwrap_or("-");
-            script::push_for(&mut post, Kind::Privilege, relation, &privilege.target, &session.bytes(&privilege.sql));
+            script::push_for(
+                &mut post,
+                Kind::Privilege,
+                relation,
+                &privilege.target,
+                &session.bytes(&privilege.sql),
+            );
         }
         for item in last {
             push_item(&mut post, session, item);
@@ -164,16 +182,6 @@ impl Database<'_> {
             || !self.plan.data_only.iter().any(|pattern| pattern.takes_table(&item.schema, relation))
     }
 
-    fn matched(&self, catalog: &Catalog) -> Result<(), Error> {
-        let (include, _) = self.plan.selector.patterns();
-        for pattern in include {
-            if !catalog.items.iter().any(|item| !item.schema.is_empty()) {
-                return Err(Error::NoMatch { key: "include", pattern: pattern.written().to_owned() });
-            }
-        }
-        Ok(())
-    }
-
     fn opening(&self, session: &Session, property: &[(Kind, String)]) -> Vec<u8> {
         let mut script = Vec::new();
         begin_member(&mut script, self.restrict, session.encoding());
@@ -188,7 +196,12 @@ impl Database<'_> {
             key = self.restrict
         );
         script::push(&mut script, Kind::Psql, "", commands.as_bytes());
-        script::push(&mut script, Kind::Set, "", format!("SET client_encoding = '{}';\n{SETTINGS}", session.encoding()).as_bytes());
+        script::push(
+            &mut script,
+            Kind::Set,
+            "",
+            format!("SET client_encoding = '{}';\n{SETTINGS}", session.encoding()).as_bytes(),
+        );
         for (kind, sql) in property.iter().filter(|(kind, _)| *kind != Kind::Database) {
             script::push(&mut script, *kind, self.name, &session.bytes(sql));
         }
@@ -206,12 +219,20 @@ impl Database<'_> {
         let rows = sequences(session).await?;
         for row in &rows {
             let (schema, name) = (row.text(0), row.text(1));
-            if !self.plan.selector.takes_table(schema, name) || self.plan.schema_only.iter().any(|p| p.takes_table(schema, name)) {
+            if !self.plan.selector.takes_table(schema, name)
+                || self.plan.schema_only.iter().any(|p| p.takes_table(schema, name))
+            {
                 continue;
             }
             let (sql, value) = (row.text(2), row.text(3));
             let relation = paths::relation(row.text(4), row.text(5));
-            script::push_for(&mut script, Kind::Value, &relation, &format!("{schema}.{name}"), &session.bytes(sql));
+            script::push_for(
+                &mut script,
+                Kind::Value,
+                &relation,
+                &format!("{schema}.{name}"),
+                &session.bytes(sql),
+            );
             let mut fingerprint = Fingerprint::default();
             fingerprint.add(value.as_bytes());
             let name = data::object(self.name, schema, name);

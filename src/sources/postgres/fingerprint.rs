@@ -24,7 +24,8 @@ pub(super) async fn take(
 ) -> Result<BTreeMap<(String, String), Fingerprint>, Error> {
     let mut session = Session::open(options).await?;
     let tables = data::every_table(&mut session).await?;
-    let tables: VecDeque<Table> = tables.into_iter().filter(|table| wanted(&table.object(database))).collect();
+    let tables: VecDeque<Table> =
+        tables.into_iter().filter(|table| wanted(&table.object(database))).collect();
     let mut found = rows(options, database, jobs, tables).await?;
     for row in dump::sequences(&mut session).await? {
         let name = data::object(database, row.text(0), row.text(1));
@@ -52,7 +53,12 @@ pub(super) async fn take(
 
 type Found = BTreeMap<(String, String), Fingerprint>;
 
-async fn rows(options: &PgConnectOptions, database: &str, jobs: usize, tables: VecDeque<Table>) -> Result<Found, Error> {
+async fn rows(
+    options: &PgConnectOptions,
+    database: &str,
+    jobs: usize,
+    tables: VecDeque<Table>,
+) -> Result<Found, Error> {
     let workers = jobs.min(tables.len());
     let queue = Arc::new(Mutex::new(tables));
     let mut tasks: JoinSet<Result<Vec<(Table, Fingerprint)>, Error>> = JoinSet::new();

@@ -58,15 +58,22 @@ const LISTS: &[&str] = &[
     "unix_socket_directories",
 ];
 
-/// Appends roles, their memberships and settings, tablespaces, and privileges on these.
-pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<u8>) -> Result<(), Error> {
-    let superuser = session.value("SELECT rolsuper::text FROM pg_roles WHERE rolname = current_user").await? == "true";
+/// Password hashes can be read, if they are wanted.
+pub(super) async fn check_rights(session: &mut Session, plan: &Plan) -> Result<(), Error> {
+    let superuser =
+        session.value("SELECT rolsuper::text FROM pg_roles WHERE rolname = current_user").await? == "true";
     if plan.role_passwords && !superuser {
         return Err(Error::Right {
             what: "reading the password hashes of roles".into(),
             right: "a superuser; set `role_passwords: false` to back up roles without them, or `globals: false`",
         });
     }
+    Ok(())
+}
+
+/// Appends roles, their memberships and settings, tablespaces, and privileges on these.
+pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<u8>) -> Result<(), Error> {
+    check_rights(session, plan).await?;
     let (roles, password) = if plan.role_passwords {
         ("pg_authid", "coalesce(' PASSWORD ' || quote_literal(rolpassword), '')")
     } else {
@@ -104,7 +111,11 @@ pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<
         }
     }
     for row in session.rows(SETTINGS).await?.iter().filter(|row| row.text(0).is_empty()) {
-        let target = if row.text(1).is_empty() { "ROLE ALL".to_owned() } else { format!("ROLE {}", quote(row.text(1))) };
+        let target = if row.text(1).is_empty() {
+            "ROLE ALL".to_owned()
+        } else {
+            format!("ROLE {}", quote(row.text(1)))
+        };
         let sql = setting(&target, row.text(2), row.text(3));
         script::push(script, Kind::Global, row.text(1), &session.bytes(&sql));
     }
@@ -117,7 +128,8 @@ async fn members(session: &mut Session, script: &mut Vec<u8>) -> Result<(), Erro
     let mut admins: Vec<(String, String)> = Vec::new();
     while !open.is_empty() {
         let may = |row: &super::session::Row| {
-            row.text(4) == "t" || admins.iter().any(|(role, admin)| role == row.text(0) && admin == row.text(2))
+            row.text(4) == "t"
+                || admins.iter().any(|(role, admin)| role == row.text(0) && admin == row.text(2))
         };
         let (mut now, later): (Vec<_>, Vec<_>) = open.into_iter().partition(may);
         open = later;
@@ -127,7 +139,8 @@ async fn members(session: &mut Session, script: &mut Vec<u8>) -> Result<(), Erro
         }
         for row in now {
             let (role, member, grantor) = (row.text(0), row.text(1), row.text(2));
-            let by = if row.text(4) == "t" { String::new() } else { format!(" GRANTED BY {}", quote(grantor)) };
+            let by =
+                if row.text(4) == "t" { String::new() } else { format!(" GRANTED BY {}", quote(grantor)) };
             let sql = format!("GRANT {} TO {}{}{by};", quote(role), quote(member), row.text(5));
             script::push(script, Kind::Global, role, &session.bytes(&sql));
             if row.text(3) == "t" {

@@ -1,7 +1,7 @@
 //! The order in which objects are created: what is needed first, and how circles are opened.
 
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use super::Error;
 use super::item::{Item, Phase};
@@ -25,7 +25,9 @@ pub(super) fn order(mut items: Vec<Item>) -> Result<Vec<Item>, Error> {
     }
     let sorted = sort(&items, |index| phases[index]);
     let needed: BTreeSet<usize> = items.iter().flat_map(|item| item.needs.iter().copied()).collect();
-    let idle = |index: &usize| items[*index].label() == "shell_type" && items[*index].owner.is_none() && !needed.contains(index);
+    let idle = |index: &usize| {
+        items[*index].label() == "shell_type" && items[*index].owner.is_none() && !needed.contains(index)
+    };
     let sorted: Vec<usize> = sorted.into_iter().filter(|index| !idle(index)).collect();
     let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();
     let mut result = Vec::with_capacity(slots.len());
@@ -111,9 +113,7 @@ fn open(items: &mut Vec<Item>, circle: &[usize]) -> Result<(), Error> {
         first.owner = None;
         first.notes.clear();
         // The columns' types must exist; what the view reads must not.
-        first.needs.retain(|need| {
-            !circle.contains(need) && COLUMN_NEEDS.contains(&items[*need].label())
-        });
+        first.needs.retain(|need| !circle.contains(need) && COLUMN_NEEDS.contains(&items[*need].label()));
         let index = items.len();
         items.push(first);
         items[*from].needs.remove(to);

@@ -104,7 +104,9 @@ pub(super) fn push_for(script: &mut Vec<u8>, kind: Kind, relation: &str, label: 
 pub(super) fn header(kind: Kind, statements: usize, data: usize, relation: &str, label: &str) -> Vec<u8> {
     let mut line = format!("--: {} {statements:010} {data:012} {relation} ", kind.word()).into_bytes();
     // The label is a comment for psql: nothing in a name may end it.
-    line.extend(label.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c as u8 } else { b'?' }).take(120));
+    line.extend(
+        label.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c as u8 } else { b'?' }).take(120),
+    );
     line.push(b'\n');
     line
 }
@@ -142,7 +144,8 @@ fn block(script: &[u8], at: usize) -> Result<(Block<'_>, usize), Error> {
     let label = words.next().unwrap_or_default().to_owned();
     let body = &rest[end + 1..];
     let total = statements.checked_add(data).filter(|total| *total <= body.len()).ok_or(Error::CutOff(at))?;
-    let block = Block { kind, relation, label, statements: &body[..statements], data: &body[statements..total] };
+    let block =
+        Block { kind, relation, label, statements: &body[..statements], data: &body[statements..total] };
     Ok((block, at + end + 1 + total))
 }
 

@@ -79,9 +79,9 @@ impl Selector {
                     && !self.exclude.iter().any(|p| p.takes_whole_schema(&item.schema))
             }
             "extension" => self.include.is_empty(),
-            "table" | "view" | "materialized_view" | "sequence" | "refresh" | "partition" | "default" | "check"
-            | "index" | "foreign_key" | "not_null" | "rule" | "trigger" | "trigger_state" | "row_security"
-            | "policy" | "sequence_owner" => self.takes_table(&item.schema, relation),
+            "table" | "view" | "materialized_view" | "sequence" | "refresh" | "partition" | "default"
+            | "check" | "index" | "foreign_key" | "not_null" | "rule" | "trigger" | "trigger_state"
+            | "row_security" | "policy" | "sequence_owner" => self.takes_table(&item.schema, relation),
             _ => {
                 (self.include.is_empty() || self.include.iter().any(|p| p.takes_whole_schema(&item.schema)))
                     && !self.exclude.iter().any(|p| p.takes_whole_schema(&item.schema))

@@ -25,7 +25,8 @@ pub(super) struct Session {
 pub(super) struct Row(Vec<Option<String>>);
 
 /// Settings that decide how the server prints what it has, and that nothing ends the session while it waits.
-const SETTINGS: &str = "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = UTC;
+const SETTINGS: &str =
+    "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = UTC;
 SET extra_float_digits = 3; SET bytea_output = hex; SET xmloption = content; SET synchronize_seqscans = off;
 SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
 SET quote_all_identifiers = off; SET check_function_bodies = off; SET standard_conforming_strings = on;
@@ -65,14 +66,17 @@ impl Session {
 
     /// Text of this session as the bytes that belong into a script.
     pub(super) fn bytes(&self, text: &str) -> Vec<u8> {
-        if self.raw { text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect() } else { text.into() }
+        if self.raw {
+            text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
+        } else {
+            text.into()
+        }
     }
 
     /// Text of this session as the driver must send it.
     pub(super) fn sendable(&self, text: &str) -> Result<String, Error> {
-        String::from_utf8(self.bytes(text)).map_err(|_| Error::Unsendable {
-            name: text.chars().take(200).collect(),
-        })
+        String::from_utf8(self.bytes(text))
+            .map_err(|_| Error::Unsendable { name: text.chars().take(200).collect() })
     }
 
     /// Runs statements that return nothing of interest.

@@ -48,7 +48,11 @@ pub(super) async fn take(
             let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
             match session.execute(&lock).await {
                 Ok(()) => {}
-                Err(Error::Server(sqlx::Error::Database(error))) if error.code().as_deref() == Some("42P01") => break,
+                Err(Error::Server(sqlx::Error::Database(error)))
+                    if error.code().as_deref() == Some("42P01") =>
+                {
+                    break;
+                }
                 Err(error) => return Err(error.at(format!("locking the tables of {}", session.database))),
             }
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::Error;
-use super::super::paths;
 use super::super::item::{Address, Item, Phase};
+use super::super::paths;
 use super::super::select::Selector;
 use super::super::session::Session;
 use super::{CLASSES, expand};
@@ -38,7 +38,8 @@ pub(in crate::sources::postgres) async fn collect(
     session: &mut Session,
     selector: &Selector,
 ) -> Result<Catalog, Error> {
-    let mut reader = Reader { catalog: Catalog::default(), by_address: HashMap::new(), left_out: BTreeSet::new() };
+    let mut reader =
+        Reader { catalog: Catalog::default(), by_address: HashMap::new(), left_out: BTreeSet::new() };
     for (index, class) in CLASSES.iter().enumerate() {
         if session.major >= class.since {
             let read = reader.class(session, selector, index).await;
@@ -48,7 +49,10 @@ pub(in crate::sources::postgres) async fn collect(
     let aliases = reader.aliases(session).await?;
     reader.dependencies(session, &aliases).await?;
     reader.implied();
-    reader.annotations(session, include_str!("comments.sql")).await.map_err(|e| e.at("reading the catalog: comments"))?;
+    reader
+        .annotations(session, include_str!("comments.sql"))
+        .await
+        .map_err(|e| e.at("reading the catalog: comments"))?;
     reader.annotations(session, include_str!("security_labels.sql")).await?;
     reader.annotations(session, include_str!("extension_dependencies.sql")).await?;
     reader.privileges(session).await.map_err(|e| e.at("reading the catalog: privileges"))?;
@@ -132,7 +136,9 @@ impl Reader {
         for row in session.rows(&expand(include_str!("dependencies.sql"), session.major)).await? {
             let from = Address { class: row.number(0)?, oid: row.number(1)? };
             let to = Address { class: row.number(2)?, oid: row.number(3)? };
-            let (Some(from), Some(to)) = (self.resolve(aliases, from), self.resolve(aliases, to)) else { continue };
+            let (Some(from), Some(to)) = (self.resolve(aliases, from), self.resolve(aliases, to)) else {
+                continue;
+            };
             if from != to {
                 self.catalog.items[from].needs.insert(to);
             }
@@ -171,9 +177,13 @@ impl Reader {
                 "partition" => {
                     needs.extend(own);
                     for oid in [Some(item.address.oid), item.table].into_iter().flatten() {
-                        needs.extend(checks.get(&oid).into_iter().flatten().filter(|check| {
-                            self.catalog.items[**check].phase == Phase::Pre
-                        }));
+                        needs.extend(
+                            checks
+                                .get(&oid)
+                                .into_iter()
+                                .flatten()
+                                .filter(|check| self.catalog.items[**check].phase == Phase::Pre),
+                        );
                     }
                     drops = own.zip(table);
                 }
@@ -204,8 +214,12 @@ impl Reader {
         }
         for index in 0..self.catalog.items.len() {
             let item = &self.catalog.items[index];
-            let table = item.table.or_else(|| owners.get(&item.address.oid).copied().filter(|_| item.label() == "sequence"));
-            let table = table.map(|oid| Address { class: RELATIONS, oid }).and_then(|table| self.by_address.get(&table));
+            let table = item
+                .table
+                .or_else(|| owners.get(&item.address.oid).copied().filter(|_| item.label() == "sequence"));
+            let table = table
+                .map(|oid| Address { class: RELATIONS, oid })
+                .and_then(|table| self.by_address.get(&table));
             let relation = match (table, item.label()) {
                 (Some(table), _) => Some(name(&self.catalog.items[*table])),
                 (None, "table" | "view" | "materialized_view" | "sequence" | "refresh") => Some(name(item)),

@@ -6,7 +6,10 @@ use super::super::session::Session;
 use super::{Catalog, expand};
 
 /// Fails with the names of all objects that nothing in the dump accounts for.
-pub(in crate::sources::postgres) async fn check(session: &mut Session, catalog: &Catalog) -> Result<(), Error> {
+pub(in crate::sources::postgres) async fn check(
+    session: &mut Session,
+    catalog: &Catalog,
+) -> Result<(), Error> {
     let sql = expand(include_str!("everything.sql"), session.major);
     let mut unknown = Vec::new();
     for row in session.rows(&sql).await? {

@@ -43,10 +43,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
         "with",
         "coalesce(' WITH (' || nullif(concat_ws(', ', @list($.reloptions), (SELECT string_agg(format('toast.%I=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') FROM pg_class tc, unnest(tc.reloptions) o WHERE tc.oid = $.reltoastrelid)), '') || ')', '')",
     ),
-    (
-        "column",
-        r"format(E'\nALTER TABLE ONLY %I.%I ALTER COLUMN %I $', n.nspname, c.relname, a.attname)",
-    ),
+    ("column", r"format(E'\nALTER TABLE ONLY %I.%I ALTER COLUMN %I $', n.nspname, c.relname, a.attname)"),
     ("database", r#"('DATABASE "' || replace($, '"', '""') || '"')"#),
     ("modify", "CASE $ WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END"),
     (

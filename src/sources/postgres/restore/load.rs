@@ -22,7 +22,7 @@ use crate::sources::Restored;
 const ATTEMPTS: usize = 5;
 
 /// Loads one database.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in crate::sources::postgres) struct Loader {
     task: Task,
     options: PgConnectOptions,
@@ -61,7 +61,12 @@ impl Loader {
     }
 
     /// Loads definitions, rows, and what is built on them.
-    pub(super) async fn database(&self, package: &Package, restored: &mut Restored, fresh: bool) -> Result<(), Error> {
+    pub(super) async fn database(
+        &self,
+        package: &Package,
+        restored: &mut Restored,
+        fresh: bool,
+    ) -> Result<(), Error> {
         let pre = paths::pre_data(&self.database);
         let blocks = blocks(package, move |path| path == pre).await?;
         if fresh {
@@ -81,7 +86,8 @@ impl Loader {
         let mut rest = wanted.as_slice();
         while let Some(first) = rest.first() {
             let parallel = matches!(first.kind, Kind::Index | Kind::ForeignKey);
-            let count = if parallel { rest.iter().take_while(|block| block.kind == first.kind).count() } else { 1 };
+            let count =
+                if parallel { rest.iter().take_while(|block| block.kind == first.kind).count() } else { 1 };
             let (now, later) = rest.split_at(count);
             if parallel {
                 self.parallel(now, restored).await?;
@@ -113,7 +119,9 @@ impl Loader {
         let mut server = target::maintenance(&self.task, name).await?;
         let mut created = false;
         for block in blocks.iter().filter(|block| block.kind == Kind::Database) {
-            run(&mut server, &self.renamed(block)).await.map_err(|error| error.at(format!("creating database {name}")))?;
+            run(&mut server, &self.renamed(block))
+                .await
+                .map_err(|error| error.at(format!("creating database {name}")))?;
             created = true;
         }
         if !created {
@@ -139,10 +147,13 @@ impl Loader {
     /// Makes room for single tables: their schemas exist, and they themselves do not.
     async fn clear(&self, session: &mut Session, blocks: &[Owned]) -> Result<(), Error> {
         let mut found = false;
-        for block in blocks.iter().filter(|block| block.kind == Kind::Object && self.task.takes(&block.relation)) {
+        for block in
+            blocks.iter().filter(|block| block.kind == Kind::Object && self.task.takes(&block.relation))
+        {
             found = true;
             let Some((schema, table)) = block.relation.split_once('.') else { continue };
-            let (schema, table) = (paths::decode(schema).unwrap_or_default(), paths::decode(table).unwrap_or_default());
+            let (schema, table) =
+                (paths::decode(schema).unwrap_or_default(), paths::decode(table).unwrap_or_default());
             session.execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", quote(&schema))).await?;
             if !block.label.starts_with("table ") {
                 continue;
@@ -157,7 +168,11 @@ impl Loader {
             }
             session.execute(&format!("DROP TABLE {name} CASCADE")).await?;
         }
-        if found { Ok(()) } else { Err(Error::Request("`--only` matches no table of the package".to_owned())) }
+        if found {
+            Ok(())
+        } else {
+            Err(Error::Request("`--only` matches no table of the package".to_owned()))
+        }
     }
 
     async fn run(&self, session: &mut Session, block: &Owned, restored: &mut Restored) -> Result<(), Error> {
@@ -211,7 +226,12 @@ impl Loader {
         Ok(())
     }
 
-    async fn patiently(&self, session: &mut Session, block: &Owned, noted: &mut Restored) -> Result<(), Error> {
+    async fn patiently(
+        &self,
+        session: &mut Session,
+        block: &Owned,
+        noted: &mut Restored,
+    ) -> Result<(), Error> {
         for _ in 1..ATTEMPTS {
             match self.run(session, block, noted).await {
                 Err(Error::At { source, .. }) if code(&source).as_deref() == Some("40P01") => {}
@@ -245,10 +265,12 @@ fn code(error: &Error) -> Option<String> {
 }
 
 /// The blocks of all members whose path is wanted.
-async fn blocks(package: &Package, wanted: impl Fn(&str) -> bool + Send + 'static) -> Result<Vec<Owned>, Error> {
-    let selection = Selection::Where(Box::new(move |entry: &Entry| {
-        std::str::from_utf8(&entry.path).is_ok_and(&wanted)
-    }));
+async fn blocks(
+    package: &Package,
+    wanted: impl Fn(&str) -> bool + Send + 'static,
+) -> Result<Vec<Owned>, Error> {
+    let selection =
+        Selection::Where(Box::new(move |entry: &Entry| std::str::from_utf8(&entry.path).is_ok_and(&wanted)));
     let found = Arc::new(Mutex::new(Vec::new()));
     package.read(selection, Collect(Arc::clone(&found))).await?;
     let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));

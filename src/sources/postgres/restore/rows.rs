@@ -59,7 +59,9 @@ pub(super) async fn load(
 
 /// Whether a member's rows are wanted. Sequences and large objects stand in members of their own.
 fn takes(task: &Task, prefix: &str, path: &[u8]) -> bool {
-    let Some(name) = std::str::from_utf8(path).ok().and_then(|path| path.strip_prefix(prefix)) else { return false };
+    let Some(name) = std::str::from_utf8(path).ok().and_then(|path| path.strip_prefix(prefix)) else {
+        return false;
+    };
     let mut parts = name.split('.');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(schema), Some(table), Some(_), Some("sql")) => task.takes(&format!("{schema}.{table}")),
@@ -100,7 +102,8 @@ async fn worker(
 
 async fn member(session: &mut Session, task: &Task, path: &str, bytes: &[u8]) -> Result<(), Error> {
     for block in script::blocks(bytes) {
-        let block = block.map_err(|error| Error::Member { member: path.to_owned(), why: error.to_string() })?;
+        let block =
+            block.map_err(|error| Error::Member { member: path.to_owned(), why: error.to_string() })?;
         match block.kind {
             Kind::Copy => copy(session, path, block.statements, block.data).await?,
             Kind::Value if task.takes(&block.relation) => load::run(session, block.statements).await?,

@@ -12,7 +12,6 @@ use super::Task;
 use crate::sources::Restored;
 
 /// Where one database is restored to.
-#[derive(Debug)]
 pub(super) struct Place {
     /// How to reach it.
     pub options: PgConnectOptions,
@@ -51,7 +50,8 @@ pub(super) async fn prepare(task: &Task, database: &str) -> Result<Place, Error>
     }
     if task.swap {
         server.close().await;
-        let suffix: String = rand::rng().sample_iter(rand::distr::Alphanumeric).take(8).map(char::from).collect();
+        let suffix: String =
+            rand::rng().sample_iter(rand::distr::Alphanumeric).take(8).map(char::from).collect();
         let working = format!("{}_restoring_{suffix}", name.chars().take(40).collect::<String>());
         return Ok(place(working, true));
     }
@@ -84,7 +84,9 @@ pub(super) async fn settle(task: &Task, place: Place, restored: &mut Restored) -
         server.execute(&format!("ALTER DATABASE {} RENAME TO {}", quote(&place.name), quote(&old))).await?;
         let renamed = rename(&mut server, &place).await;
         if let Err(error) = renamed {
-            server.execute(&format!("ALTER DATABASE {} RENAME TO {}", quote(&old), quote(&place.name))).await?;
+            server
+                .execute(&format!("ALTER DATABASE {} RENAME TO {}", quote(&old), quote(&place.name)))
+                .await?;
             return Err(error);
         }
         if task.replace {
@@ -117,7 +119,9 @@ pub(super) async fn discard(task: &Task, place: Place) {
 
 async fn rename(server: &mut Session, place: &Place) -> Result<(), Error> {
     end_sessions(server, &place.working).await?;
-    server.execute(&format!("ALTER DATABASE {} RENAME TO {}", quote(&place.working), quote(&place.name))).await
+    server
+        .execute(&format!("ALTER DATABASE {} RENAME TO {}", quote(&place.working), quote(&place.name)))
+        .await
 }
 
 async fn end_sessions(server: &mut Session, name: &str) -> Result<(), Error> {
@@ -133,7 +137,10 @@ pub(super) async fn maintenance(task: &Task, name: &str) -> Result<Session, Erro
 }
 
 async fn exists(server: &mut Session, name: &str) -> Result<bool, Error> {
-    Ok(!server.rows(&format!("SELECT 1 FROM pg_database WHERE datname = {}", literal(name))).await?.is_empty())
+    Ok(!server
+        .rows(&format!("SELECT 1 FROM pg_database WHERE datname = {}", literal(name)))
+        .await?
+        .is_empty())
 }
 
 /// Something that the database has, if it has anything.
