@@ -58,6 +58,17 @@ pub enum Error {
     Lost(#[source] tokio::task::JoinError),
 }
 
+impl Error {
+    /// The causes, outermost first, and what the user can do, if the source knows.
+    fn told(&self) -> Vec<String> {
+        let help = match self {
+            Self::Source(error) => error.help(),
+            _ => None,
+        };
+        chain(self).into_iter().chain(help.map(|help| format!("help: {help}"))).collect()
+    }
+}
+
 impl Run<'_> {
     /// Backs up the given sources one after the other. Never fails as a whole: the report says what became of each.
     pub async fn backup(&self, names: &[SourceName]) -> Report {
@@ -80,7 +91,7 @@ impl Run<'_> {
         };
         let (record, error) = match result {
             Ok(record) => (Some(record), Vec::new()),
-            Err(error) => (None, chain(&error)),
+            Err(error) => (None, error.told()),
         };
         let status = Job::judge(record.as_ref(), &stores, source.require);
         if status == Status::Good {
@@ -252,11 +263,12 @@ fn told(job: &Job) {
             tracing::error!(source = %job.source, store = %store.store, error = store.prune_error.join(": "), "retention not enforced");
         }
     }
-    match (&job.record, job.status) {
-        (Some(record), status) => tracing::info!(
-            source = %job.source, status = ?status, seconds = job.seconds, bytes = record.package.size,
-            content_bytes = record.totals.content_bytes, members = record.totals.members, "backup ended"
-        ),
-        (None, _) => tracing::error!(source = %job.source, error = job.error.join(": "), "backup failed"),
-    }
+    let Some(record) = &job.record else {
+        tracing::error!(source = %job.source, error = job.error.join(": "), "backup failed");
+        return;
+    };
+    tracing::info!(
+        source = %job.source, status = ?job.status, seconds = job.seconds, bytes = record.package.size,
+        content_bytes = record.totals.content_bytes, members = record.totals.members, "backup ended"
+    );
 }

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod exit;
@@ -11,6 +12,8 @@ pub mod prune;
 pub mod report;
 pub mod restore;
 pub mod retention;
+pub mod shutdown;
 pub mod sources;
 pub mod stores;
+pub mod telemetry;
 pub mod verify;

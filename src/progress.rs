@@ -1,14 +1,15 @@
 //! How far a run is, for whoever shows it: counted where the bytes pass, read by the terminal's progress bar.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::package::seal::Counters;
 
 /// Counters of the job that runs at present. Cheap to update, never waited for.
 #[derive(Debug, Default)]
 pub struct Progress {
     job: Mutex<JobLine>,
-    members: AtomicU64,
-    content: AtomicU64,
+    framed: Mutex<Arc<Counters>>,
     packed: AtomicU64,
 }
 
@@ -40,9 +41,8 @@ impl Progress {
     /// Begins a job: the counters start at zero.
     pub fn begin(&self, source: &str, doing: &'static str, estimate: Option<u64>) {
         *self.job() = JobLine { source: source.to_owned(), doing, estimate };
-        for counter in [&self.members, &self.content, &self.packed] {
-            counter.store(0, Ordering::Relaxed);
-        }
+        self.watch(Arc::default());
+        self.packed.store(0, Ordering::Relaxed);
     }
 
     /// Says what the same job does next.
@@ -50,15 +50,9 @@ impl Progress {
         self.job().doing = doing;
     }
 
-    /// Counts one member and its content.
-    pub fn member(&self, content: u64) {
-        self.members.fetch_add(1, Ordering::Relaxed);
-        self.content.fetch_add(content, Ordering::Relaxed);
-    }
-
-    /// Counts content of a member that is still being read.
-    pub fn content(&self, bytes: u64) {
-        self.content.fetch_add(bytes, Ordering::Relaxed);
+    /// Shows the counters of this package from now on.
+    pub fn watch(&self, framed: Arc<Counters>) {
+        *self.framed.lock().unwrap_or_else(PoisonError::into_inner) = framed;
     }
 
     /// Counts bytes of the package.
@@ -68,10 +62,11 @@ impl Progress {
 
     /// The counters now.
     pub fn snapshot(&self) -> Snapshot {
+        let framed = Arc::clone(&self.framed.lock().unwrap_or_else(PoisonError::into_inner));
         Snapshot {
             job: self.job().clone(),
-            members: self.members.load(Ordering::Relaxed),
-            content: self.content.load(Ordering::Relaxed),
+            members: framed.members.load(Ordering::Relaxed),
+            content: framed.content.load(Ordering::Relaxed),
             packed: self.packed.load(Ordering::Relaxed),
         }
     }

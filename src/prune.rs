@@ -30,6 +30,9 @@ pub struct Intended {
     /// When leftovers must be older than this.
     #[serde(skip)]
     leftovers_before: Timestamp,
+    /// When it was decided: what is kept is protected from then on, where the store protects.
+    #[serde(skip)]
+    now: Timestamp,
 }
 
 /// What prune did.
@@ -69,6 +72,7 @@ pub async fn intend(
         leftovers,
         unreadable: scan.unreadable,
         leftovers_before,
+        now,
     })
 }
 
@@ -83,6 +87,11 @@ impl Intended {
                     pruned.locked.push((decision.key.clone(), error.to_string()));
                 }
                 Err(error) => return Err(error),
+            }
+        }
+        for decision in self.decisions.iter().filter(|decision| decision.keep) {
+            for part in [Part::Record, Part::Index, Part::Package] {
+                named.store.extend(&ObjectName::new(decision.key.object(&part))?, self.now).await?;
             }
         }
         for orphan in &self.orphans {

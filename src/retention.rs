@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::config::context::Context;
 use crate::config::units::Span;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// How long packages are kept, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -72,7 +72,7 @@ impl Config {
             );
         }
         let orphans_after = self.orphans_after.map_or(default.orphans_after, |span| span.0);
-        if orphans_after < Duration::from_secs(3_600) {
+        if orphans_after < Duration::from_hours(1) {
             let what = "an upload that is still running could be taken for a leftover";
             context.problem(
                 "orphans_after",

@@ -50,6 +50,7 @@ pub(super) async fn seal_and_send(
     let produce = async {
         let (outlet, sealing) =
             seal(&run.plan.package, &key.to_string(), package_out, index_out).map_err(Error::Package)?;
+        run.progress.watch(sealing.counters());
         let dumped = source.source.dump(outlet, &run.stop).await;
         close(dumped, sealing).await
     };
@@ -61,10 +62,9 @@ pub(super) async fn seal_and_send(
         );
         match (produced, package.and(index)) {
             (Ok(produced), Ok(())) => Ok(produced),
-            // A package only breaks after its stores do, so theirs is the reason.
-            (_, Err(Pumped::NoneLeft)) => Err(Error::NoStore),
-            (Err(error), _) => Err(error),
-            (Ok(_), Err(Pumped::Broken)) => Err(Error::NoStore),
+            (Err(error), Ok(()) | Err(Pumped::Broken)) => Err(error),
+            // A package breaks after its stores do, so theirs is the reason.
+            (_, Err(_)) => Err(Error::NoStore),
         }
     };
     let done = run.unless_stopped(streamed).await;

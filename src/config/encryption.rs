@@ -8,8 +8,15 @@ use crate::package::age::Recipient;
 const NO_RECIPIENT: &str = "run `chupacabra keygen -o key.txt` and write the public key that it prints under \
                             `recipients`; keep key.txt away from this machine";
 
-/// The recipients, and the private key if there is one.
-pub(super) fn plan(written: Encryption, context: &mut Context) -> (Vec<Recipient>, Option<Secret>) {
+/// What seals, and what opens.
+pub(super) struct Keys {
+    pub(super) recipients: Vec<Recipient>,
+    pub(super) identity: Option<Secret>,
+    pub(super) passphrase: Option<Secret>,
+}
+
+/// Reads the keys; every problem with them is told.
+pub(super) fn plan(written: &Encryption, context: &mut Context) -> Keys {
     let mut recipients = Vec::new();
     for (index, text) in written.recipients.iter().enumerate() {
         recipients.extend(recipient(text, &format!("recipients[{index}]"), context));
@@ -20,7 +27,9 @@ pub(super) fn plan(written: Encryption, context: &mut Context) -> (Vec<Recipient
                 let lines =
                     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
                 let before = recipients.len();
-                lines.for_each(|line| recipients.extend(recipient(line, "recipients_file", context)));
+                for line in lines {
+                    recipients.extend(recipient(line, "recipients_file", context));
+                }
                 if recipients.len() == before {
                     let what = format!("no public key is in `{}`", path.display());
                     context.problem("recipients_file", what, "write one public key (`age1…`) on each line");
@@ -33,7 +42,8 @@ pub(super) fn plan(written: Encryption, context: &mut Context) -> (Vec<Recipient
         }
     }
     let keys = !written.recipients.is_empty() || written.recipients_file.is_some();
-    match context.secret("passphrase", written.passphrase.as_ref()) {
+    let passphrase = context.secret("passphrase", written.passphrase.as_ref());
+    match &passphrase {
         Some(_) if keys => {
             let help =
                 "keep the recipients and remove the passphrase: whoever can back up could also read with it";
@@ -45,7 +55,7 @@ pub(super) fn plan(written: Encryption, context: &mut Context) -> (Vec<Recipient
         }
         None => {}
     }
-    (recipients, context.secret("identity", written.identity.as_ref()))
+    Keys { recipients, identity: context.secret("identity", written.identity.as_ref()), passphrase }
 }
 
 fn recipient(text: &str, key: &str, context: &mut Context) -> Option<Recipient> {

@@ -80,6 +80,10 @@ pub struct Package {
 pub struct Store {
     /// A directory, for example on a mounted volume.
     pub local: Option<stores::local::Config>,
+    /// A bucket at Amazon S3 or at any service that speaks its protocol.
+    pub s3: Option<stores::s3::Config>,
+    /// How fast packages go into and out of this store.
+    pub limits: Option<stores::limit::Config>,
     /// How long packages are kept in this store, instead of the general `retention`.
     pub retention: Option<retention::Config>,
 }
@@ -90,6 +94,12 @@ pub struct Store {
 pub struct Source {
     /// A directory tree.
     pub files: Option<sources::files::Config>,
+    /// A Redis or Valkey server.
+    pub redis: Option<sources::redis::Config>,
+    /// A MariaDB server.
+    pub mariadb: Option<sources::mariadb::Config>,
+    /// A MongoDB replica set or standalone server.
+    pub mongodb: Option<sources::mongodb::Config>,
     /// A PostgreSQL server.
     pub postgres: Option<sources::postgres::Config>,
     /// The names of the stores that its packages go to. Default: all.

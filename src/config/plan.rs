@@ -11,6 +11,10 @@ use crate::catalog::SourceName;
 use crate::package::age::Recipient;
 use crate::retention::{self, Policy};
 use crate::sources::files::Files;
+use crate::sources::files::globs::Globs;
+use crate::sources::mariadb::MariaDb;
+use crate::sources::mongodb::MongoDb;
+use crate::sources::redis::Redis;
 use crate::sources::postgres::Postgres;
 use crate::{package, sources, stores};
 
@@ -28,6 +32,8 @@ pub struct Plan {
     pub package: package::Settings,
     /// The private key, if the configuration names one.
     pub identity: Option<Secret>,
+    /// The passphrase, if that is what packages are encrypted with: it opens them too.
+    pub passphrase: Option<Secret>,
     /// The stores by name.
     pub stores: BTreeMap<String, StorePlan>,
     /// The sources by name.
@@ -39,6 +45,8 @@ pub struct Plan {
 pub struct StorePlan {
     /// Its kind and settings.
     pub kind: stores::Kind,
+    /// How fast packages go in and out.
+    pub limits: stores::limit::Limits,
 }
 
 /// A source as meant.
@@ -56,17 +64,21 @@ impl Config {
     /// Turns a configuration as written into a plan, or tells everything that is wrong with it.
     pub fn plan(self) -> Result<Plan, Vec<Problem>> {
         let mut context = Context::default();
-        let (recipients, identity) =
-            context.at("encryption", |context| encryption::plan(self.encryption, context));
+        let encryption::Keys { recipients, identity, passphrase } =
+            context.at("encryption", |context| encryption::plan(&self.encryption, context));
         let package = context.at("package", |context| settings(&self.package, recipients, context));
         let general = context.at("retention", |context| self.retention.plan(context));
         let (stores, kept) = context.at("stores", |context| plan_stores(self.stores, context));
         let sources = context.at("sources", |context| {
-            let known = Known { kept: &kept, general: &general };
+            let known = Known { stores: &stores, kept: &kept, general: &general };
             plan_sources(self.sources, &known, context)
         });
         let problems = context.into_problems();
-        if problems.is_empty() { Ok(Plan { package, identity, stores, sources }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Plan { package, identity, passphrase, stores, sources })
+        } else {
+            Err(problems)
+        }
     }
 }
 
@@ -96,6 +108,7 @@ fn settings(written: &Package, recipients: Vec<Recipient>, context: &mut Context
 
 /// What the sources refer to.
 struct Known<'a> {
+    stores: &'a BTreeMap<String, StorePlan>,
     kept: &'a BTreeMap<String, Option<Policy>>,
     general: &'a Policy,
 }
@@ -114,9 +127,11 @@ fn plan_stores(written: BTreeMap<String, Store>, context: &mut Context) -> Store
             let own = store.retention.take().map(|own| policy(&own, context));
             // Known even if it cannot be used, so that no source is told that there is no such store.
             planned.1.insert(name.clone(), own);
+            let limits = store.limits.take().unwrap_or_default();
+            let limits = context.at("limits", |context| limits.plan(context));
             if let Some(kind) = store.plan(context) {
                 same_place(&kind, &planned.0, context);
-                planned.0.insert(name, StorePlan { kind });
+                planned.0.insert(name, StorePlan { kind, limits });
             }
         });
     }
@@ -129,12 +144,12 @@ fn same_place(kind: &stores::Kind, others: &BTreeMap<String, StorePlan>, context
         (stores::Kind::Local(one), stores::Kind::Local(other)) => {
             one.path.components().eq(other.path.components())
         }
-        #[allow(unreachable_patterns, reason = "reached as soon as there is a second kind of store")]
+        (stores::Kind::S3(one), stores::Kind::S3(other)) => one.is_same_place(other),
         _ => false,
     });
     if let Some((name, _)) = twin {
-        let what = format!("this is the same directory as that of `{name}`");
-        context.problem(kind.word(), what, "give each store its own directory, or remove one");
+        let what = format!("this is the same place as that of `{name}`");
+        context.problem(kind.word(), what, "give each store its own place, or remove one");
     }
 }
 
@@ -153,6 +168,7 @@ fn plan_sources(
             let sound = name_is_sound(&name, context);
             let own = source.retention.take().map(|own| policy(&own, context));
             let stores = targets(source.stores.take(), own.as_ref(), known, context);
+            holds_no_store(&source, &stores, known, context);
             let require = source.require;
             if let (Some(source), Some(name)) = (source.plan(context), sound) {
                 planned.insert(name, SourcePlan { source, stores, require });
@@ -160,6 +176,23 @@ fn plan_sources(
         });
     }
     planned
+}
+
+/// Refuses a tree that holds the store its packages go to: every package would hold all those before it.
+fn holds_no_store(source: &Source, targets: &[(String, Policy)], known: &Known<'_>, context: &mut Context) {
+    let Some(files) = &source.files else { return };
+    let Ok(exclude) = Globs::new(&files.exclude) else { return };
+    for (name, store) in targets.iter().filter_map(|(name, _)| known.stores.get_key_value(name)) {
+        #[allow(irrefutable_let_patterns, reason = "refutable as soon as there is a second kind of store")]
+        let stores::Kind::Local(local) = &store.kind else { continue };
+        let Ok(inside) = local.path.strip_prefix(&files.path) else { continue };
+        if !exclude.covers(inside.as_os_str().as_encoded_bytes(), true) {
+            let what =
+                format!("the store `{name}` lies in this directory: every package would hold all before it");
+            let help = format!("add `/{}` to `exclude`, or move the store elsewhere", inside.display());
+            context.problem("files.path", what, help);
+        }
+    }
 }
 
 fn policy(own: &retention::Config, context: &mut Context) -> Policy {
@@ -211,6 +244,9 @@ impl Store {
         kinds.kind("local", self.local, context, |config, context| {
             config.plan(context).map(stores::Kind::Local)
         });
+        kinds.kind("s3", self.s3, context, |config, context| {
+            config.plan(context).map(|plan| stores::Kind::S3(Box::new(plan)))
+        });
         kinds.one(context)
     }
 }
@@ -221,6 +257,15 @@ impl Source {
         let mut kinds = Kinds::new();
         kinds.kind("files", self.files, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::Files(Files::new(plan)))
+        });
+        kinds.kind("redis", self.redis, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::Redis(Redis::new(plan)))
+        });
+        kinds.kind("mariadb", self.mariadb, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::MariaDb(MariaDb::new(plan)))
+        });
+        kinds.kind("mongodb", self.mongodb, context, |config, context| {
+            config.plan(context).map(|plan| sources::Source::MongoDb(MongoDb::new(plan)))
         });
         kinds.kind("postgres", self.postgres, context, |config, context| {
             config.plan(context).map(|plan| sources::Source::Postgres(Postgres::new(plan)))

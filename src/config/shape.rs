@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::context::Problem;
 use super::document::{Content, Entry, Node};
 use super::suggest::{nearest, one_of};
-use super::units::{ByteSize, Span};
+use super::units::{ByteSize, Rate, Span};
 
 /// Everything in which `document` does not have the schema's shape.
 pub(super) fn problems(document: &Node, schema: &Value) -> Vec<Problem> {
@@ -149,6 +149,10 @@ impl<'a> Shape<'a> {
                 .map(|e| (e, "write a size with its unit: `512KiB`, `64MiB`, `2GiB`")),
             "Span" => {
                 text.parse::<Span>().err().map(|e| (e, "write a duration with its unit: `90s`, `26h`, `30d`"))
+            }
+            "Rate" => {
+                let help = "write a size with its unit and `/s`: `512KiB/s`, `10MiB/s`";
+                text.parse::<Rate>().err().map(|e| (e, help))
             }
             _ => None,
         };

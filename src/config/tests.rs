@@ -11,7 +11,7 @@ use super::{Plan, REFERENCE, schema, shape};
 
 const GOOD: &str = "\
 encryption:
-  recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+  recipients: [age1dngfaa5x6e6x8wcsawueaknus2pgev74mndeymk9pu6awrg4y9mqhp2sup]
 stores:
   nas:
     local: { path: /mnt/nas }
@@ -89,7 +89,7 @@ retention: { keep_within: 30, keep_last: -1 }
 
 #[test]
 fn wrong_types_are_told_without_their_values() {
-    let secret = GOOD.replace("recipients: [age", "passphrase: hunter2 #").replace("stores:\n", "stores:\n");
+    let secret = GOOD.replace("recipients: [age", "passphrase: hunter2 #");
     assert_eq!(
         told(&secret),
         [
@@ -105,7 +105,7 @@ fn wrong_types_are_told_without_their_values() {
             "help: write `[one, two]`, or each on its own line after `- `",
         ]
     );
-    let null = "encryption: { recipients: [age1x] }\nstores:\nsources: {}\npackage:\n";
+    let null = "encryption: { recipients: [x] }\nstores:\nsources: {}\npackage:\n";
     assert_eq!(
         told(null),
         [
@@ -121,7 +121,7 @@ fn wrong_types_are_told_without_their_values() {
 fn contradictions_are_told_at_once() {
     let text = "\
 encryption:
-  recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+  recipients: [age1dngfaa5x6e6x8wcsawueaknus2pgev74mndeymk9pu6awrg4y9mqhp2sup]
   identity: { env: CHUPACABRA_TEST_NOT_SET }
 package: { compression_level: 13 }
 stores:
@@ -144,7 +144,7 @@ retention: { keep_last: 0 }
         [
             "c.yaml:3:3: encryption.identity: the environment variable `CHUPACABRA_TEST_NOT_SET` is not set",
             "c.yaml:4:12: package.compression_level: 13 is not a level",
-            "c.yaml:7:11: stores.twin.local: this is the same directory as that of `nas`",
+            "c.yaml:7:11: stores.twin.local: this is the same place as that of `nas`",
             "c.yaml:8:3: stores.bare: the kind is missing",
             "c.yaml:10:3: sources.Web: `Web` is not a name: use lowercase letters, digits and inner hyphens, at most 63",
             "c.yaml:12:19: sources.Web.stores[1]: there is no store `nsa`",
@@ -154,6 +154,19 @@ retention: { keep_last: 0 }
         ]
     );
     assert!(told.contains(&"help: did you mean `nas`?".to_owned()), "{told:#?}");
+}
+
+#[test]
+fn a_store_in_its_own_source_is_refused_unless_it_is_left_out() {
+    let inside = GOOD.replace("/mnt/nas", "/srv/web/backups/nas");
+    let told = told(&inside);
+    let problem = "c.yaml:8:14: sources.web.files.path: the store `nas` lies in this directory: every package would hold \
+                   all before it";
+    assert_eq!(told, [problem, "help: add `/backups/nas` to `exclude`, or move the store elsewhere"]);
+    for exclude in ["/backups", "/backups/nas", "nas/"] {
+        let left_out = inside.replace("/srv/web }", &format!("/srv/web, exclude: [{exclude}] }}"));
+        assert!(plan(&left_out).is_ok(), "{exclude}");
+    }
 }
 
 #[test]
@@ -249,7 +262,9 @@ fn walk(node: &Node, root: &Value, schema: &Value, found: &mut BTreeSet<(String,
     let schema = reference.map_or(schema, |to| root.pointer(to.trim_start_matches('#')).unwrap());
     let Content::Mapping(entries) = &node.content else {
         if let (Content::Sequence(items), Some(each)) = (&node.content, schema.get("items")) {
-            items.iter().for_each(|item| walk(item, root, each, found));
+            for item in items {
+                walk(item, root, each, found);
+            }
         }
         return;
     };

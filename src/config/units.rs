@@ -91,6 +91,31 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A number of bytes in a second. Written with a unit: `512KiB/s`, `10MiB/s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate(pub u64);
+
+impl FromStr for Rate {
+    type Err = Error;
+
+    fn from_str(written: &str) -> Result<Self, Error> {
+        match written.trim().strip_suffix("/s") {
+            Some(size) => size.parse::<ByteSize>().map(|size| Self(size.0)),
+            None => {
+                let size = written.parse::<ByteSize>().map(|_| written.trim().to_owned());
+                let example = format!("{}/s", size.unwrap_or_else(|_| "10MiB".to_owned()));
+                Err(Error::NoUnit { written: written.into(), example })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", ByteSize(self.0))
+    }
+}
+
 /// A length of time. Written with units: `30d`, `26h`, `1h30m`, `500ms`. A day is 24 hours, a week 7 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub Duration);
@@ -185,6 +210,7 @@ macro_rules! written {
 }
 
 written!(ByteSize, "^ *[0-9]+ *([KkMmGgTt]i?)?[Bb] *$", "a size with its unit, for example 64MiB");
+written!(Rate, "^ *[0-9]+ *([KkMmGgTt]i?)?[Bb] */s *$", "a size in a second, for example 10MiB/s");
 written!(Span, "^ *([0-9]+ *(ms|s|m|h|d|w) *)+$", "a duration with its unit, for example 30d or 1h30m");
 
 impl Serialize for ByteSize {
@@ -218,9 +244,20 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_sizes_in_a_second() {
+        assert_eq!("10MiB/s".parse(), Ok(Rate(10 << 20)));
+        assert_eq!(Rate(10 << 20).to_string(), "10.0 MiB/s");
+        assert_eq!(
+            "10MiB".parse::<Rate>().unwrap_err().to_string(),
+            "`10MiB` has no unit, write for example `10MiB/s`"
+        );
+        assert!("10/s".parse::<Rate>().is_err());
+    }
+
+    #[test]
     fn spans_add_up() {
-        assert_eq!("30d".parse(), Ok(Span(Duration::from_secs(30 * 86_400))));
-        assert_eq!("1h30m".parse(), Ok(Span(Duration::from_secs(5_400))));
+        assert_eq!("30d".parse(), Ok(Span(Duration::from_hours(30 * 24))));
+        assert_eq!("1h30m".parse(), Ok(Span(Duration::from_mins(90))));
         assert_eq!("500ms".parse(), Ok(Span(Duration::from_millis(500))));
         assert!("30".parse::<Span>().is_err());
         assert!("3 moons".parse::<Span>().is_err());

@@ -33,6 +33,11 @@ impl Budget {
         Self(Arc::new(Shared { total, free, freed: Condvar::new(), notify: Notify::new() }))
     }
 
+    /// How many bytes may be held at once.
+    pub fn total(&self) -> usize {
+        self.0.total
+    }
+
     /// Takes `size` bytes, waiting until they are free.
     ///
     /// A request above the whole budget gets the whole budget: one value larger than the memory set aside still
@@ -77,11 +82,33 @@ impl Budget {
     }
 }
 
+impl Lease {
+    /// Takes what is missing up to `size` if it is free now.
+    pub fn grow(&mut self, size: usize) -> bool {
+        let Some(mut more) = self.budget.try_take(size.saturating_sub(self.size)) else { return false };
+        self.size += std::mem::take(&mut more.size);
+        true
+    }
+
+    /// Gives back what exceeds `size`: the bytes turned out to be fewer than was feared.
+    pub fn shrink(&mut self, size: usize) {
+        let spare = self.size.saturating_sub(size);
+        self.size -= spare;
+        self.budget.give(spare);
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
-        *self.budget.free() += self.size;
-        self.budget.0.freed.notify_all();
-        self.budget.0.notify.notify_waiters();
+        self.budget.give(self.size);
+    }
+}
+
+impl Budget {
+    fn give(&self, size: usize) {
+        *self.free() += size;
+        self.0.freed.notify_all();
+        self.0.notify.notify_waiters();
     }
 }
 

@@ -20,5 +20,8 @@ pub mod seal;
 pub mod tar;
 
 pub use error::Error;
-pub use open::{Package, Selection, VisitError, Visitor};
-pub use seal::{Packed, Sealing, Settings, seal};
+pub use open::{Discard, Package, Selection, VisitError, Visitor};
+pub use seal::{Packed, Sealing, Settings, Totals, seal};
+
+#[doc = include_str!("FORMAT.md")]
+pub mod format {}

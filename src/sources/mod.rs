@@ -4,6 +4,9 @@
 //! source turns data into members and members back into data; it knows nothing of gzip, age, stores or retention.
 
 pub mod files;
+pub mod mariadb;
+pub mod mongodb;
+pub mod redis;
 pub mod postgres;
 
 use std::collections::BTreeMap;
@@ -20,6 +23,12 @@ use crate::stores::Finding;
 pub enum Source {
     /// A directory tree.
     Files(files::Files),
+    /// A Redis or Valkey server.
+    Redis(redis::Redis),
+    /// A MariaDB server.
+    MariaDb(mariadb::MariaDb),
+    /// A MongoDB deployment.
+    MongoDb(mongodb::MongoDb),
     /// A PostgreSQL server.
     Postgres(postgres::Postgres),
 }
@@ -115,6 +124,15 @@ pub enum Error {
     /// The files source failed.
     #[error(transparent)]
     Files(#[from] files::Error),
+    /// The redis source failed.
+    #[error(transparent)]
+    Redis(#[from] redis::Error),
+    /// The MariaDB source failed.
+    #[error(transparent)]
+    MariaDb(#[from] mariadb::Error),
+    /// The MongoDB source failed.
+    #[error(transparent)]
+    MongoDb(#[from] mongodb::Error),
     /// The PostgreSQL source failed.
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
@@ -125,7 +143,18 @@ impl Error {
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Files(error) => error.is_closed(),
+            Self::Redis(error) => error.is_closed(),
+            Self::MariaDb(error) => error.is_closed(),
+            Self::MongoDb(error) => error.is_closed(),
             Self::Postgres(error) => error.is_closed(),
+        }
+    }
+
+    /// What the user can do about it, if the source knows.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Files(_) | Self::MariaDb(_) | Self::MongoDb(_) | Self::Postgres(_) => None,
+            Self::Redis(error) => error.help(),
         }
     }
 }
@@ -135,6 +164,9 @@ impl Source {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Files(_) => "files",
+            Self::Redis(_) => "redis",
+            Self::MariaDb(_) => "mariadb",
+            Self::MongoDb(_) => "mongodb",
             Self::Postgres(_) => "postgres",
         }
     }
@@ -143,6 +175,8 @@ impl Source {
     pub fn unconfigured(kind: &str) -> Option<Self> {
         match kind {
             "files" => Some(Self::Files(files::Files::unconfigured())),
+            "redis" => Some(Self::Redis(redis::Redis::unconfigured())),
+            "mariadb" => Some(Self::MariaDb(mariadb::MariaDb::unconfigured())),
             "postgres" => Some(Self::Postgres(postgres::Postgres::unconfigured())),
             _ => None,
         }
@@ -154,6 +188,9 @@ impl Source {
     pub async fn probe(&self) -> Result<Facts, Error> {
         match self {
             Self::Files(files) => Ok(files.probe().await?),
+            Self::Redis(redis) => Ok(redis.probe().await?),
+            Self::MariaDb(mariadb) => Ok(mariadb.probe().await?),
+            Self::MongoDb(mongodb) => Ok(mongodb.probe().await?),
             Self::Postgres(postgres) => Ok(postgres.probe().await?),
         }
     }
@@ -165,6 +202,9 @@ impl Source {
     pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
         match self {
             Self::Files(files) => Ok(files.dump(outlet, stop).await?),
+            Self::Redis(redis) => Ok(redis.dump(outlet, stop).await?),
+            Self::MariaDb(mariadb) => Ok(mariadb.dump(outlet, stop).await?),
+            Self::MongoDb(mongodb) => Ok(mongodb.dump(outlet, stop).await?),
             Self::Postgres(postgres) => Ok(postgres.dump(outlet, stop).await?),
         }
     }
@@ -180,6 +220,9 @@ impl Source {
     ) -> Result<Restored, Error> {
         match self {
             Self::Files(files) => Ok(files.restore(package, request, stop).await?),
+            Self::Redis(redis) => Ok(redis.restore(package, request, stop).await?),
+            Self::MariaDb(mariadb) => Ok(mariadb.restore(package, request, stop).await?),
+            Self::MongoDb(mongodb) => Ok(mongodb.restore(package, request, stop).await?),
             Self::Postgres(postgres) => Ok(postgres.restore(package, request, stop).await?),
         }
     }

@@ -3,8 +3,12 @@
 //! A store keeps named objects. It knows nothing of packages, records or retention. What it promises is written once,
 //! on [`Store`] and [`Upload`], and checked by one contract suite (`tests/contract`) over every kind of store.
 
+pub mod counted;
 pub mod error;
+pub mod limit;
 pub mod local;
+pub mod retry;
+pub mod s3;
 pub mod several;
 
 use std::ops::Range;
@@ -14,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 
 pub use error::{Error, Reason};
 pub use several::Named;
@@ -115,6 +119,12 @@ pub trait Store: Send + Sync {
     /// Removes an object. Removing what is not there is no error.
     async fn delete(&self, name: &ObjectName) -> Result<(), Error>;
 
+    /// Protects an object from deletion as if it had been uploaded `now`, if the store is told to protect objects
+    /// (object lock). Protection never shrinks. Prune calls it for what it keeps.
+    async fn extend(&self, _name: &ObjectName, _now: Timestamp) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Removes what interrupted uploads left below `prefix`, if it is older than `before`. Returns what was removed.
     async fn sweep(&self, _prefix: &str, _before: Timestamp, _dry_run: bool) -> Result<Vec<String>, Error> {
         Ok(Vec::new())
@@ -169,6 +179,8 @@ pub enum Severity {
 pub enum Kind {
     /// A directory.
     Local(local::Plan),
+    /// A bucket.
+    S3(Box<s3::Plan>),
 }
 
 impl Kind {
@@ -176,6 +188,7 @@ impl Kind {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Local(_) => "local",
+            Self::S3(_) => "s3",
         }
     }
 
@@ -183,6 +196,7 @@ impl Kind {
     pub async fn connect(&self) -> Result<Arc<dyn Store>, Error> {
         match self {
             Self::Local(plan) => Ok(Arc::new(local::Local::new(plan))),
+            Self::S3(plan) => Ok(Arc::new(s3::S3::connect(plan, Clock::system()).await?)),
         }
     }
 }

@@ -10,8 +10,10 @@ use super::{Format, Screen};
 use crate::progress::{Progress, Snapshot};
 
 const REDRAW: Duration = Duration::from_millis(100);
-const KNOWN: &str = "{spinner} {msg} [{bar:24}] {bytes} of about {total_bytes} at {bytes_per_sec}, {eta} left";
+const KNOWN: &str =
+    "{spinner} {msg} [{bar:24}] {bytes} of about {total_bytes} at {bytes_per_sec}, {eta} left";
 const UNKNOWN: &str = "{spinner} {msg} {bytes} at {bytes_per_sec}, {elapsed}";
+const WAITING: &str = "{spinner} {msg} {elapsed}";
 
 /// A bar that follows the counters of a run until it is dropped.
 #[derive(Debug)]
@@ -49,11 +51,19 @@ impl Drop for Bar {
 }
 
 fn draw(bar: &ProgressBar, last: &Snapshot, now: &Snapshot) {
-    if last.job != now.job {
-        // An estimate of nothing is no estimate.
-        let known = now.job.estimate.filter(|estimate| *estimate > 0);
-        let template = if known.is_some() { KNOWN } else { UNKNOWN };
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    // An estimate of nothing is no estimate.
+    let known = now.job.estimate.filter(|estimate| *estimate > 0);
+    // Content is counted member by member; a large one shows by what has been sent of it.
+    let done = |snapshot: &Snapshot| snapshot.content.max(snapshot.packed);
+    if last.job != now.job || (done(last) == 0) != (done(now) == 0) {
+        let template = match (known, done(now)) {
+            (_, 0) => WAITING,
+            (Some(_), _) => KNOWN,
+            (None, _) => UNKNOWN,
+        };
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         match known {
             Some(estimate) => bar.set_length(estimate),
             None => bar.unset_length(),
@@ -62,9 +72,11 @@ fn draw(bar: &ProgressBar, last: &Snapshot, now: &Snapshot) {
             bar.reset();
         }
     }
-    let members = HumanCount(now.members);
-    bar.set_message(format!("{}: {}, {members} members,", now.job.source, now.job.doing));
-    // What is only read back or sent has no content of its own.
-    bar.set_position(if now.content > 0 { now.content } else { now.packed });
+    let members = match now.members {
+        0 => String::new(),
+        members => format!(" {} members,", HumanCount(members)),
+    };
+    bar.set_message(format!("{}: {},{members}", now.job.source, now.job.doing));
+    bar.set_position(done(now));
     bar.tick();
 }

@@ -56,9 +56,12 @@ fn field(key: &str, value: Value) -> (String, Value) {
         "error" => ("error.message".into(), value),
         // Nanoseconds, as whole numbers.
         "seconds" => {
-            let nanos = value.as_f64().map(|seconds| std::time::Duration::from_secs_f64(seconds.max(0.0)).as_nanos());
+            let nanos =
+                value.as_f64().map(|seconds| std::time::Duration::from_secs_f64(seconds.max(0.0)).as_nanos());
             ("event.duration".into(), nanos.and_then(|nanos| u64::try_from(nanos).ok()).into())
         }
+        // Words, not the names of Rust's variants.
+        "status" | "outcome" => (format!("chupacabra.{key}"), value.as_str().map(str::to_lowercase).into()),
         "action" => ("event.action".into(), value),
         _ => (format!("chupacabra.{key}"), value),
     }
@@ -80,7 +83,8 @@ mod tests {
 
     #[test]
     fn names_and_units_are_the_schemas() {
-        let line = line(told(Level::INFO, &json!({"status": "Good", "seconds": 1.5, "bytes": 7, "error": "e"})));
+        let line =
+            line(told(Level::INFO, &json!({"status": "Good", "seconds": 1.5, "bytes": 7, "error": "e"})));
         assert!(!line.contains('\n'));
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["@timestamp"], "2026-11-21T18:30:00.123Z");

@@ -46,7 +46,13 @@ impl Told {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let Fields { message, fields } = fields;
-        Self { at, level: *event.metadata().level(), target: event.metadata().target().to_owned(), message, fields }
+        Self {
+            at,
+            level: *event.metadata().level(),
+            target: event.metadata().target().to_owned(),
+            message,
+            fields,
+        }
     }
 }
 

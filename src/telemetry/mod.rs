@@ -76,6 +76,14 @@ pub fn init(format: Format, verbose: u8, clock: Clock) -> Screen {
     let lines = Lines::new(screen.clone(), clock);
     // A second set-up in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(
+            error = panic.payload_as_str().unwrap_or_default(),
+            place,
+            "a defect in this program"
+        );
+    }));
     screen
 }
 

@@ -6,7 +6,19 @@ mod contract;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cli_cases;
+mod cli_flow;
+mod cli_logs;
 mod crashes;
+mod files_changing;
+mod files_faults;
+mod files_hostile;
+mod files_options;
+mod files_round_trip;
+mod files_support;
 mod local_store;
+mod package_damage;
 mod package_round_trip;
+mod package_stock_tools;
+mod package_vectors;
 mod store_faults;

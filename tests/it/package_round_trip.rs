@@ -148,3 +148,70 @@ async fn what_is_not_there_is_named() {
     assert!(matches!(error, Error::Store(_)), "{error:?}");
     assert!(error.to_string().contains(&key("web").to_string()), "{error}");
 }
+
+mod any {
+    //! Any members, in any sizes.
+
+    use chupacabra::package::member::{Header, Kind, Time};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::support::package::{settings, try_seal};
+
+    fn header() -> impl Strategy<Value = (Header, Vec<u8>)> {
+        let size = prop_oneof![4 => 0usize..2_000, 1 => 900_000usize..1_200_000, 1 => Just(1 << 20)];
+        let kind = prop_oneof![
+            5 => Just(Kind::File),
+            1 => Just(Kind::Directory),
+            1 => vec(1u8..=255, 1..200).prop_map(Kind::Symlink),
+        ];
+        let path = "[a-zA-Z0-9 äß]{1,30}(/[a-z]{1,60}){0,5}";
+        (path, kind, size, any::<u32>(), 0u32..=0o7777, 0u32..1_000_000_000).prop_map(
+            |(path, kind, size, seed, mode, nanos)| {
+                let content = if kind == Kind::File { noise(seed.into(), size) } else { Vec::new() };
+                let mtime = Time { seconds: i64::from(seed), nanos };
+                let base = file(path, content.len());
+                (Header { kind, mode, mtime, object: format!("o{}", seed % 3), ..base }, content)
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn members_open_as_they_were_sealed(
+            members in vec(header(), 0..12),
+            level in 1u8..=4,
+            threads in 1usize..4,
+            wanted in any::<u64>(),
+        ) {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            runtime.block_on(async {
+                let keys = keys();
+                let key = key("any");
+                let settings = chupacabra::package::Settings { level, threads, ..settings(&keys.recipient) };
+                let steps = members.iter().map(|(header, content)| member(header.clone(), content.clone()));
+                let (packed, sealed, index) = try_seal(&settings, &key, steps).await.unwrap();
+                let store = MemoryStore::default();
+                crate::support::package::store(&store, &key, sealed, index);
+                let package = package(&store, &crate::support::package::record(&key, &packed), &keys);
+                let opened = package.read(Selection::All, Keep::default()).await.unwrap().take();
+                assert_eq!(opened.len(), members.len());
+                for ((_, header, content), (sealed_header, sealed_content)) in opened.iter().zip(&members) {
+                    assert_eq!(header, sealed_header);
+                    assert!(content == sealed_content);
+                }
+                let mut at = 0;
+                let choose = Box::new(move |_: &_| {
+                    at += 1;
+                    wanted >> (at - 1) & 1 == 1
+                });
+                let some = package.read(Selection::Where(choose), Keep::default()).await.unwrap().take();
+                let chosen = opened.iter().enumerate().filter(|(at, _)| wanted >> at & 1 == 1).map(|(_, kept)| kept);
+                assert!(some.iter().eq(chosen));
+            });
+        }
+    }
+}

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::faulty_store::FaultyStore;
 
-const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdenq5gaspeqghm";
+const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
 /// A plan for one tree of four MiB of noise (so that the package takes several writes) and two stores.
 fn plan(dir: &Path, require: &str) -> Plan {

@@ -105,7 +105,7 @@ async fn a_server_that_is_stopped() {
 async fn a_network_that_is_cut() {
     let cluster = shared();
     cluster.database("cut", ROWS);
-    let complete = Proxy::start(cluster.port, u64::MAX).await;
+    let complete = Proxy::start(cluster.port);
     let config =
         |port: u16| json!({ "host": "127.0.0.1", "port": port, "database": "cut", "globals": false });
     dump(config(complete.port)).await.unwrap();
@@ -113,7 +113,8 @@ async fn a_network_that_is_cut() {
     assert!(total > 60_000_000, "{total}");
     // While connecting, in the catalog, in the rows, and in the last bytes.
     for limit in [200, 60_000, total / 2, total - 500] {
-        let proxy = Proxy::start(cluster.port, limit).await;
+        let proxy = Proxy::start(cluster.port);
+        proxy.cut_after(limit);
         let error = dump(config(proxy.port)).await.err();
         assert!(error.is_some(), "cut after {limit} of {total} bytes");
     }

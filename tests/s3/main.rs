@@ -1,5 +1,17 @@
 //! S3: the contract of stores over real servers, faults, and what only S3 has.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "../contract/stores.rs"]
 mod contract;
 #[path = "../support/mod.rs"]
 mod support;
+
+mod ambient;
+mod buckets;
+mod faults;
+mod limits;
+mod program;
+mod protection;
+mod rclone;
+mod seaweedfs;
+mod servers;

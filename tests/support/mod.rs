@@ -3,11 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod backups;
+pub mod fault_proxy;
+pub mod cut;
 pub mod faulty_store;
+pub mod mariadb;
 pub mod memory_store;
+pub mod mongodb;
 pub mod package;
 pub mod postgres;
 pub mod proxy;
+pub mod rclone;
+pub mod redis;
+pub mod seaweedfs;
 pub mod server;
 
 use std::path::PathBuf;

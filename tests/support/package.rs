@@ -1,7 +1,7 @@
 //! Small packages, sealed and opened in memory.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use chupacabra::package::index::Entry;
 use chupacabra::package::member::{Content, Header, Kind, Object, Time};
 use chupacabra::package::open::VisitError;
 use chupacabra::package::pipe::{Broken, PipeReader, pipe};
-use chupacabra::package::{self, Package, Packed, Settings, Visitor, seal};
+use chupacabra::package::{self, Package, Packed, Settings, Visitor, gzip, seal};
 use chupacabra::sources::Consistency;
 use chupacabra::stores::Proof;
 
@@ -188,4 +188,35 @@ impl Keep {
     pub fn take(&self) -> Vec<(Entry, Header, Vec<u8>)> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
+}
+
+/// The plain bytes of a sealed object: the tar stream of a package, the lines of an index.
+pub fn unseal(identities: &[Identity], object: &[u8]) -> Vec<u8> {
+    let opened = package::age::open(identities, object).unwrap();
+    let mut plain = Vec::new();
+    flate2::read::MultiGzDecoder::new(opened).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+/// Blocks as the program writes them.
+pub fn gzipped(plain: &[u8]) -> Vec<u8> {
+    let mut engine = gzip::Engine::new(1);
+    let (mut all, mut member) = (Vec::new(), Vec::new());
+    for block in plain.chunks(gzip::BLOCK) {
+        gzip::compress(&mut engine, block, &mut member).unwrap();
+        all.extend_from_slice(&member);
+    }
+    all
+}
+
+/// Encrypts bytes as they are.
+pub fn encrypted(recipient: &Recipient, bytes: &[u8]) -> Vec<u8> {
+    let mut sealed = package::age::seal(std::slice::from_ref(recipient), Vec::new()).unwrap();
+    sealed.write_all(bytes).unwrap();
+    sealed.finish().unwrap()
+}
+
+/// A new object with other plain bytes.
+pub fn reseal(recipient: &Recipient, plain: &[u8]) -> Vec<u8> {
+    encrypted(recipient, &gzipped(plain))
 }

@@ -34,7 +34,10 @@ pub fn open<R: Read>(identities: &[Identity], source: R) -> Result<Opened<R>, pa
         .and_then(|decryptor| decryptor.decrypt(identities.iter().map(|identity| &**identity)))
         .map_err(|error| match error {
             DecryptError::Io(error) => package::Error::from_read(error),
-            DecryptError::UnknownFormat => package::Error::NewerVersion("the age format".into()),
+            DecryptError::UnknownFormat => {
+                // The crate says so of a damaged header too, and a newer age would be no kinder to this reader.
+                package::Error::Damaged("the age header is damaged or of a newer version of age".into())
+            }
             DecryptError::ExcessiveWork { .. } => {
                 package::Error::Damaged("the age header asks for excessive work".into())
             }

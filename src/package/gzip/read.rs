@@ -160,7 +160,12 @@ fn split(mut source: impl Read, jobs: &SyncSender<Job>, ordered: &SyncSender<Pen
         }
         let mut member = vec![0; length];
         member[..HEADER].copy_from_slice(&header);
-        source.read_exact(&mut member[HEADER..])?;
+        source.read_exact(&mut member[HEADER..]).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof if error.get_ref().is_none() => {
+                io::Error::new(io::ErrorKind::UnexpectedEof, "ends inside a gzip member")
+            }
+            _ => error,
+        })?;
         let (done, plain) = sync_channel(1);
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         ordered.send(Pending::Member { length, plain }).map_err(|_| stopped())?;

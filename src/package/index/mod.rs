@@ -14,6 +14,14 @@ pub use line::VERSION;
 pub(super) use read::{Item, Rows};
 pub(super) use write::{Note, write};
 
+/// Reads the plain lines of an index, as they are below compression and encryption, and checks them against each
+/// other and the key of their package. Returns the totals.
+pub fn check(source: impl std::io::BufRead, key: &str) -> Result<super::Totals, super::Error> {
+    let mut rows = Rows::new(source, key)?;
+    while rows.next()?.is_some() {}
+    Ok(rows.end().map(|end| end.totals.clone()).unwrap_or_default())
+}
+
 /// One line of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {

@@ -59,7 +59,8 @@ pub(super) fn visit<R: Read>(
 }
 
 fn drain(content: &mut impl Read) -> io::Result<()> {
-    let mut waste = vec![0; 1 << 16];
+    // Small, because it is made for every member and nearly always finds nothing.
+    let mut waste = [0; 1 << 12];
     while content.read(&mut waste)? > 0 {}
     Ok(())
 }

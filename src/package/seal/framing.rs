@@ -7,7 +7,7 @@ use std::sync::mpsc::SyncSender;
 
 use tokio::sync::mpsc;
 
-use super::Totals;
+use super::{Counters, Totals};
 use crate::package::error::printable;
 use crate::package::gzip::Packer;
 use crate::package::index::{Entry, Note};
@@ -20,6 +20,7 @@ pub(super) struct Framing {
     packer: Packer,
     notes: SyncSender<Note>,
     abandoned: Arc<AtomicBool>,
+    counters: Arc<Counters>,
     totals: Totals,
     frame: Vec<u8>,
 }
@@ -30,8 +31,13 @@ fn consequence<E>(_: E) -> Error {
 }
 
 impl Framing {
-    pub(super) fn new(packer: Packer, notes: SyncSender<Note>, abandoned: Arc<AtomicBool>) -> Self {
-        Self { packer, notes, abandoned, totals: Totals::default(), frame: Vec::new() }
+    pub(super) fn new(
+        packer: Packer,
+        notes: SyncSender<Note>,
+        abandoned: Arc<AtomicBool>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { packer, notes, abandoned, counters, totals: Totals::default(), frame: Vec::new() }
     }
 
     /// Takes parcels until the end, then ends the archive.
@@ -77,11 +83,13 @@ impl Framing {
         let digest = match content {
             Content::Bytes(bytes) => {
                 fits(header, bytes.len() as u64)?;
+                self.counters.content.fetch_add(stored, Ordering::Relaxed);
                 self.packer.put(&bytes).map_err(consequence)?;
                 blake3::hash(&bytes)
             }
             Content::Hashed(bytes, digest) => {
                 fits(header, bytes.len() as u64)?;
+                self.counters.content.fetch_add(stored, Ordering::Relaxed);
                 self.packer.put(&bytes).map_err(consequence)?;
                 digest
             }
@@ -99,6 +107,7 @@ impl Framing {
         entry.length = self.packer.position() - offset;
         self.totals.members += 1;
         self.totals.content_bytes += stored;
+        self.counters.members.fetch_add(1, Ordering::Relaxed);
         self.notes.send(Note::Member(entry)).map_err(consequence)
     }
 
@@ -119,6 +128,7 @@ impl Framing {
             hasher.update(&room[..count]);
             self.packer.advance(count).map_err(consequence)?;
             left -= count as u64;
+            self.counters.content.fetch_add(count as u64, Ordering::Relaxed);
         }
         let mut more = [0; 1];
         match read_some(large, &mut more).map_err(|source| content_error(header, source))? {

@@ -3,7 +3,7 @@
 mod framing;
 mod output;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -39,15 +39,25 @@ pub struct Settings {
 pub struct Sealing {
     parcels: mpsc::Sender<Parcel>,
     abandoned: Arc<AtomicBool>,
+    counters: Arc<Counters>,
     failure: Failure,
     threads: Option<Threads>,
+}
+
+/// What has been framed so far, for whoever shows it.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Members.
+    pub members: AtomicU64,
+    /// Bytes of content.
+    pub content: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Threads {
     framing: JoinHandle<Option<Totals>>,
-    output: JoinHandle<Option<ObjectDigest>>,
-    index: JoinHandle<Option<ObjectDigest>>,
+    output: JoinHandle<Option<(ObjectDigest, PipeWriter)>>,
+    index: JoinHandle<Option<(ObjectDigest, PipeWriter)>>,
 }
 
 /// Counts of what went into a package.
@@ -120,9 +130,10 @@ pub fn seal(
     let (notes, told) = sync_channel::<Note>(WAITING_NOTES);
     let (failure, abandoned) = (Failure::default(), Arc::new(AtomicBool::new(false)));
 
+    let counters = Arc::new(Counters::default());
     let framing = {
         let (failure, notes, abandoned) = (failure.clone(), notes.clone(), abandoned.clone());
-        let framing = framing::Framing::new(packer, notes, abandoned);
+        let framing = framing::Framing::new(packer, notes, abandoned, counters.clone());
         spawn("framing", move || failure.settle(framing.run(arriving)))?
     };
     let output = {
@@ -131,16 +142,10 @@ pub fn seal(
     };
     let index = {
         let (failure, key, level) = (failure.clone(), key.to_owned(), settings.level);
-        spawn("index", move || {
-            let written = index::write(level, &key, &told, index_sink);
-            failure.settle(written.and_then(|(digest, pipe)| {
-                pipe.finish().map_err(Error::Write)?;
-                Ok(digest)
-            }))
-        })?
+        spawn("index", move || failure.settle(index::write(level, &key, &told, index_sink)))?
     };
     let threads = Some(Threads { framing, output, index });
-    Ok((outlet, Sealing { parcels, abandoned, failure, threads }))
+    Ok((outlet, Sealing { parcels, abandoned, counters, failure, threads }))
 }
 
 fn spawn<T: Send + 'static>(
@@ -151,6 +156,11 @@ fn spawn<T: Send + 'static>(
 }
 
 impl Sealing {
+    /// The counters, which go on counting while members are framed.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
     /// Ends the package: waits until every member handed over has been written, then finishes package and index.
     ///
     /// To be called only after the dump has said that it is complete, and on a thread that may block. Dropping a
@@ -164,7 +174,11 @@ impl Sealing {
             return Err(error);
         }
         match (framing, output, index) {
-            (Ok(Some(totals)), Ok(Some(package)), Ok(Some(index))) => Ok(Packed { package, index, totals }),
+            (Ok(Some(totals)), Ok(Some((package, package_pipe))), Ok(Some((index, index_pipe)))) => {
+                // Only now that both are sound does either get an end.
+                index_pipe.finish().and_then(|()| package_pipe.finish()).map_err(Error::Write)?;
+                Ok(Packed { package, index, totals })
+            }
             _ => Err(Error::Abandoned),
         }
     }

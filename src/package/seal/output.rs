@@ -37,12 +37,12 @@ impl Write for HashedPipe {
     }
 }
 
-/// Writes blocks until the last, then ends age and the pipe. Whatever ends it earlier leaves the pipe without an end.
+/// Writes blocks until the last, then ends age. The pipe is returned without its end, which is not this thread's say.
 pub(super) fn run(
     mut packed: gzip::Packed,
     mut sealed: age::Sealed<HashedPipe>,
     notes: &SyncSender<Note>,
-) -> Result<ObjectDigest, Error> {
+) -> Result<(ObjectDigest, PipeWriter), Error> {
     let consequence = |_| Error::Abandoned;
     while let Some(compressed) = packed.take().map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Error::Abandoned,
@@ -53,7 +53,6 @@ pub(super) fn run(
         packed.recycle(compressed);
     }
     let (digest, pipe) = sealed.finish().map_err(Error::Write)?.finish();
-    pipe.finish().map_err(Error::Write)?;
     notes.send(Note::Package(digest.clone())).map_err(|_| Error::Abandoned)?;
-    Ok(digest)
+    Ok((digest, pipe))
 }

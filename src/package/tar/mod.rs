@@ -63,3 +63,6 @@ pub enum Error {
     #[error("padding at byte {0} is not zero")]
     Padding(u64),
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,6 +186,8 @@ fn names(header: &Header, record: &mut tar::Header, extended: &mut Vec<u8>) {
             old.linkname[..target.len()].copy_from_slice(target);
         } else {
             pax::push(extended, b"linkpath", target);
+            // libarchive takes an entry for no link at all if this field is empty.
+            old.linkname[..8].copy_from_slice(b"LongLink");
         }
     }
 }

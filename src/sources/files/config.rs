@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::globs::Globs;
 use crate::config::context::Context;
+use crate::config::units::ByteSize;
 
 /// A files source as written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -13,13 +15,14 @@ use crate::config::context::Context;
 pub struct Config {
     /// The directory to back up.
     pub path: PathBuf,
-    /// Globs of paths below it to back up; empty or absent: all.
+    /// Globs of paths below it to back up, with the directories that lead there; empty or absent: all.
     #[serde(default)]
     pub include: Vec<String>,
-    /// Globs of paths below it to leave out.
+    /// Globs of paths below it to leave out. A glob without `/` matches names at any depth, one with `/` matches from
+    /// `path` on; a trailing `/` matches directories only; what matches a directory covers everything in it.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Do not descend into other file systems mounted below. Default: false.
+    /// Do not descend into other file systems mounted below; mount points stay as empty directories. Default: false.
     #[serde(default)]
     pub one_file_system: bool,
     /// Leave out the content of directories that hold a `CACHEDIR.TAG` (bford.info/cachedir). Default: false.
@@ -30,6 +33,8 @@ pub struct Config {
     pub changing_files: ChangingFiles,
     /// How many files are read ahead at once. More helps on network file systems. Default: 32.
     pub read_ahead: Option<usize>,
+    /// Memory for remembering files with several hard links until all of their links were seen. Default: 16MiB.
+    pub hard_link_memory: Option<ByteSize>,
 }
 
 /// What to do with a file that changes whenever it is read.
@@ -44,16 +49,52 @@ pub enum ChangingFiles {
 }
 
 /// A files source as meant.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The directory to back up.
     pub path: PathBuf,
+    /// What to back up; empty: everything.
+    pub include: Globs,
+    /// What to leave out.
+    pub exclude: Globs,
+    /// Whether to stay on the file system of `path`.
+    pub one_file_system: bool,
+    /// Whether to leave out the content of cache directories.
+    pub exclude_caches: bool,
+    /// What to do with files that change whenever they are read.
+    pub changing_files: ChangingFiles,
+    /// How many files and directories are read at once.
+    pub read_ahead: usize,
+    /// Bytes that the table of hard links may take.
+    pub hard_link_memory: usize,
 }
 
 impl Config {
     /// Fills defaults in and refuses what cannot be meant.
     pub fn plan(self, context: &mut Context) -> Option<Plan> {
-        let _ = context;
-        Some(Plan { path: self.path })
+        let absolute = self.path.is_absolute();
+        if !absolute {
+            let what = format!("`{}` is a relative path", self.path.display());
+            context.problem("path", what, "write the directory's full path, beginning with `/`");
+        }
+        let read_ahead = self.read_ahead.unwrap_or(32);
+        let bounded = (1..=256).contains(&read_ahead);
+        if !bounded {
+            let help = "each one is a thread: 32 suits disks, 64 or 128 slow network file systems";
+            context.problem("read_ahead", format!("{read_ahead} is not between 1 and 256"), help);
+        }
+        let help = "`*` stays within a name, `**` crosses `/`, `[ab]` and `{a,b}` choose, `\\` takes a sign literally";
+        let include = context.check("include", Globs::new(&self.include), help)?;
+        let exclude = context.check("exclude", Globs::new(&self.exclude), help)?;
+        (absolute && bounded).then_some(Plan {
+            path: self.path,
+            include,
+            exclude,
+            one_file_system: self.one_file_system,
+            exclude_caches: self.exclude_caches,
+            changing_files: self.changing_files,
+            read_ahead,
+            hard_link_memory: self.hard_link_memory.map_or(16 << 20, ByteSize::as_usize),
+        })
     }
 }

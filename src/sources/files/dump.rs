@@ -1,11 +1,384 @@
-//! Reading a tree.
+//! Handing a tree over to the package.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustix::fs::{self, Mode, OFlags};
+use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
+use super::entry::{Found, Inode, Opened, Reader, TRIES};
+use super::folder::Folder;
+use super::large::LargeFile;
+use super::links::Links;
+use super::names::Names;
+use super::walk::{Walk, open_limits};
 use super::{Error, Plan};
+use crate::config::units::ByteSize;
+use crate::package::budget::Lease;
+use crate::package::member::{Content, Header, Kind};
 use crate::package::outlet::Outlet;
-use crate::sources::Summary;
+use crate::sources::files::config::ChangingFiles;
+use crate::sources::{Consistency, Summary};
+
+/// Up to this size files are read ahead, if the memory allows.
+const SMALL: usize = 256 << 10;
+
+/// What is set aside for a file before its size is known.
+const RESERVED: usize = 32 << 10;
+
+/// How many files are named in the record before the rest is only counted.
+const NAMED: u64 = 1_000;
 
 pub(super) async fn dump(plan: &Plan, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
-    let _ = (plan, outlet, stop);
-    todo!()
+    let (plan, stop) = (plan.clone(), stop.clone());
+    tokio::task::spawn_blocking(move || run(plan, outlet, stop)).await.map_err(|_| Error::Thread)?
+}
+
+fn run(plan: Plan, outlet: Outlet, stop: CancellationToken) -> Result<Summary, Error> {
+    let root = |cause: Errno| Error::Root { path: plan.path.display().to_string(), cause: cause.into() };
+    // The root itself may be a symbolic link: the person who configured it has named it.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = fs::open(&plan.path, flags, Mode::empty()).map_err(root)?;
+    let device = fs::fstat(&fd).map_err(root)?.st_dev;
+    let (most_folders, slots, open_folders) = open_limits();
+    let total = outlet.budget().total();
+    let reader = Arc::new(Reader {
+        small: (total / 16).clamp(1, SMALL),
+        reserved: (total / 1024).clamp(1, RESERVED),
+        grown: 0.into(),
+        most_grown: total / 4,
+        names: Names::read(),
+        device,
+        slots,
+        open_files: Arc::default(),
+        open_folders,
+        touches_atime: false.into(),
+        plan,
+    });
+    let found = reader.opened_directory(fd, Vec::new())?;
+    let walk = Walk::new(Arc::clone(&reader), found, outlet.budget().clone(), most_folders, stop.clone())?;
+    let links = Links::new(reader.plan.hard_link_memory);
+    let mut dump =
+        Dump { reader, walk, outlet, stop, links, root: None, parents: Vec::new(), tally: Tally::default() };
+    while let Some(found) = dump.walk.next()? {
+        dump.found(found)?;
+    }
+    dump.finish()
+}
+
+struct Dump {
+    reader: Arc<Reader>,
+    walk: Walk,
+    outlet: Outlet,
+    stop: CancellationToken,
+    links: Links,
+    /// The root's own header, handed over last: whoever extracts writes into it until then.
+    root: Option<Header>,
+    /// Directories that are wanted only if something below them is.
+    parents: Vec<Header>,
+    tally: Tally,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    counts: BTreeMap<&'static str, u64>,
+    notes: Vec<String>,
+    noted: u64,
+}
+
+impl Tally {
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    fn note(&mut self, note: String) {
+        self.noted += 1;
+        if self.noted <= NAMED {
+            self.notes.push(note);
+        }
+    }
+}
+
+impl Dump {
+    fn found(&mut self, found: Found) -> Result<(), Error> {
+        if self.stop.is_cancelled() {
+            return Err(Error::Stopped);
+        }
+        match found {
+            Found::Directory { header, .. } if header.path == b"." => {
+                self.root = Some(header);
+                Ok(())
+            }
+            Found::Directory { header, wanted: false, .. } => {
+                self.leave_parents(&header.path);
+                self.parents.push(header);
+                Ok(())
+            }
+            Found::Directory { header, .. } => self.empty("directories", header),
+            Found::Special { header, inode } => self.special(header, &inode),
+            Found::Small { header, inode, content, hash, lease, tries, changed } => {
+                if tries > 1 {
+                    self.tally.count("changed_retried");
+                }
+                if changed {
+                    self.changed(&header.path)?;
+                }
+                self.file(header, &inode, Content::Hashed(content, hash), lease).map(drop)
+            }
+            Found::Large { folder, name, opened } => self.large(&folder, &name, *opened),
+            Found::Socket => {
+                self.tally.count("sockets_skipped");
+                Ok(())
+            }
+            Found::Excluded => {
+                self.tally.count("excluded");
+                Ok(())
+            }
+            Found::Vanished(path) => self.vanished(&path),
+            Found::More(_) => Ok(()),
+        }
+    }
+
+    /// A file that is accepted although it changed whenever it was read, or the failure that it is otherwise.
+    fn changed(&mut self, path: &[u8]) -> Result<(), Error> {
+        let path = self.reader.full(path);
+        match self.reader.plan.changing_files {
+            ChangingFiles::Fail => Err(Error::Changing(path)),
+            ChangingFiles::Accept => {
+                self.tally.count("changed_accepted");
+                self.tally.note(format!("`{path}` changed whenever it was read"));
+                Ok(())
+            }
+        }
+    }
+
+    fn vanished(&mut self, path: &[u8]) -> Result<(), Error> {
+        match self.reader.plan.changing_files {
+            ChangingFiles::Fail => Err(self.reader.error("open", path, Errno::NOENT)),
+            ChangingFiles::Accept => {
+                self.tally.count("vanished");
+                let path = self.reader.full(path);
+                self.tally.note(format!("`{path}` was deleted before it was read"));
+                Ok(())
+            }
+        }
+    }
+
+    fn special(&mut self, header: Header, inode: &Inode) -> Result<(), Error> {
+        let what = match header.kind {
+            Kind::Symlink(_) => "symlinks",
+            Kind::Fifo => "fifos",
+            _ => "devices",
+        };
+        match self.link(&header, inode)? {
+            Some(link) => self.empty("hard_links", link),
+            None => self.empty(what, header),
+        }
+    }
+
+    /// Hands a file over, or the link to its first name. Says whether the content was handed over.
+    fn file(
+        &mut self,
+        header: Header,
+        inode: &Inode,
+        content: Content,
+        lease: Option<Lease>,
+    ) -> Result<bool, Error> {
+        if let Some(link) = self.link(&header, inode)? {
+            self.empty("hard_links", link)?;
+            return Ok(false);
+        }
+        self.tally.count("files");
+        self.hand_over(header, content, lease)?;
+        Ok(true)
+    }
+
+    /// The header of a hard link, if this file is in the archive already.
+    fn link(&mut self, header: &Header, inode: &Inode) -> Result<Option<Header>, Error> {
+        let full = |_| Error::HardLinks {
+            limit: ByteSize(self.reader.plan.hard_link_memory as u64),
+            path: self.reader.full(&header.path),
+        };
+        let first = self.links.first_name(inode, &header.path).map_err(full)?;
+        Ok(first.map(|first| Header {
+            kind: Kind::HardLink(first),
+            size: 0,
+            sparse: None,
+            // They belong to the file, which the first name has brought.
+            xattrs: Vec::new(),
+            ..header.clone()
+        }))
+    }
+
+    fn large(&mut self, folder: &Folder, name: &[u8], opened: Opened) -> Result<(), Error> {
+        let path = opened.header.path.clone();
+        if let Some(link) = self.link(&opened.header, &opened.inode)? {
+            return self.empty("hard_links", link);
+        }
+        self.tally.count("files");
+        let mut next = Some(opened).filter(|opened| opened.fd.is_some());
+        for attempt in 1..=TRIES {
+            let opened = match next.take() {
+                Some(opened) => opened,
+                None => match self.reader.reopen(folder, name)? {
+                    Some(opened) => opened,
+                    None => return self.vanished(&path),
+                },
+            };
+            let Opened { header, inode, fd: Some(slot) } = opened else { return Err(Error::Thread) };
+            let segments = header.sparse.clone().unwrap_or_else(|| vec![(0, header.size)]);
+            let accept = attempt == TRIES && self.reader.plan.changing_files == ChangingFiles::Accept;
+            let full = self.reader.full(&path);
+            let file = LargeFile::new(slot, full, inode.stamp, segments, accept, self.walk.events());
+            self.hand_over(header, Content::Reader(Box::new(file)), None)?;
+            if !self.walk.settled(&path)? {
+                return Ok(());
+            }
+            if attempt < TRIES {
+                self.tally.count("changed_retried");
+            }
+        }
+        self.changed(&path)
+    }
+
+    fn empty(&mut self, what: &'static str, header: Header) -> Result<(), Error> {
+        self.tally.count(what);
+        self.hand_over(header, Content::Bytes(bytes::Bytes::new()), None)
+    }
+
+    fn hand_over(&mut self, header: Header, content: Content, lease: Option<Lease>) -> Result<(), Error> {
+        self.leave_parents(&header.path);
+        for parent in std::mem::take(&mut self.parents) {
+            self.tally.count("directories");
+            self.outlet.leased_blocking(parent, Content::Bytes(bytes::Bytes::new()), None)?;
+        }
+        Ok(self.outlet.leased_blocking(header, content, lease)?)
+    }
+
+    /// Forgets the directories of `parents` that `path` is not in.
+    fn leave_parents(&mut self, path: &[u8]) {
+        let within = |parent: &Header| {
+            path.strip_prefix(&*parent.path).is_some_and(|rest| rest.first() == Some(&b'/'))
+        };
+        while self.parents.last().is_some_and(|parent| !within(parent)) {
+            self.parents.pop();
+        }
+    }
+
+    fn finish(mut self) -> Result<Summary, Error> {
+        self.parents.clear();
+        if let Some(root) = self.root.take() {
+            self.empty("directories", root)?;
+        }
+        let Tally { counts, mut notes, noted } = self.tally;
+        if noted > NAMED {
+            notes.push(format!("… and {} more files that changed or vanished", noted - NAMED));
+        }
+        let mut counts: BTreeMap<String, u64> =
+            counts.into_iter().map(|(what, n)| (what.to_owned(), n)).collect();
+        if self.walk.excluded > 0 {
+            *counts.entry("excluded".to_owned()).or_default() += self.walk.excluded;
+        }
+        Ok(Summary { consistency: Consistency::default(), missing: Vec::new(), notes, counts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::context::Context;
+    use crate::package::budget::Budget;
+    use crate::package::outlet::Parcel;
+    use crate::sources::files::Config;
+
+    type Members = Vec<(Header, Vec<u8>)>;
+
+    /// Dumps a tree within `memory` and takes the members as a package would.
+    async fn dumped(config: &str, memory: usize) -> (Result<Summary, Error>, Members) {
+        let config: Config = serde_json::from_str(config).unwrap();
+        let plan = config.plan(&mut Context::default()).unwrap();
+        let (outlet, mut parcels) = Outlet::new(Budget::new(memory), 4);
+        let packer = std::thread::spawn(move || {
+            let mut members = Vec::new();
+            while let Some(parcel) = parcels.blocking_recv() {
+                let Parcel::Member(header, content, _lease) = parcel else { panic!("an object") };
+                let content = match content {
+                    Content::Bytes(bytes) => bytes.to_vec(),
+                    Content::Hashed(bytes, hash) => {
+                        assert_eq!(blake3::hash(&bytes), hash);
+                        bytes.to_vec()
+                    }
+                    Content::Reader(mut large) => {
+                        let mut bytes = Vec::new();
+                        std::io::Read::read_to_end(&mut large, &mut bytes).unwrap();
+                        large.settle().unwrap();
+                        bytes
+                    }
+                };
+                assert_eq!(content.len() as u64, header.stored());
+                members.push((header, content));
+            }
+            members
+        });
+        let summary = dump(&plan, outlet, &CancellationToken::new()).await;
+        (summary, packer.join().unwrap())
+    }
+
+    fn tree(files: usize) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for i in 0..files {
+            let parent = dir.path().join(format!("d{:02}/e{}", i % 37, i % 3));
+            std::fs::create_dir_all(&parent).unwrap();
+            std::fs::write(parent.join(format!("f{i}")), vec![b'x'; i * 17 % 5_000]).unwrap();
+        }
+        std::fs::write(dir.path().join("large"), vec![7; 3 << 20]).unwrap();
+        dir
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_file_comes_once_after_its_directory_whatever_the_memory() {
+        let dir = tree(2_000);
+        let config = format!(r#"{{ "path": {:?} }}"#, dir.path());
+        for memory in [1 << 12, 1 << 16, 1 << 25] {
+            let (summary, members) = dumped(&config, memory).await;
+            let counts = summary.unwrap().counts;
+            assert_eq!(counts["files"], 2_001);
+            assert_eq!(counts["directories"], 1 + 37 + 37 * 3);
+            assert_eq!(members.len(), 2_001 + 1 + 37 + 37 * 3);
+            let mut open: Vec<Vec<u8>> = Vec::new();
+            let mut seen = std::collections::HashSet::new();
+            for (header, content) in &members {
+                let path = String::from_utf8(header.path.clone()).unwrap();
+                assert!(seen.insert(path.clone()), "{path} twice");
+                if path == "." {
+                    continue;
+                }
+                let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent).as_bytes().to_vec();
+                while open.last().is_some_and(|last| *last != parent) {
+                    open.pop();
+                }
+                assert!(parent.is_empty() || open.last() == Some(&parent), "{path} outside its directory");
+                match header.kind {
+                    Kind::Directory => open.push(header.path.clone()),
+                    _ => assert_eq!(*content, std::fs::read(dir.path().join(&path)).unwrap()),
+                }
+            }
+            assert_eq!(members.last().unwrap().0.path, b".");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn include_brings_the_directories_that_lead_there() {
+        let dir = tree(200);
+        let config = format!(
+            r#"{{ "path": {:?}, "include": ["d01/*/f1*"], "exclude": ["f112", "f186"] }}"#,
+            dir.path()
+        );
+        let (summary, members) = dumped(&config, 1 << 20).await;
+        let paths: Vec<String> =
+            members.into_iter().map(|(header, _)| String::from_utf8(header.path).unwrap()).collect();
+        assert_eq!(paths, ["d01", "d01/e1", "d01/e1/f1", "d01/e2", "d01/e2/f149", "."]);
+        assert!(summary.unwrap().counts["excluded"] > 0);
+    }
 }

@@ -1,17 +1,33 @@
 //! The files source: a directory tree, as faithfully as tar can say it.
+//!
+//! It never follows a symbolic link below its root, never opens a device or FIFO, and never leaves a file out in
+//! silence: what cannot be read fails the job by name.
 
 pub mod config;
 mod dump;
+mod entry;
+mod folder;
+pub(crate) mod globs;
+mod large;
+mod links;
+mod names;
 mod probe;
 mod restore;
+mod sparse;
+mod walk;
+mod xattrs;
+
+use std::io;
 
 use tokio_util::sync::CancellationToken;
 
 use super::{Facts, Request, Restored, Summary};
-use crate::package::Package;
+use crate::config::units::ByteSize;
 use crate::package::outlet::{Closed, Outlet};
+use crate::package::{self, Package};
 
 pub use config::{Config, Plan};
+pub use globs::Globs;
 
 /// A directory tree to back up.
 #[derive(Debug, Clone)]
@@ -25,6 +41,90 @@ pub enum Error {
     /// The package stopped taking members.
     #[error(transparent)]
     Closed(#[from] Closed),
+    /// The run was told to stop.
+    #[error("told to stop")]
+    Stopped,
+    /// The directory to back up is not there, or is none.
+    #[error("cannot open the directory `{path}`")]
+    Root {
+        /// Its path.
+        path: String,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// Something below the directory could not be read.
+    #[error("cannot {action} `{path}`")]
+    Access {
+        /// What was tried: `open`, `list`, `read` …
+        action: &'static str,
+        /// The full path.
+        path: String,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// A file was different every time it was read.
+    #[error("`{0}` changed whenever it was read")]
+    Changing(String),
+    /// There are more hard links outstanding than the table may hold.
+    #[error("the table of hard links is full ({limit}) at `{path}`")]
+    HardLinks {
+        /// The table's size.
+        limit: ByteSize,
+        /// The file that did not fit.
+        path: String,
+    },
+    /// A thread could not be started, or ended before its work was done.
+    #[error("a thread that reads or writes files is gone")]
+    Thread,
+    /// Nobody said where to restore to.
+    #[error("no directory to restore into was given")]
+    NoTarget,
+    /// There is something in the directory to restore into.
+    #[error("`{0}` is not empty")]
+    NotEmpty(String),
+    /// A member of the package would be written outside the target directory, or over another member.
+    #[error("`{path}` is refused: {why}")]
+    Refused {
+        /// The member's path.
+        path: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A switch that this source does not know.
+    #[error("a files source has no switch `{0}`")]
+    Switch(String),
+    /// A glob of `--only` cannot be read.
+    #[error(transparent)]
+    Only(#[from] globset::Error),
+    /// No path of the package matches.
+    #[error("no path in the package matches {0}")]
+    NothingMatches(String),
+    /// What was written is not what the package has.
+    #[error("{count} entries differ from the package, the first: {first}")]
+    Differs {
+        /// How many.
+        count: u64,
+        /// The first of them, and in what.
+        first: String,
+    },
+    /// The package could not be read.
+    #[error(transparent)]
+    Package(Box<package::Error>),
+}
+
+impl From<package::Error> for Error {
+    /// A visitor's own failure comes back as itself.
+    fn from(error: package::Error) -> Self {
+        match error {
+            package::Error::Visit(cause) => match cause.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(cause) => Self::Package(Box::new(package::Error::Visit(cause))),
+            },
+            error => Self::Package(Box::new(error)),
+        }
+    }
 }
 
 impl Error {
@@ -32,6 +132,43 @@ impl Error {
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
+
+    /// What to do about it; empty if the message says it all.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Root { .. } => "check `path`, and that the volume is mounted",
+            Self::Access { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+                "run as root or with CAP_DAC_READ_SEARCH, or leave it out with `exclude`"
+            }
+            Self::Access { .. } => "see whether the file system is in order, or leave it out with `exclude`",
+            Self::Changing(_) => {
+                "back up a snapshot, leave the file out with `exclude`, or set `changing_files: accept`"
+            }
+            Self::HardLinks { .. } => "raise `hard_link_memory`",
+            Self::NoTarget => "name one with `--into DIR`",
+            Self::NotEmpty(_) => {
+                "restore into a new directory, or pass `--replace`: it writes over what the package names and \
+                 leaves everything else"
+            }
+            Self::Switch(_) => "the switches are `no-owner` and `no-devices`",
+            Self::NothingMatches(_) => "see what is in it with `chupacabra show`",
+            Self::Differs { .. } => "something else writes there, or the file system is not in order",
+            Self::Refused { .. } => "the package was not written by this program, or not from one tree",
+            Self::Closed(_) | Self::Stopped | Self::Thread | Self::Only(_) | Self::Package(_) => "",
+        }
+    }
+}
+
+/// A path as messages show it: UTF-8 as it is, every other byte as `\xNN`.
+fn shown(path: &[u8]) -> String {
+    let mut text = String::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        for sign in chunk.valid().chars() {
+            if sign.is_control() { text.extend(sign.escape_default()) } else { text.push(sign) }
+        }
+        text.push_str(&chunk.invalid().escape_ascii().to_string());
+    }
+    text
 }
 
 impl Files {
@@ -40,9 +177,9 @@ impl Files {
         Self { plan }
     }
 
-    /// A source that only restores.
+    /// A source that only restores: restoring needs no plan.
     pub fn unconfigured() -> Self {
-        Self { plan: Plan { path: std::path::PathBuf::new() } }
+        Self { plan: Plan::default() }
     }
 
     /// Looks whether the directory is there and readable.
@@ -55,7 +192,7 @@ impl Files {
         dump::dump(&self.plan, outlet, stop).await
     }
 
-    /// Puts a tree back.
+    /// Puts a tree back and compares it with the index.
     pub async fn restore(
         &self,
         package: &Package,

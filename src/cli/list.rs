@@ -1,0 +1,159 @@
+//! `list`: the packages that the stores have.
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::output::{self, age, ratio, size, time};
+use super::{Session, session};
+use crate::catalog::record::Outcome;
+use crate::catalog::scan::Presence;
+use crate::catalog::{Found, Record, Scan, SourceName};
+use crate::clock::Timestamp;
+use crate::exit::Exit;
+use crate::report::chain;
+
+/// List the packages that the stores have
+///
+/// Reads the stores only: the list is right on any machine, and no private key is needed.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "EXAMPLE:\n  chupacabra list\n  chupacabra list web --store nas --json")]
+pub(super) struct Args {
+    /// Only packages of this source
+    #[arg(value_name = "SOURCE")]
+    source: Option<SourceName>,
+    /// Only packages in this store
+    #[arg(long, value_name = "NAME")]
+    store: Option<String>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What one store has.
+#[derive(Debug, Serialize)]
+struct Listing {
+    store: String,
+    packages: Vec<Package>,
+    /// Packages whose record cannot be read, with the reason.
+    unreadable: Vec<(String, String)>,
+    /// Objects of packages that have no record: left by runs that were interrupted, or of one that runs now.
+    orphans: usize,
+    /// Objects with names that are not ours.
+    ignored: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    error: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Package {
+    record: Record,
+    presence: Presence,
+    verified: Option<Timestamp>,
+}
+
+impl Args {
+    pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+        let plan = session.plan()?;
+        let stores = session::connect(&plan, self.store.as_deref()).await?;
+        let mut listings = Vec::new();
+        for (name, named) in &stores {
+            listings.push(Listing::of(name, Scan::of(&named.store, self.source.as_ref()).await));
+        }
+        if self.json {
+            output::json(&listings)?;
+        } else {
+            show(&listings, session.clock.now())?;
+        }
+        // What cannot be listed must not look like an empty store.
+        let failed = listings.iter().filter(|listing| !listing.error.is_empty()).count();
+        Ok(match failed {
+            0 => Exit::Good,
+            all if all == listings.len() => Exit::Failed,
+            _ => Exit::Partial,
+        })
+    }
+}
+
+impl Listing {
+    fn of(store: &str, scan: Result<Scan, crate::stores::Error>) -> Self {
+        let (scan, error) = match scan {
+            Ok(scan) => (scan, Vec::new()),
+            Err(error) => (Scan::default(), chain(&error)),
+        };
+        let package = |found: Found| Package {
+            record: found.record,
+            presence: found.presence,
+            verified: found.verified,
+        };
+        Self {
+            store: store.to_owned(),
+            packages: scan.packages.into_iter().map(package).collect(),
+            unreadable: scan.unreadable.into_iter().map(|(key, why)| (key.to_string(), why)).collect(),
+            orphans: scan.orphans.len(),
+            ignored: scan.ignored,
+            error,
+        }
+    }
+}
+
+fn show(listings: &[Listing], now: Timestamp) -> anyhow::Result<()> {
+    let mut table = output::table(&[
+        "SOURCE", "STORE", "TIME", "AGE", "CONTENT", "PACKAGE", "RATIO", "OUTCOME", "VERIFIED",
+    ]);
+    for listing in listings {
+        for Package { record, presence, verified } in &listing.packages {
+            let (content, packed) = (record.totals.content_bytes, record.package.size);
+            table.add_row([
+                record.key.source().to_string(),
+                listing.store.clone(),
+                time(record.key.at()),
+                age(record.key.at(), now),
+                size(content),
+                size(packed),
+                ratio(content, packed),
+                outcome(record, *presence).to_owned(),
+                verified.map_or("never".to_owned(), |at| format!("{} ago", age(at, now))),
+            ]);
+        }
+    }
+    if table.is_empty() {
+        output::line("no packages")?;
+    } else {
+        output::show(&table)?;
+    }
+    for listing in listings {
+        notes(listing)?;
+    }
+    Ok(())
+}
+
+/// What a listing has besides packages.
+fn notes(listing: &Listing) -> anyhow::Result<()> {
+    let store = &listing.store;
+    if !listing.error.is_empty() {
+        output::line(format!("{store}: cannot be listed: {}", listing.error.join(": ")))?;
+    }
+    for (key, why) in &listing.unreadable {
+        output::line(output::printable(&format!("{store}: {key} has a record that cannot be read: {why}")))?;
+    }
+    if listing.orphans > 0 {
+        output::line(format!(
+            "{store}: {} objects have no record; `prune` removes them once they are old",
+            listing.orphans
+        ))?;
+    }
+    if listing.ignored > 0 {
+        output::line(format!("{store}: {} other objects, ignored", listing.ignored))?;
+    }
+    Ok(())
+}
+
+pub(super) fn outcome(record: &Record, presence: Presence) -> &'static str {
+    match (presence, record.outcome, &record.suspicious) {
+        (Presence::Missing, ..) => "OBJECTS MISSING",
+        (Presence::WrongSize, ..) => "WRONG SIZE",
+        (_, Outcome::Partial, _) => "partial",
+        (_, _, Some(_)) => "suspicious",
+        _ => "complete",
+    }
+}

@@ -1,0 +1,136 @@
+//! The command line: one file for each verb, and [`output`], the only place that prints.
+//!
+//! Verbs read the configuration, call the library and show what it says. They decide nothing about backups.
+
+mod backup;
+mod check;
+mod compare;
+mod completions;
+mod config;
+mod keygen;
+mod list;
+mod man;
+pub mod output;
+mod problem;
+mod prune;
+mod quickstart;
+mod restore;
+mod session;
+mod show;
+mod verify;
+mod when;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub use problem::Problem;
+pub use session::Session;
+
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+
+/// Backs up databases and volumes, sealed with age, and restores them.
+#[derive(Debug, Parser)]
+#[command(name = "chupacabra", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    after_help = "EXAMPLE:\n  chupacabra quickstart ~/Documents    try it out, with nothing configured\n  \
+                        chupacabra config reference > chupacabra.yaml\n  chupacabra backup\n\n\
+                        EXIT CODES:\n  0 all good   1 unexpected   2 usage or configuration   3 partial   \
+                        4 every source failed\n  5 verification mismatch   6 stale   130/143 interrupted"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// The configuration [default: ./chupacabra.yaml or /etc/chupacabra/config.yaml]
+    #[arg(long, global = true, value_name = "FILE", env = "CHUPACABRA_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// How events on standard error are written: `auto` is JSON unless it is a terminal
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "CHUPACABRA_LOG_FORMAT",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    log_format: LogFormat,
+    /// Tell more; twice for more still
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Auto,
+    Human,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Backup(backup::Args),
+    List(list::Args),
+    Show(show::Args),
+    Restore(restore::Args),
+    Verify(verify::Args),
+    Prune(prune::Args),
+    Check(check::Args),
+    Keygen(keygen::Args),
+    Quickstart(quickstart::Args),
+    Config(config::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+impl Cli {
+    /// Sets up what the whole process shares.
+    pub fn session(&self, shutdown: Shutdown) -> Session {
+        let format = match self.log_format {
+            LogFormat::Auto => telemetry::Format::Auto,
+            LogFormat::Human => telemetry::Format::Human,
+            LogFormat::Json => telemetry::Format::Json,
+        };
+        let clock = Clock::system();
+        let screen = telemetry::init(format, self.verbose, clock);
+        Session::new(self.config.clone(), clock, shutdown, screen)
+    }
+
+    /// Runs the verb.
+    pub async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+        match self.verb {
+            Verb::Backup(args) => args.run(session).await,
+            Verb::List(args) => args.run(session).await,
+            Verb::Show(args) => args.run(session).await,
+            Verb::Restore(args) => args.run(session).await,
+            Verb::Verify(args) => args.run(session).await,
+            Verb::Prune(args) => args.run(session).await,
+            Verb::Check(args) => args.run(session).await,
+            Verb::Keygen(args) => args.run(),
+            Verb::Quickstart(args) => args.run(session).await,
+            Verb::Config(args) => args.run(session),
+            Verb::Completions(args) => args.run(),
+            Verb::Man(args) => args.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_verb_shows_an_example() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands_mut() {
+            let help = verb.render_long_help().to_string();
+            assert!(help.contains("EXAMPLE"), "`{}` has no example:\n{help}", verb.get_name());
+        }
+    }
+}

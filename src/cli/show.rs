@@ -1,0 +1,154 @@
+//! `show`: one package's record, and with a key what is in it.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use serde_json::json;
+
+use super::output::{self, age, count, printable, ratio, size, time};
+use super::restore::chosen;
+use super::when::When;
+use super::{Problem, Session, session};
+use crate::catalog::Record;
+use crate::exit::Exit;
+use crate::package::Package;
+use crate::package::index::{Entry, EntryKind, Line};
+use crate::restore::Chosen;
+use crate::sources::files::globs::Globs;
+
+/// Show a package: its record, and with the private key its members
+///
+/// The record needs no key. Members come from the package's encrypted index; the package itself is not read.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "EXAMPLE:\n  chupacabra show web\n  \
+                        chupacabra show web --at -3d --identity key.txt --only '**/*.conf'")]
+pub(super) struct Args {
+    /// A source (its newest package) or the key of a package
+    #[arg(value_name = "SOURCE|KEY")]
+    package: String,
+    /// The newest package made at this time or before: `2026-11-21`, `2026-11-21 18:30` (UTC), RFC 3339, or `-3d`
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    at: Option<When>,
+    /// Only from this store
+    #[arg(long, value_name = "NAME")]
+    store: Option<String>,
+    /// The private key [default: the configuration's `encryption.identity`]
+    #[arg(short, long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Only members whose path matches one of these globs
+    #[arg(long, value_name = "GLOB")]
+    only: Vec<String>,
+    /// Print as JSON; members one on each line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+        let plan = session.plan()?;
+        let only = globs(&self.only)?;
+        let identities = if self.only.is_empty() {
+            session::identities(&plan, self.identity.as_deref())?
+        } else {
+            session::required_identities(&plan, self.identity.as_deref())?
+        };
+        let at = self.at.map(|at| at.resolve(session.clock.now()));
+        let Chosen { named, record } = chosen(&plan, self.store.as_deref(), &self.package, None, at).await?;
+        if self.json {
+            output::json(&json!({ "store": named.name, "record": record }))?;
+        } else {
+            show(&named.name, &record, session)?;
+        }
+        if identities.is_empty() {
+            return Ok(Exit::Good);
+        }
+        let package = Package::new(named.store, record, identities);
+        let json = self.json;
+        package.index(move |line| Ok(member(&line, only.as_ref(), json)?)).await?;
+        Ok(Exit::Good)
+    }
+}
+
+fn globs(patterns: &[String]) -> Result<Option<Globs>, Problem> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |error| {
+        let help = "`*` matches within a name, `**` across directories, `?` one letter, `{a,b}` either";
+        Problem::usage("`--only` is not a glob", help).because(error)
+    };
+    Globs::new(patterns).map(Some).map_err(wrong)
+}
+
+fn show(store: &str, record: &Record, session: &Session) -> anyhow::Result<()> {
+    let (content, packed) = (record.totals.content_bytes, record.package.size);
+    let mut lines = vec![
+        ("package", record.key.to_string()),
+        ("store", store.to_owned()),
+        ("source", format!("{} ({})", record.kind, record.product)),
+        ("made", format!("{}, {} ago", time(record.key.at()), age(record.key.at(), session.clock.now()))),
+        ("outcome", super::list::outcome(record, crate::catalog::scan::Presence::Whole).to_owned()),
+        ("content", format!("{} in {} members", size(content), count(record.totals.members))),
+        ("size", format!("{}, ratio {}", size(packed), ratio(content, packed))),
+        ("sha256", record.package.sha256.clone()),
+    ];
+    let counts: Vec<String> =
+        record.counts.iter().map(|(name, number)| format!("{} {name}", count(*number))).collect();
+    if !counts.is_empty() {
+        lines.push(("counts", counts.join(", ")));
+    }
+    lines.extend(record.recipients.iter().map(|recipient| ("opened by", recipient.clone())));
+    lines
+        .extend(record.consistency.coordinates.iter().map(|(name, value)| ("at", format!("{name} {value}"))));
+    lines.extend(record.suspicious.iter().map(|why| ("suspicious", why.clone())));
+    lines.extend(record.missing.iter().map(|one| ("missing", format!("{}: {}", one.name, one.why))));
+    lines.extend(record.notes.iter().map(|note| ("note", note.clone())));
+    for (name, value) in lines {
+        output::line(format!("{name:<11}{}", printable(&value)))?;
+    }
+    Ok(())
+}
+
+/// Prints a line of the index, as `ls -l` would as far as the index knows, or an object with its fingerprint.
+fn member(line: &Line, only: Option<&Globs>, json: bool) -> anyhow::Result<()> {
+    let wanted = |path: &[u8], directory| only.is_none_or(|only| only.covers(path, directory));
+    match line {
+        Line::Entry(entry)
+            if entry.superseded || !wanted(&entry.path, entry.kind == EntryKind::Directory) =>
+        {
+            Ok(())
+        }
+        Line::Entry(entry) if json => output::json(&json!({
+            "path": String::from_utf8_lossy(&entry.path),
+            "kind": entry.kind,
+            "size": entry.size,
+            "offset": entry.offset,
+            "blake3": entry.digest.map(hex::encode),
+            "object": entry.object,
+        })),
+        Line::Entry(entry) => output::line(format!(
+            "{} {:>12} {}",
+            letter(entry),
+            entry.size,
+            printable(&String::from_utf8_lossy(&entry.path))
+        )),
+        Line::Object(object) if !wanted(object.name.as_bytes(), false) => Ok(()),
+        Line::Object(object) if json => output::json(object),
+        Line::Object(object) => {
+            output::line(format!("{} {}: {}", object.kind, printable(&object.name), object.fingerprint))
+        }
+    }
+}
+
+/// The first letter of `ls -l`.
+fn letter(entry: &Entry) -> char {
+    match entry.kind {
+        EntryKind::File => '-',
+        EntryKind::Directory => 'd',
+        EntryKind::Symlink => 'l',
+        EntryKind::HardLink => 'h',
+        EntryKind::Fifo => 'p',
+        EntryKind::CharDevice => 'c',
+        EntryKind::BlockDevice => 'b',
+    }
+}

@@ -1,0 +1,150 @@
+//! `verify`: do the stores still have what was recorded?
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::output::{self, count, size};
+use super::{Problem, Session, session};
+use crate::catalog::{Found, Key, Scan, SourceName};
+use crate::exit::Exit;
+use crate::stores::Named;
+use crate::stores::counted::Counted;
+use crate::telemetry::Format;
+use crate::verify::{Depth, Outcome, Verified, verify};
+
+/// Re-read packages and compare them with their records
+///
+/// Without a private key the bytes are compared: what the store has is what was sent. With one, everything is opened
+/// and every member compared with the index. What was found sound is noted in the store; `list` shows when.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "EXAMPLE:\n  chupacabra verify\n  chupacabra verify web --all --identity key.txt")]
+pub(super) struct Args {
+    /// Only packages of this source [default: of all sources]
+    #[arg(value_name = "SOURCE")]
+    source: Option<SourceName>,
+    /// Only this package
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["all", "source"])]
+    package: Option<Key>,
+    /// Every package, not only the newest of each source
+    #[arg(long)]
+    all: bool,
+    /// Only in this store
+    #[arg(long, value_name = "NAME")]
+    store: Option<String>,
+    /// The private key [default: the configuration's `encryption.identity`]
+    #[arg(short, long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+        let plan = session.plan()?;
+        let identities = session::identities(&plan, self.identity.as_deref())?;
+        let stores = session::connect(&plan, self.store.as_deref()).await?;
+        let mut wanted = Vec::new();
+        for named in stores.values() {
+            wanted.extend(self.choose(named).await?.into_iter().map(|found| (named, found)));
+        }
+        if wanted.is_empty() {
+            let help = "`chupacabra list` shows every package there is";
+            return Err(Problem::failed("there is no such package to verify", help).into());
+        }
+        let bar = session.bar();
+        let mut verified = Vec::new();
+        for (named, found) in wanted {
+            let record = &found.record;
+            session.progress.begin(record.key.source().as_str(), "verifying", Some(record.package.size));
+            let counted = Counted::named(named, &session.progress);
+            let verifying = verify(&counted, record, &identities, session.clock.now());
+            let stop = session.shutdown.token();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(session.shutdown.exit(Exit::Unexpected)),
+                one = verifying => {
+                    told(&one);
+                    verified.push(one);
+                }
+            }
+        }
+        drop(bar);
+        if self.json {
+            output::json(&verified)?;
+        } else if session.screen.format() == Format::Human {
+            show(&verified)?;
+        }
+        Ok(exit(&verified))
+    }
+
+    async fn choose(&self, named: &Named) -> anyhow::Result<Vec<Found>> {
+        let source = self.package.as_ref().map(Key::source).or(self.source.as_ref());
+        let scan = Scan::of(&named.store, source).await?;
+        let newest = |found: &Found| {
+            scan.of_source(found.record.key.source())
+                .next_back()
+                .is_some_and(|last| last.record.key == found.record.key)
+        };
+        let wanted = |found: &&Found| match &self.package {
+            Some(key) => found.record.key == *key,
+            None => self.all || newest(found),
+        };
+        Ok(scan.packages.iter().filter(wanted).cloned().collect())
+    }
+}
+
+fn exit(verified: &[Verified]) -> Exit {
+    let has = |outcome| verified.iter().any(|one| one.outcome == outcome);
+    match (has(Outcome::Mismatch), has(Outcome::Unknown), has(Outcome::Sound)) {
+        (true, ..) => Exit::Mismatch,
+        (_, true, true) => Exit::Partial,
+        (_, true, false) => Exit::Failed,
+        _ => Exit::Good,
+    }
+}
+
+fn told(one: &Verified) {
+    let (key, store) = (&one.key, &one.store);
+    if one.outcome == Outcome::Sound {
+        tracing::info!(%key, %store, bytes = one.bytes, members = one.members, action = "verify", "package verified");
+    } else {
+        let error = one.error.join(": ");
+        tracing::error!(%key, %store, error, outcome = ?one.outcome, action = "verify", "package not verified");
+    }
+}
+
+pub(super) fn show(verified: &[Verified]) -> anyhow::Result<()> {
+    let mut table = output::table(&["PACKAGE", "STORE", "OUTCOME", "COMPARED", "SIZE"]);
+    for one in verified {
+        let outcome = match one.outcome {
+            Outcome::Sound => "sound",
+            Outcome::Mismatch => "MISMATCH",
+            Outcome::Unknown => "unknown",
+        };
+        let compared = match one.depth {
+            Depth::Bytes => "bytes (no key given)".to_owned(),
+            Depth::Members => format!("{} members", count(one.members)),
+        };
+        table.add_row([one.key.to_string(), one.store.clone(), outcome.into(), compared, size(one.bytes)]);
+    }
+    output::show(&table)?;
+    for one in verified {
+        if !one.error.is_empty() {
+            output::line(output::printable(&format!(
+                "{} in {}: {}",
+                one.key,
+                one.store,
+                one.error.join(": ")
+            )))?;
+        }
+        if let Some(why) = &one.not_noted {
+            output::line(format!(
+                "{} in {}: sound, but the store did not take the note: {why}",
+                one.key, one.store
+            ))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! Which members are wanted, and what a dry run says of them.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Error;
+use crate::package::index::{Entry, EntryKind, Line};
+use crate::package::{Package, Selection};
+use crate::sources::Restored;
+use crate::sources::files::globs::Globs;
+use crate::sources::files::shown;
+
+/// One bit per member, in archive order.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Bits {
+    words: Vec<u64>,
+    length: usize,
+}
+
+impl Bits {
+    pub(super) fn push(&mut self, bit: bool) {
+        if self.length.is_multiple_of(64) {
+            self.words.push(0);
+        }
+        self.length += 1;
+        if bit {
+            self.set(self.length - 1);
+        }
+    }
+
+    pub(super) fn get(&self, at: usize) -> bool {
+        self.words.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    fn set(&mut self, at: usize) {
+        if let Some(word) = self.words.get_mut(at / 64) {
+            *word |= 1 << (at % 64);
+        }
+    }
+}
+
+/// What one pass over the index finds.
+#[derive(Debug, Default)]
+struct Pass {
+    only: Globs,
+    chosen: Bits,
+    /// The directories around the present entry, by path and number.
+    around: Vec<(Vec<u8>, usize)>,
+    found: u64,
+    /// First names of hard links that are wanted: their content has to come along.
+    first_names: HashSet<Vec<u8>>,
+}
+
+impl Pass {
+    fn take(&mut self, entry: &Entry) {
+        let directory = entry.kind == EntryKind::Directory;
+        let wanted = self.only.covers(&entry.path, directory) || self.first_names.contains(&entry.path);
+        let number = self.chosen.length;
+        // The root's own metadata always comes along.
+        self.chosen.push(wanted || entry.path == b".");
+        let within =
+            |path: &[u8]| entry.path.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&b'/'));
+        while self.around.last().is_some_and(|(path, _)| !within(path)) {
+            self.around.pop();
+        }
+        if wanted {
+            self.found += 1;
+            for (_, number) in &self.around {
+                self.chosen.set(*number);
+            }
+            if entry.kind == EntryKind::HardLink && !self.only.covers(&entry.link, false) {
+                self.first_names.insert(entry.link.clone());
+            }
+        }
+        if directory {
+            self.around.push((entry.path.clone(), number));
+        }
+    }
+}
+
+/// Finds the members that match, with the directories that lead to them and the first names of hard links.
+pub(super) async fn choose(package: &Package, only: Globs, written: &[String]) -> Result<Bits, Error> {
+    let mut first_names = HashSet::new();
+    loop {
+        let before = first_names.len();
+        let pass = Arc::new(Mutex::new(Pass { only: only.clone(), first_names, ..Pass::default() }));
+        let taking = Arc::clone(&pass);
+        let visit = move |line| {
+            if let Line::Entry(entry) = line {
+                taking.lock().unwrap_or_else(PoisonError::into_inner).take(&entry);
+            }
+            Ok(())
+        };
+        package.index(visit).await?;
+        let done = std::mem::take(&mut *pass.lock().unwrap_or_else(PoisonError::into_inner));
+        if done.found == 0 {
+            return Err(Error::NothingMatches(written.join(", ")));
+        }
+        // First names stand before their links, so those just learned of need another pass.
+        if done.first_names.len() == before {
+            return Ok(done.chosen);
+        }
+        first_names = done.first_names;
+    }
+}
+
+/// The selection of the chosen members.
+pub(super) fn selection(chosen: Option<&Arc<Bits>>) -> Selection {
+    let Some(chosen) = chosen.map(Arc::clone) else { return Selection::All };
+    let mut number = 0;
+    Selection::Where(Box::new(move |_| {
+        number += 1;
+        chosen.get(number - 1)
+    }))
+}
+
+/// How many paths a dry run names.
+const NAMED: u64 = 1_000;
+
+/// What a dry run says.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    number: usize,
+    listed: u64,
+    restored: Restored,
+}
+
+impl Listing {
+    /// Lists what would be written.
+    pub(super) async fn of(
+        package: &Package,
+        chosen: Option<Arc<Bits>>,
+        target: &Path,
+        replace: bool,
+    ) -> Result<Restored, Error> {
+        let listing = Arc::new(Mutex::new(Self::default()));
+        let taking = Arc::clone(&listing);
+        let visit = move |line| {
+            if let Line::Entry(entry) = line {
+                taking.lock().unwrap_or_else(PoisonError::into_inner).take(&entry, chosen.as_deref());
+            }
+            Ok(())
+        };
+        package.index(visit).await?;
+        let Self { listed, mut restored, .. } =
+            std::mem::take(&mut *listing.lock().unwrap_or_else(PoisonError::into_inner));
+        if listed > NAMED {
+            restored.notes.push(format!("… and {} more", listed - NAMED));
+        }
+        if replace {
+            let target = target.display();
+            restored
+                .notes
+                .push(format!("`{target}` would be written over; what the package does not name stays"));
+        }
+        restored.compared.push_str("nothing: this was a dry run");
+        Ok(restored)
+    }
+
+    fn take(&mut self, entry: &Entry, chosen: Option<&Bits>) {
+        let wanted = chosen.is_none_or(|chosen| chosen.get(self.number)) && !entry.superseded;
+        self.number += 1;
+        if !wanted {
+            return;
+        }
+        self.listed += 1;
+        self.restored.bytes += entry.size;
+        *self.restored.counts.entry(plural(entry.kind).to_owned()).or_default() += 1;
+        if self.listed <= NAMED {
+            self.restored.notes.push(format!("would write `{}`", shown(&entry.path)));
+        }
+    }
+}
+
+fn plural(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::File => "files",
+        EntryKind::Directory => "directories",
+        EntryKind::Symlink => "symlinks",
+        EntryKind::HardLink => "hard_links",
+        EntryKind::Fifo => "fifos",
+        EntryKind::CharDevice | EntryKind::BlockDevice => "devices",
+    }
+}

@@ -1,0 +1,126 @@
+//! Open directories of the target.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{self, AtFlags, Dir, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{Error, Shared, metadata};
+use crate::package::member::Header;
+
+/// A directory that is being filled.
+///
+/// Its own metadata is put in place when the last one who writes into it has let go: files that are written into a
+/// directory change its time, and a read-only one would refuse them.
+#[derive(Debug)]
+pub(super) struct Open {
+    fd: OwnedFd,
+    path: Vec<u8>,
+    header: Mutex<Option<Header>>,
+    shared: Arc<Shared>,
+}
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+impl Open {
+    pub(super) fn new(fd: OwnedFd, path: Vec<u8>, shared: &Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { fd, path, header: Mutex::default(), shared: Arc::clone(shared) })
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// The directory's metadata, to be put in place at the end.
+    pub(super) fn describe(&self, header: Header) {
+        *self.header.lock().unwrap_or_else(PoisonError::into_inner) = Some(header);
+    }
+
+    /// Opens a directory in this one; it must be one, and no link to one.
+    pub(super) fn enter(&self, name: &[u8], path: &[u8]) -> Result<Arc<Self>, Error> {
+        match fs::openat(&self.fd, name, DIRECTORY, Mode::empty()) {
+            Ok(fd) => Ok(Self::new(fd, path.to_vec(), &self.shared)),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let why = "a directory on its way is none, or a symbolic link";
+                Err(Error::Refused { path: crate::sources::files::shown(path), why })
+            }
+            Err(error) => Err(self.shared.error("open", path, error)),
+        }
+    }
+
+    /// Makes a directory in this one, or takes the one that is there.
+    pub(super) fn make(&self, name: &[u8], path: &[u8]) -> Result<Arc<Self>, Error> {
+        let make = || fs::mkdirat(&self.fd, name, Mode::RWXU);
+        let failed = |error| self.shared.error("make the directory", path, error);
+        match make() {
+            Ok(()) => return self.enter(name, path),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        match self.enter(name, path) {
+            Ok(open) => {
+                if self.shared.replace {
+                    metadata::clear_acls(&open.fd);
+                }
+                Ok(open)
+            }
+            Err(Error::Refused { .. }) if self.shared.replace => {
+                fs::unlinkat(&self.fd, name, AtFlags::empty()).map_err(failed)?;
+                make().map_err(failed)?;
+                self.enter(name, path)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs `create` so that what it creates is new: what is in its place is removed if that was asked for.
+    pub(super) fn create<T>(
+        &self,
+        name: &[u8],
+        path: &[u8],
+        mut create: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Error> {
+        match create(self.fd()) {
+            Err(Errno::EXIST) if self.shared.replace => {
+                self.remove(name).map_err(|error| self.shared.error("remove", path, error))?;
+                create(self.fd()).map_err(|error| self.shared.error("create", path, error))
+            }
+            Err(Errno::EXIST) => {
+                let why = "there is an entry of this name already";
+                Err(Error::Refused { path: crate::sources::files::shown(path), why })
+            }
+            created => created.map_err(|error| self.shared.error("create", path, error)),
+        }
+    }
+
+    /// Removes an entry and everything in it, never following a link.
+    fn remove(&self, name: &[u8]) -> Result<(), Errno> {
+        match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) => {}
+            removed => return removed,
+        }
+        let fd = fs::openat(&self.fd, name, DIRECTORY, Mode::empty())?;
+        let below = Self { fd, path: Vec::new(), header: Mutex::default(), shared: Arc::clone(&self.shared) };
+        for entry in Dir::read_from(&below.fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                below.remove(name)?;
+            }
+        }
+        fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let header = self.header.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(header) = header
+            && let Err(error) = metadata::apply(self.fd.as_fd(), &header, &self.shared)
+        {
+            self.shared.fail(self.shared.error("set the metadata of", &self.path, error));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Writing a tree back, and comparing it with what the package says.
+//!
+//! Never writes outside the target directory, never through a symbolic link, never over a member already written. With
+//! `replace` it writes over what the package names and removes nothing else.
+
+mod choose;
+mod compare;
+mod folder;
+mod metadata;
+mod pool;
+mod visitor;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{self, Mode, OFlags};
+use tokio_util::sync::CancellationToken;
+
+use super::globs::Globs;
+use super::{Error, shown};
+use crate::package::Package;
+use crate::sources::{Request, Restored};
+use choose::Listing;
+use folder::Open;
+use visitor::Writing;
+
+/// What a restore was told, and what it learns on the way. Shared by all threads.
+#[derive(Debug)]
+struct Shared {
+    target: PathBuf,
+    replace: bool,
+    /// Whether owners are set: we are root, and were not told to leave them.
+    owners: bool,
+    devices: bool,
+    failure: Mutex<Option<Error>>,
+    stop: CancellationToken,
+    /// What could not be put back, by reason: how often, and the first path.
+    unrestorable: Mutex<BTreeMap<String, (u64, String)>>,
+    bytes: AtomicU64,
+}
+
+impl Shared {
+    fn full(&self, path: &[u8]) -> String {
+        format!("{}/{}", self.target.display().to_string().trim_end_matches('/'), shown(path))
+    }
+
+    fn error(&self, action: &'static str, path: &[u8], cause: rustix::io::Errno) -> Error {
+        Error::Access { action, path: self.full(path), cause: cause.into() }
+    }
+
+    /// Keeps the first failure.
+    fn fail(&self, error: Error) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// The failure of any thread so far, or the wish to stop.
+    fn check(&self) -> Result<(), Error> {
+        if self.stop.is_cancelled() {
+            return Err(Error::Stopped);
+        }
+        match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn cannot(&self, what: String, path: &[u8]) {
+        let mut all = self.unrestorable.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(what).or_insert_with(|| (0, self.full(path))).0 += 1;
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let all = self.unrestorable.lock().unwrap_or_else(PoisonError::into_inner);
+        let note = |(what, (count, first)): (&String, &(u64, String))| {
+            format!("{what} could not be restored: {count} entries, the first `{first}`")
+        };
+        all.iter().map(note).collect()
+    }
+}
+
+pub(super) async fn restore(
+    package: &Package,
+    request: &Request,
+    stop: &CancellationToken,
+) -> Result<Restored, Error> {
+    let target = PathBuf::from(request.into.as_ref().ok_or(Error::NoTarget)?);
+    let known = ["no-owner", "no-devices"];
+    if let Some(unknown) = request.switches.iter().find(|switch| !known.contains(&switch.as_str())) {
+        return Err(Error::Switch(unknown.clone()));
+    }
+    let has = |switch: &str| request.switches.iter().any(|given| given == switch);
+    refuse_if_filled(&target, request.replace)?;
+    let only = Globs::new(&request.only)?;
+    let chosen = if only.is_empty() {
+        None
+    } else {
+        Some(Arc::new(choose::choose(package, only, &request.only).await?))
+    };
+    if request.dry_run {
+        return Listing::of(package, chosen, &target, request.replace).await;
+    }
+    let shared = Arc::new(Shared {
+        target: target.clone(),
+        replace: request.replace,
+        owners: rustix::process::geteuid().is_root() && !has("no-owner"),
+        devices: !has("no-devices"),
+        failure: Mutex::default(),
+        stop: stop.clone(),
+        unrestorable: Mutex::default(),
+        bytes: AtomicU64::new(0),
+    });
+    let writing = Writing::new(Arc::clone(&shared), open_target(&target, &shared)?)?;
+    let read = package.read(choose::selection(chosen.as_ref()), writing).await;
+    // A writer's failure is the cause when the reading was given up for it.
+    shared.check()?;
+    let writing = read?;
+    let written =
+        tokio::task::spawn_blocking(move || writing.finish()).await.map_err(|_| Error::Thread)??;
+    let counts = written.counts();
+    let compared = compare::compare(package, Arc::clone(&shared), chosen, written).await?;
+    Ok(Restored { counts, bytes: shared.bytes.load(Ordering::Relaxed), compared, notes: shared.notes() })
+}
+
+/// Refuses a target with anything in it, unless it may be replaced. A target that is not there is fine.
+fn refuse_if_filled(target: &Path, replace: bool) -> Result<(), Error> {
+    let fail = |cause| Error::Root { path: target.display().to_string(), cause };
+    match std::fs::read_dir(target) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(fail(error)),
+        Ok(_) if replace => Ok(()),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(Ok(_)) => Err(Error::NotEmpty(target.display().to_string())),
+            Some(Err(error)) => Err(fail(error)),
+        },
+    }
+}
+
+fn open_target(target: &Path, shared: &Arc<Shared>) -> Result<Arc<Open>, Error> {
+    let fail = |cause| Error::Root { path: target.display().to_string(), cause };
+    std::fs::create_dir_all(target).map_err(fail)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = fs::open(target, flags, Mode::empty()).map_err(|error| fail(error.into()))?;
+    metadata::clear_acls(&fd);
+    Ok(Open::new(fd, Vec::new(), shared))
+}

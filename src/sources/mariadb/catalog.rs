@@ -1,0 +1,204 @@
+//! What the server has: databases, tables and their columns.
+
+use super::Error;
+use super::config::Plan;
+use super::connect::{Cell, Session, lossy};
+use super::globs;
+use super::script;
+use super::sql;
+
+/// Engines whose tables hold no rows of their own: a dump has their definitions only.
+const WITHOUT_ROWS: [&str; 8] =
+    ["MRG_MyISAM", "BLACKHOLE", "FEDERATED", "CONNECT", "SPIDER", "SPHINX", "OQGRAPH", "S3"];
+
+/// A base table, a system-versioned table or a sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    /// Its database.
+    pub(super) database: String,
+    /// Its name.
+    pub(super) name: String,
+    /// What it is.
+    pub(super) kind: TableKind,
+    /// Its engine.
+    pub(super) engine: String,
+    /// Whether the engine takes part in transactions and their snapshots.
+    pub(super) transactional: bool,
+    /// Bytes of its rows, as the server estimates them.
+    pub(super) bytes: u64,
+}
+
+/// The kinds of tables that hold rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TableKind {
+    /// A table.
+    Base,
+    /// A table that keeps its rows' history.
+    Versioned,
+    /// A sequence.
+    Sequence,
+}
+
+impl Table {
+    /// The name of the object in the index, `database.table`, with dots and percent signs inside names encoded.
+    pub(super) fn object(&self) -> String {
+        script::object_name(&self.database, &self.name)
+    }
+
+    /// The path of the table's data member with this number.
+    pub(super) fn path(&self, part: u32) -> String {
+        format!("db/{}/2-data/{}.{part:04}.sql", encoded(&self.database), encoded(&self.name))
+    }
+
+    /// Whether it has rows of its own.
+    pub(super) fn has_rows(&self) -> bool {
+        !WITHOUT_ROWS.iter().any(|engine| engine.eq_ignore_ascii_case(&self.engine))
+    }
+}
+
+/// A name as part of a path or an object's name: what is not a letter, a digit, `_`, `-` or beyond ASCII is
+/// percent-encoded.
+pub(super) fn encoded(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for character in name.chars() {
+        if character.is_ascii_alphanumeric() || matches!(character, '_' | '-') || !character.is_ascii() {
+            out.push(character);
+        } else {
+            out.push_str(&format!("%{:02X}", u32::from(character)));
+        }
+    }
+    out
+}
+
+/// A column as the server describes it.
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    /// Its name.
+    pub(super) name: String,
+    /// Its type's first word.
+    pub(super) data_type: String,
+    /// Its type in full.
+    pub(super) column_type: String,
+    /// Its charset, for text.
+    pub(super) charset: Option<String>,
+    /// `VIRTUAL GENERATED`, `INVISIBLE` …
+    pub(super) extra: String,
+    /// The expression of a generated column; `ROW START` and `ROW END` of a period.
+    pub(super) generation: String,
+}
+
+/// The databases that the plan means.
+pub(super) async fn databases(session: &mut Session, plan: &Plan) -> Result<Vec<String>, Error> {
+    let query = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY BINARY SCHEMA_NAME";
+    let all = session.rows("cannot list the databases", query).await?;
+    let names: Vec<String> = all
+        .into_iter()
+        .filter_map(|row| row.into_iter().next().flatten())
+        .map(lossy)
+        .filter(|name| !globs::SYSTEM.contains(&name.as_str()))
+        .filter(|name| plan.database_globs.is_empty() || plan.database_globs.matches(name))
+        .collect();
+    if names.is_empty() && !plan.database_globs.is_empty() {
+        return Err(Error::NoDatabase { globs: plan.databases.join(", ") });
+    }
+    Ok(names)
+}
+
+/// The tables, system-versioned tables and sequences of a database, without views, in the order of their names.
+pub(super) async fn tables(session: &mut Session, plan: &Plan, database: &str) -> Result<Vec<Table>, Error> {
+    let query = format!(
+        "SELECT t.TABLE_NAME, t.TABLE_TYPE, t.ENGINE, COALESCE(t.DATA_LENGTH, 0), e.TRANSACTIONS, t.TABLE_COMMENT \
+         FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE \
+         WHERE t.TABLE_SCHEMA = {} ORDER BY BINARY t.TABLE_NAME",
+        sql::literal(database)
+    );
+    let mut tables = Vec::new();
+    for row in session.rows("cannot list the tables", query).await? {
+        let mut row = row.into_iter().map(text);
+        let mut next = || row.next().unwrap_or_default();
+        let (name, class, engine, bytes, transactional, comment) =
+            (next(), next(), next(), next(), next(), next());
+        let kind = match class.as_str() {
+            "BASE TABLE" => TableKind::Base,
+            "SYSTEM VERSIONED" => TableKind::Versioned,
+            "SEQUENCE" => TableKind::Sequence,
+            "VIEW" => continue,
+            _ => return Err(Error::UnknownClass { name: format!("{database}.{name}"), class }),
+        };
+        if !plan.wants_table(database, &name) {
+            continue;
+        }
+        if engine.is_empty() {
+            return Err(Error::BrokenTable { name: format!("{database}.{name}"), why: comment });
+        }
+        tables.push(Table {
+            database: database.to_owned(),
+            name,
+            kind,
+            engine,
+            transactional: transactional == "YES",
+            bytes: bytes.parse().unwrap_or(0),
+        });
+    }
+    Ok(tables)
+}
+
+/// The names of a database's views.
+pub(super) async fn views(session: &mut Session, plan: &Plan, database: &str) -> Result<Vec<String>, Error> {
+    let query = format!(
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_TYPE = 'VIEW' \
+         ORDER BY BINARY TABLE_NAME",
+        sql::literal(database)
+    );
+    let rows = session.rows("cannot list the views", query).await?;
+    let names = rows.into_iter().filter_map(|row| row.into_iter().next()).map(text);
+    Ok(names.filter(|name| plan.wants_table(database, name)).collect())
+}
+
+/// The columns of a table or view in their order.
+pub(super) async fn columns(
+    session: &mut Session,
+    database: &str,
+    table: &str,
+) -> Result<Vec<Column>, Error> {
+    let query = format!(
+        "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, EXTRA, GENERATION_EXPRESSION \
+         FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} ORDER BY ORDINAL_POSITION",
+        sql::literal(database),
+        sql::literal(table)
+    );
+    let mut columns = Vec::new();
+    for row in session.rows("cannot list the columns", query).await? {
+        let mut row = row.into_iter();
+        let mut next = || row.next().flatten().map(lossy);
+        // The comparison of names ignores case on the server and must not here.
+        if next().as_deref() != Some(table) {
+            continue;
+        }
+        columns.push(Column {
+            name: next().unwrap_or_default(),
+            data_type: next().unwrap_or_default(),
+            column_type: next().unwrap_or_default(),
+            charset: next(),
+            extra: next().unwrap_or_default(),
+            generation: next().unwrap_or_default(),
+        });
+    }
+    Ok(columns)
+}
+
+/// The text of a cell; NULL is empty.
+pub(super) fn text(cell: Cell) -> String {
+    cell.map(lossy).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_names_make_sound_paths() {
+        assert_eq!(encoded("a.b/c%d é"), "a%2Eb%2Fc%25d%20é");
+        assert_eq!(encoded(".."), "%2E%2E");
+    }
+}

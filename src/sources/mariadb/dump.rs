@@ -1,0 +1,263 @@
+//! One dump, from the snapshot to the last member.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::catalog::{self, Column, Table, TableKind, encoded};
+use super::config::Plan;
+use super::connect::Session;
+use super::data::{self, Job, Range};
+use super::probe::{self, Server};
+use super::schema::{self, Emitter};
+use super::script::Script;
+use super::snapshot::Snapshot;
+use super::tally::Tally;
+use super::{Error, privileges, ranges, select, sql};
+use crate::package::member::Time;
+use crate::package::outlet::Outlet;
+use crate::sources::{Consistency, ConsistencyKind, Missing, Summary};
+
+pub(super) async fn dump(plan: &Plan, outlet: Outlet) -> Result<Summary, Error> {
+    let mut session = Session::open(plan).await?;
+    let server = probe::server(&mut session).await?;
+    session.close().await;
+    let mut snapshot = Snapshot::open(plan).await?;
+    let missing = privileges::check(&mut snapshot.control, plan, &snapshot.databases).await?;
+    let mut dump = Dump::new(plan, server, snapshot, outlet);
+    dump.missing = missing;
+    dump.structure().await?;
+    dump.data().await?;
+    dump.programs().await?;
+    dump.summary().await
+}
+
+struct Dump<'a> {
+    plan: &'a Plan,
+    server: Server,
+    snapshot: Snapshot,
+    emitter: Emitter,
+    tally: Tally,
+    missing: Vec<Missing>,
+    notes: Vec<String>,
+}
+
+impl<'a> Dump<'a> {
+    fn new(plan: &'a Plan, server: Server, snapshot: Snapshot, outlet: Outlet) -> Self {
+        let mtime = Time { seconds: snapshot.seconds, nanos: 0 };
+        let emitter = Emitter::new(outlet, mtime);
+        let (tally, missing, notes) = (Tally::default(), Vec::new(), Vec::new());
+        Self { plan, server, snapshot, emitter, tally, missing, notes }
+    }
+
+    /// Everything before the data: settings, databases, sequences, tables, placeholders of views.
+    async fn structure(&mut self) -> Result<(), Error> {
+        self.emitter.member("preamble.sql", schema::preamble(&self.server.version)).await?;
+        if self.plan.system {
+            let mut part = self.emitter.part("system/1-before".to_owned());
+            let control = &mut self.snapshot.control;
+            let notes = schema::system::before(control, part.script(), &mut self.tally).await?;
+            self.notes.extend(notes);
+            part.end().await?;
+        }
+        let databases = self.snapshot.databases.clone();
+        for database in &databases {
+            let path = format!("db/{}/1-schema", encoded(database));
+            let mut part = self.emitter.part(path);
+            let control = &mut self.snapshot.control;
+            schema::database(control, part.script(), database).await?;
+            part.script().use_database(database);
+            control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
+            let tables: Vec<Table> =
+                self.snapshot.tables.iter().filter(|table| table.database == *database).cloned().collect();
+            for table in tables.iter().filter(|table| table.kind == TableKind::Sequence) {
+                let object = schema::sequence(control, part.script(), table).await?;
+                self.emitter.object(object).await?;
+                self.tally.emit("sequences");
+            }
+            for table in tables.iter().filter(|table| table.kind != TableKind::Sequence) {
+                schema::table(control, part.script(), table).await?;
+                self.tally.emit("tables");
+                part.end_when_full(database).await?;
+            }
+            schema::views::placeholders(control, self.plan, &mut part, database).await?;
+            part.end().await?;
+            self.tally.emit("databases");
+        }
+        Ok(())
+    }
+
+    /// The rows: those of engines without transactions first, while the lock lasts.
+    async fn data(&mut self) -> Result<(), Error> {
+        if self.plan.schema_only {
+            return self.snapshot.unlock().await;
+        }
+        let mut under_lock = VecDeque::new();
+        let mut after = VecDeque::new();
+        let mut tables = self.snapshot.tables.clone();
+        // The largest first: the last connection still reading then has little left.
+        tables.sort_by_key(|table| std::cmp::Reverse(table.bytes));
+        for table in tables.into_iter().filter(|table| table.kind != TableKind::Sequence && table.has_rows())
+        {
+            let queue = if table.transactional { &mut after } else { &mut under_lock };
+            if !table.transactional && !self.snapshot.locked {
+                let name = table.object();
+                self.notes
+                    .push(format!("{name} ({}) was read without a lock: it may be newer", table.engine));
+            }
+            queue.extend(self.ranges(table).await?);
+        }
+        let mut workers = std::mem::take(&mut self.snapshot.workers);
+        if !workers.is_empty() {
+            let outlet = self.emitter.outlet();
+            workers = data::read(workers, under_lock, outlet).await?;
+            self.snapshot.unlock().await?;
+            self.snapshot.workers = data::read(workers, after, outlet).await?;
+        } else {
+            let outlet = self.emitter.outlet();
+            data::read_alone(&mut self.snapshot.control, under_lock, outlet).await?;
+            self.snapshot.unlock().await?;
+            data::read_alone(&mut self.snapshot.control, after, outlet).await?;
+        }
+        Ok(())
+    }
+
+    /// The ranges in which a table is read.
+    async fn ranges(&mut self, table: Table) -> Result<Vec<Range>, Error> {
+        let control = &mut self.snapshot.control;
+        let columns = catalog::columns(control, &table.database, &table.name).await?;
+        let history = self.history(&table, &columns).await?;
+        let control = &mut self.snapshot.control;
+        let conditions = if self.snapshot.shared {
+            ranges::of(control, &table, &columns, history).await?
+        } else {
+            vec![String::new()]
+        };
+        let selected = select::selected(&table, &columns, history)?;
+        let mtime = Time { seconds: self.snapshot.seconds, nanos: 0 };
+        let count = u32::try_from(conditions.len()).unwrap_or(u32::MAX);
+        let job = Arc::new(Job::new(table, selected, history, mtime, count));
+        Ok(conditions.into_iter().map(|condition| (Arc::clone(&job), condition)).collect())
+    }
+
+    /// Whether a table's history is dumped. History that could not be restored, or is not wanted, is named if there is
+    /// any.
+    async fn history(&mut self, table: &Table, columns: &[Column]) -> Result<bool, Error> {
+        if table.kind != TableKind::Versioned {
+            return Ok(false);
+        }
+        let end = columns.iter().find(|column| column.generation == "ROW END");
+        let by_transaction = end.is_some_and(|column| column.data_type == "bigint");
+        if self.plan.history && self.server.inserts_history() && !by_transaction {
+            return Ok(true);
+        }
+        let key = sql::quoted(end.map_or("row_end", |column| column.name.as_str()));
+        let past = if by_transaction { "18446744073709551615" } else { "NOW(6)" };
+        let query = format!(
+            "SELECT 1 FROM {} FOR SYSTEM_TIME ALL WHERE {key} < {past} LIMIT 1",
+            sql::qualified(&table.database, &table.name)
+        );
+        let doing = format!("cannot look for the history of {}.{}", table.database, table.name);
+        if !self.snapshot.control.rows(&doing, query).await?.is_empty() {
+            let name = format!("history of {}", table.object());
+            if self.plan.history {
+                let why = "this server cannot insert the history of such a table".to_owned();
+                self.missing.push(Missing { name, why });
+            } else {
+                self.notes.push(format!("{name}: left out as configured"));
+            }
+        }
+        Ok(false)
+    }
+
+    /// Everything after the data: routines, triggers, views, events.
+    async fn programs(&mut self) -> Result<(), Error> {
+        let databases = self.snapshot.databases.clone();
+        let control = &mut self.snapshot.control;
+        for database in &databases {
+            let mut part = self.emitter.part(format!("db/{}/3-routines", encoded(database)));
+            schema::routines::dump(control, &mut part, database, &mut self.tally).await?;
+            part.end().await?;
+        }
+        for database in &databases {
+            let mut part = self.emitter.part(format!("db/{}/4-after", encoded(database)));
+            schema::triggers::dump(control, self.plan, &mut part, database, &mut self.tally).await?;
+            let broken =
+                schema::views::finals(control, self.plan, &mut part, database, &mut self.tally).await?;
+            self.missing.extend(broken);
+            part.end().await?;
+        }
+        if self.plan.system {
+            let mut part = self.emitter.part("system/2-grants".to_owned());
+            let known =
+                schema::system::Known::read(control, self.plan, &self.snapshot.tables, &databases).await?;
+            let notes = schema::system::grants(control, part.script(), &known, &mut self.tally).await?;
+            self.notes.extend(notes);
+            part.end().await?;
+        }
+        for database in &databases {
+            let mut part = self.emitter.part(format!("db/{}/5-events", encoded(database)));
+            schema::events::dump(control, &mut part, database, &mut self.tally).await?;
+            part.end().await?;
+        }
+        Ok(())
+    }
+
+    async fn summary(mut self) -> Result<Summary, Error> {
+        schema::expect(&mut self.snapshot, self.plan, &mut self.tally).await?;
+        if !self.snapshot.shared {
+            let note = "no global read lock (RELOAD): one connection read everything".to_owned();
+            self.notes.push(note);
+        }
+        let coordinates = std::mem::take(&mut self.snapshot.coordinates);
+        self.snapshot.control.close().await;
+        for worker in self.snapshot.workers {
+            worker.close().await;
+        }
+        Ok(Summary {
+            consistency: Consistency { kind: ConsistencyKind::Snapshot, coordinates },
+            missing: self.missing,
+            notes: self.notes,
+            counts: self.tally.settle()?,
+        })
+    }
+}
+
+/// A member that grows until it is handed over.
+pub(super) struct Part {
+    path: String,
+    number: u32,
+    script: Script,
+    emitter: Emitter,
+}
+
+impl Part {
+    /// A member whose files are `path.0001.sql` and so on.
+    pub(super) fn new(path: String, emitter: Emitter) -> Self {
+        Self { path, number: 0, script: Script::default(), emitter }
+    }
+
+    /// Where statements go.
+    pub(super) fn script(&mut self) -> &mut Script {
+        &mut self.script
+    }
+
+    /// Hands the member over when it is large, and begins the next in the same database.
+    pub(super) async fn end_when_full(&mut self, database: &str) -> Result<(), Error> {
+        if self.script.len() >= 1 << 20 {
+            self.hand_over().await?;
+            self.script.use_database(database);
+        }
+        Ok(())
+    }
+
+    /// Hands the member over.
+    pub(super) async fn end(mut self) -> Result<(), Error> {
+        if self.script.is_empty() { Ok(()) } else { self.hand_over().await }
+    }
+
+    async fn hand_over(&mut self) -> Result<(), Error> {
+        self.number += 1;
+        let path = format!("{}.{:04}.sql", self.path, self.number);
+        self.emitter.member(&path, std::mem::take(&mut self.script)).await
+    }
+}

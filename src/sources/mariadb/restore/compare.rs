@@ -1,0 +1,118 @@
+//! The restored content against the fingerprints of the dump.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+
+use super::super::catalog::{self, Table, TableKind};
+use super::super::config::Plan;
+use super::super::connect::Session;
+use super::super::{data, fingerprint, ranges, select, sql};
+use super::Error;
+use super::wanted::{Wanted, split};
+use crate::package::digest::Fingerprint;
+
+/// An object of the index: its encoded name, its kind and its fingerprint.
+type Object<'a> = (&'a String, &'a (String, Fingerprint));
+
+/// The queries that read one object's rows.
+struct Reading {
+    doing: String,
+    queries: Vec<String>,
+    columns: usize,
+}
+
+/// One query of one object; the number says of which.
+struct Piece {
+    object: usize,
+    doing: String,
+    query: String,
+    columns: usize,
+}
+
+/// Reads every wanted object again and compares. Returns how many were compared.
+pub(super) async fn compare(plan: &Plan, wanted: &Wanted, objects: &[Object<'_>]) -> Result<usize, Error> {
+    let mut control = Session::reading(plan).await?;
+    let mut pieces = VecDeque::new();
+    for (object, (name, (kind, _))) in objects.iter().enumerate() {
+        let (database, table) = split(name);
+        let reading = queries(&mut control, &wanted.database_name(&database), &table, kind).await?;
+        let Reading { doing, queries, columns } = reading;
+        pieces.extend(queries.into_iter().map(|query| Piece {
+            object,
+            doing: doing.clone(),
+            query,
+            columns,
+        }));
+    }
+    control.close().await;
+    let found = read(plan, pieces, objects.len()).await?;
+    let differing: Vec<String> = objects
+        .iter()
+        .zip(&found)
+        .filter(|((_, (_, expected)), found)| expected != *found)
+        .map(|((name, (_, expected)), found)| format!("{name} has {found} instead of {expected}"))
+        .collect();
+    if differing.is_empty() { Ok(objects.len()) } else { Err(Error::Mismatch(differing.join("; "))) }
+}
+
+/// The queries that read an object's rows, and what they are for.
+async fn queries(control: &mut Session, database: &str, name: &str, kind: &str) -> Result<Reading, Error> {
+    let doing = format!("cannot compare {database}.{name}");
+    if kind == "sequence" {
+        let queries = vec![format!("SELECT * FROM {}", sql::qualified(database, name))];
+        return Ok(Reading { doing, queries, columns: usize::MAX });
+    }
+    let history = kind == data::WITH_HISTORY;
+    let query = format!(
+        "SELECT TABLE_NAME, COALESCE(DATA_LENGTH, 0) FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        sql::literal(database),
+        sql::literal(name)
+    );
+    let rows = control.rows(&doing, query).await?;
+    let bytes = rows.into_iter().find(|row| catalog::text(row[0].clone()) == name);
+    let Some(bytes) = bytes.map(|row| catalog::text(row[1].clone())) else {
+        return Err(Error::Mismatch(format!("{database}.{name} is not there")));
+    };
+    let table = Table {
+        database: database.to_owned(),
+        name: name.to_owned(),
+        kind: TableKind::Base,
+        engine: String::new(),
+        transactional: true,
+        bytes: bytes.parse().unwrap_or(0),
+    };
+    let columns = catalog::columns(control, database, name).await?;
+    let conditions = ranges::of(control, &table, &columns, history).await?;
+    let columns = select::selected(&table, &columns, history)?;
+    let queries = conditions.iter().map(|condition| select::query(&table, &columns, history, condition));
+    Ok(Reading { doing, queries: queries.collect(), columns: columns.len() })
+}
+
+/// Reads all pieces over several connections; the fingerprints in the order of the objects.
+async fn read(plan: &Plan, pieces: VecDeque<Piece>, objects: usize) -> Result<Vec<Fingerprint>, Error> {
+    let queue = Arc::new(Mutex::new(pieces));
+    let mut tasks = JoinSet::<Result<Vec<(usize, Fingerprint)>, Error>>::new();
+    for _ in 0..plan.connections {
+        let (queue, mut session) = (Arc::clone(&queue), Session::reading(plan).await?);
+        tasks.spawn(async move {
+            let mut found = Vec::new();
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let Some(Piece { object, doing, query, columns }) = next else { break };
+                found.push((object, fingerprint::read(&mut session, &doing, &query, columns).await?));
+            }
+            session.close().await;
+            Ok(found)
+        });
+    }
+    let mut all = vec![Fingerprint::default(); objects];
+    while let Some(done) = tasks.join_next().await {
+        for (at, part) in done.map_err(|_| Error::Stopped)?? {
+            all[at].merge(part);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,198 @@
+//! The members of a package on their way into the target.
+//!
+//! A member of rows goes to whichever connection is free. Every other member waits until all rows before it are in,
+//! and goes over the one connection that keeps the order.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::super::config::Plan;
+use super::super::connect::Session;
+use super::super::script::{self, Statement};
+use super::server::{self, Server};
+use super::target::decoded;
+use super::wanted::{Wanted, split};
+use super::{Error, packet, rename};
+use crate::package::Visitor;
+use crate::package::index::Entry;
+use crate::package::member::Header;
+use crate::package::open::VisitError;
+
+/// A member out of the package.
+pub(super) struct Member {
+    path: String,
+    object: String,
+    data: Vec<u8>,
+}
+
+/// Takes members from the package's thread.
+pub(super) struct Members(mpsc::Sender<Member>);
+
+impl Members {
+    /// The two ends; as many members wait as there are connections to take them.
+    pub(super) fn new(connections: usize) -> (Self, mpsc::Receiver<Member>) {
+        let (send, receive) = mpsc::channel(connections.max(1));
+        (Self(send), receive)
+    }
+}
+
+impl Visitor for Members {
+    fn member(&mut self, entry: &Entry, header: Header, content: &mut dyn Read) -> Result<(), VisitError> {
+        let mut data = Vec::with_capacity(usize::try_from(header.size).unwrap_or(0));
+        content.read_to_end(&mut data)?;
+        let path = String::from_utf8_lossy(&header.path).into_owned();
+        let member = Member { path, object: entry.object.clone(), data };
+        self.0.blocking_send(member).map_err(|_| "the restore has ended".into())
+    }
+}
+
+/// Loads members.
+pub(super) struct Loader {
+    control: Session,
+    free: Vec<Session>,
+    busy: JoinSet<Result<(Session, u64), Error>>,
+    shared: Arc<Shared>,
+    counts: BTreeMap<String, u64>,
+    bytes: u64,
+}
+
+struct Shared {
+    wanted: Arc<Wanted>,
+    packet: usize,
+}
+
+impl Loader {
+    /// Opens the connections, all of them now: a restored user may have another password.
+    pub(super) async fn new(plan: &Plan, server: Server, wanted: Arc<Wanted>) -> Result<Self, Error> {
+        let mut free = Vec::new();
+        for _ in 0..plan.connections {
+            free.push(server::session(plan).await?);
+        }
+        let shared = Arc::new(Shared { wanted, packet: server.packet });
+        let (busy, counts) = (JoinSet::new(), BTreeMap::new());
+        Ok(Self { control: server.control, free, busy, shared, counts, bytes: 0 })
+    }
+
+    /// Loads members until the last has arrived and is in.
+    pub(super) async fn run(&mut self, mut members: mpsc::Receiver<Member>) -> Result<(), Error> {
+        while let Some(member) = members.recv().await {
+            if member.path.contains("/2-data/") {
+                let session = self.session().await?;
+                let shared = Arc::clone(&self.shared);
+                self.busy.spawn(shared.rows(session, member));
+            } else {
+                self.settle().await?;
+                self.definitions(&member).await?;
+            }
+        }
+        self.settle().await
+    }
+
+    /// How many of each class were made.
+    pub(super) fn counts(&mut self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Bytes of statements that were run.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    async fn session(&mut self) -> Result<Session, Error> {
+        match self.free.pop() {
+            Some(session) => Ok(session),
+            None => self.returned().await?.ok_or(Error::Stopped),
+        }
+    }
+
+    async fn returned(&mut self) -> Result<Option<Session>, Error> {
+        let Some(done) = self.busy.join_next().await else { return Ok(None) };
+        let (session, bytes) = done.map_err(|_| Error::Stopped)??;
+        self.bytes += bytes;
+        Ok(Some(session))
+    }
+
+    /// Waits until all rows are in.
+    async fn settle(&mut self) -> Result<(), Error> {
+        while let Some(session) = self.returned().await? {
+            self.free.push(session);
+        }
+        Ok(())
+    }
+
+    async fn definitions(&mut self, member: &Member) -> Result<(), Error> {
+        let doing = format!("cannot restore {}", member.path);
+        let database = database_of(&member.path);
+        let (mut last, everywhere) = (None, member.path == "preamble.sql");
+        for statement in taken_apart(member)? {
+            if statement.label.as_ref().is_some_and(|label| !self.shared.wanted.label(label)) {
+                continue;
+            }
+            let sql = self.shared.named(&statement, database.as_deref());
+            self.bytes += sql.len() as u64;
+            let doing = match &statement.label {
+                Some(label) => format!("cannot restore the {label}"),
+                None => doing.clone(),
+            };
+            self.control.run(&doing, &sql).await?;
+            if everywhere {
+                for session in &mut self.free {
+                    session.run(&doing, &sql).await?;
+                }
+            }
+            if statement.label != last {
+                last.clone_from(&statement.label);
+                if let Some(label) = statement.label.filter(|label| label.kind != "placeholder") {
+                    *self.counts.entry(label.kind).or_default() += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    async fn rows(self: Arc<Self>, mut session: Session, member: Member) -> Result<(Session, u64), Error> {
+        let (database, table) = split(&member.object);
+        let doing = format!("cannot load rows of {database}.{table}");
+        let mut bytes = 0;
+        for statement in taken_apart(&member)? {
+            let sql = self.named(&statement, Some(&database));
+            bytes += sql.len() as u64;
+            // One byte of a packet is the command's.
+            for sql in packet::cut(&sql, self.packet.saturating_sub(1)).map_err(|row| Error::TooLarge {
+                table: format!("{database}.{table}"),
+                bytes: row.bytes + 1,
+                limit: self.packet,
+                row: row.row,
+            })? {
+                session.run(&doing, &sql).await?;
+            }
+        }
+        Ok((session, bytes))
+    }
+
+    fn named(&self, statement: &Statement<'_>, database: Option<&str>) -> Bytes {
+        match (&self.wanted.renamed, database) {
+            (Some((from, to)), Some(database)) if from == database => {
+                Bytes::from(rename::renamed(statement.sql, statement.label.as_ref(), from, to))
+            }
+            _ => Bytes::copy_from_slice(statement.sql),
+        }
+    }
+}
+
+fn taken_apart(member: &Member) -> Result<Vec<Statement<'_>>, Error> {
+    script::statements(&member.data)
+        .map_err(|error| Error::Malformed { path: member.path.clone(), why: error.to_string() })
+}
+
+/// The database that a member of definitions belongs to.
+fn database_of(path: &str) -> Option<String> {
+    path.strip_prefix("db/").and_then(|rest| rest.split('/').next()).map(decoded)
+}

@@ -1,0 +1,173 @@
+//! A restore over the wire: members taken apart into statements, rows loaded by several connections at once, and every
+//! table read again at the end and compared with the fingerprint that the dump took in its own snapshot.
+
+mod compare;
+mod load;
+mod packet;
+mod rename;
+mod server;
+mod target;
+mod wanted;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::config::Plan;
+use crate::package::index::Line;
+use crate::package::{self, Package, Selection};
+use crate::sources::{Request, Restored};
+use load::{Loader, Members};
+use server::Server;
+use target::Target;
+use wanted::{Contents, Wanted};
+
+/// Why a restore did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server refused, or could not be reached.
+    #[error(transparent)]
+    Source(#[from] Box<super::Error>),
+    /// The package could not be read.
+    #[error(transparent)]
+    Package(#[from] package::Error),
+    /// The run was told to stop.
+    #[error("stopped")]
+    Stopped,
+    /// `--into` cannot be meant.
+    #[error("`--into {into}`: {why}")]
+    Target {
+        /// The text; empty if it holds a secret.
+        into: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// `--only` cannot be meant.
+    #[error("`--only`: {0}")]
+    Only(String),
+    /// Nothing in the package matches `--only`.
+    #[error("nothing in the package matches {0}")]
+    Nothing(String),
+    /// A switch of another kind of source.
+    #[error("`{0}` is no switch of a MariaDB restore; it knows `no-system`")]
+    Switch(String),
+    /// One name for several databases.
+    #[error("{databases} databases cannot all be restored as `{name}`: choose one with `--only DATABASE.*`")]
+    OneName {
+        /// The name.
+        name: String,
+        /// How many databases there are.
+        databases: usize,
+    },
+    /// The target has something where the package would go.
+    #[error("the target is not empty: {0}; `--replace` drops it first")]
+    NotEmpty(String),
+    /// A member is not as this program writes it.
+    #[error("the member {path} is not a script of this program: {why}")]
+    Malformed {
+        /// The member.
+        path: String,
+        /// Where it went wrong.
+        why: String,
+    },
+    /// A row does not fit the target's `max_allowed_packet`.
+    #[error(
+        "a row of {table} needs a packet of {bytes} bytes and the target takes {limit}: {row}; raise max_allowed_packet"
+    )]
+    TooLarge {
+        /// The table.
+        table: String,
+        /// The size of the smallest statement with this row.
+        bytes: usize,
+        /// What the target takes.
+        limit: usize,
+        /// The beginning of the row.
+        row: String,
+    },
+    /// The restored content is not the dumped one.
+    #[error("restored content differs from the dump: {0}")]
+    Mismatch(String),
+}
+
+impl From<super::Error> for Error {
+    fn from(error: super::Error) -> Self {
+        Self::Source(Box::new(error))
+    }
+}
+
+/// Restores a package. `own` is the configured server, if there is one.
+pub(super) async fn restore(
+    own: Option<&Plan>,
+    package: &Package,
+    request: &Request,
+    stop: &CancellationToken,
+) -> Result<Restored, Error> {
+    tokio::select! {
+        done = run(own, package, request) => done,
+        () = stop.cancelled() => Err(Error::Stopped),
+    }
+}
+
+async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result<Restored, Error> {
+    let target = Target::new(own, request.into.as_deref())?;
+    let contents = contents(package).await?;
+    let wanted = Arc::new(Wanted::new(request, &target, &contents.databases)?);
+    let objects: Vec<_> = contents.objects.iter().filter(|(name, _)| wanted.name(name)).collect();
+    if !wanted.everything() && !contents.databases.iter().any(|name| wanted.database(name)) {
+        return Err(Error::Nothing(request.only.join(", ")));
+    }
+    let mut server = Server::connect(&target.plan).await?;
+    let occupied = server.occupied(&contents, &wanted).await?;
+    if !occupied.is_empty() && !request.replace {
+        let names: Vec<String> = occupied.iter().map(ToString::to_string).collect();
+        return Err(Error::NotEmpty(names.join(", ")));
+    }
+    let mut restored = Restored::default();
+    if request.dry_run {
+        restored.notes.push(format!("would drop {} objects", occupied.len()));
+        restored.notes.push(format!("would restore {} tables and sequences", objects.len()));
+        return Ok(restored);
+    }
+    server.clear(&occupied).await?;
+    let mut loader = Loader::new(&target.plan, server, Arc::clone(&wanted)).await?;
+    let choose = Arc::clone(&wanted);
+    let (members, arriving) = Members::new(target.plan.connections);
+    let selection = if wanted.everything() && wanted.system {
+        Selection::All
+    } else {
+        Selection::Where(Box::new(move |entry| choose.path(&String::from_utf8_lossy(&entry.path))))
+    };
+    // A loader that fails drops its end, which ends the reading with an error of less interest.
+    let reading = async { package.read(selection, members).await.map(drop) };
+    let (read, loaded) = tokio::join!(reading, loader.run(arriving));
+    loaded?;
+    read?;
+    let compared = compare::compare(&target.plan, &wanted, &objects).await?;
+    restored.counts = loader.counts();
+    restored.bytes = loader.bytes();
+    restored.compared = format!("{compared} tables and sequences by fingerprint");
+    if wanted.renamed.is_some() {
+        let note = "bodies of routines, triggers and events name databases as their authors wrote them";
+        restored.notes.push(note.to_owned());
+    }
+    Ok(restored)
+}
+
+async fn contents(package: &Package) -> Result<Contents, Error> {
+    let contents = Arc::new(Mutex::new(Contents::default()));
+    let filling = Arc::clone(&contents);
+    package
+        .index(move |line| {
+            let mut contents = filling.lock().unwrap_or_else(PoisonError::into_inner);
+            match line {
+                Line::Entry(entry) => contents.path(&String::from_utf8_lossy(&entry.path)),
+                Line::Object(object) => {
+                    contents.objects.insert(object.name, (object.kind, object.fingerprint));
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(std::mem::take(&mut contents))
+}

@@ -1,0 +1,199 @@
+//! Definitions: what stands in a dump beside the rows.
+
+pub(super) mod events;
+mod program;
+pub(super) mod routines;
+pub(super) mod system;
+pub(super) mod triggers;
+pub(super) mod views;
+
+use super::catalog::{self, Table};
+use super::config::Plan;
+use super::connect::{Cell, Session, lossy};
+use super::dump::Part;
+use super::fingerprint::Rows;
+use super::script::{Label, Script};
+use super::snapshot::Snapshot;
+use super::tally::Tally;
+use super::{Error, sql};
+use crate::package::member::{Header, Object, Time};
+use crate::package::outlet::Outlet;
+
+/// The `sql_mode` under which a dump is restored.
+///
+/// Zero as an explicit value of an `AUTO_INCREMENT` column stays zero; an engine that is missing is an error and not
+/// replaced; days like February 30th that a column holds are kept.
+pub(super) const RESTORING_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES";
+
+/// The settings under which all other members are restored.
+const SETTINGS: [&str; 3] = [
+    "SET NAMES utf8mb4",
+    "SET SESSION time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES'",
+    "SET SESSION unique_checks = 0, foreign_key_checks = 0, check_constraint_checks = 0, sql_notes = 0, \
+     innodb_strict_mode = 0",
+];
+
+/// The first member: the settings that all others rely on.
+pub(super) fn preamble(version: &str) -> Script {
+    let mut script = Script::default();
+    script.comment(&format!("Dump of MariaDB {version} by ChupaCabra."));
+    script.comment("Restore on an empty server: tar xzO < this archive | mariadb");
+    script.comment("One database: the members preamble.sql and db/NAME, in this order.");
+    for setting in SETTINGS {
+        script.statement(setting);
+    }
+    script
+}
+
+/// Hands members and objects over.
+#[derive(Debug, Clone)]
+pub(super) struct Emitter {
+    outlet: Outlet,
+    mtime: Time,
+}
+
+impl Emitter {
+    /// An emitter whose members carry the time of the snapshot.
+    pub(super) fn new(outlet: Outlet, mtime: Time) -> Self {
+        Self { outlet, mtime }
+    }
+
+    /// The package's end.
+    pub(super) fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
+    /// Hands a member over that belongs to no table.
+    pub(super) async fn member(&self, path: &str, script: Script) -> Result<(), Error> {
+        let data = script.finish();
+        let header = Header::data(path, "", data.len() as u64, self.mtime);
+        Ok(self.outlet.member(header, data).await?)
+    }
+
+    /// Notes an object's fingerprint.
+    pub(super) async fn object(&self, object: Object) -> Result<(), Error> {
+        Ok(self.outlet.object(object).await?)
+    }
+
+    /// A member that grows.
+    pub(super) fn part(&self, path: String) -> Part {
+        Part::new(path, self.clone())
+    }
+}
+
+/// Writes a database's definition.
+pub(super) async fn database(control: &mut Session, script: &mut Script, name: &str) -> Result<(), Error> {
+    let query = format!("SHOW CREATE DATABASE IF NOT EXISTS {}", sql::quoted(name));
+    let doing = format!("cannot read the definition of the database {name}");
+    let definition = shown(control, &doing, &query, 1).await?;
+    script.object(&Label::new("database", name, ""));
+    script.statement(definition);
+    Ok(())
+}
+
+/// Writes a table's definition.
+pub(super) async fn table(control: &mut Session, script: &mut Script, table: &Table) -> Result<(), Error> {
+    let query = format!("SHOW CREATE TABLE {}", sql::quoted(&table.name));
+    let doing = format!("cannot read the definition of {}.{}", table.database, table.name);
+    let definition = shown(control, &doing, &query, 1).await?;
+    script.object(&Label::new("table", &table.database, &table.name));
+    script.statement(definition);
+    Ok(())
+}
+
+/// Writes a sequence with its state; returns its fingerprint.
+pub(super) async fn sequence(
+    control: &mut Session,
+    script: &mut Script,
+    table: &Table,
+) -> Result<Object, Error> {
+    let doing = format!("cannot read the sequence {}.{}", table.database, table.name);
+    let name = sql::quoted(&table.name);
+    let definition = shown(control, &doing, &format!("SHOW CREATE SEQUENCE {name}"), 1).await?;
+    script.object(&Label::new("sequence", &table.database, &table.name));
+    script.statement(definition);
+    let rows = control.rows(&doing, format!("SELECT * FROM {name}")).await?;
+    let state = rows.into_iter().next().unwrap_or_default();
+    let values: Vec<String> = state.iter().cloned().map(catalog::text).collect();
+    // A sequence takes a whole row in place of its state, an exhausted one too, which SETVAL would refuse.
+    script.statement(format!("INSERT INTO {name} VALUES ({})", values.join(",")));
+    let mut fingerprint = Rows::default();
+    state.iter().for_each(|value| fingerprint.value(value.as_deref()));
+    fingerprint.end_row();
+    Ok(Object { name: table.object(), kind: "sequence".to_owned(), fingerprint: fingerprint.finish() })
+}
+
+/// The cell of a `SHOW CREATE` that holds the definition. NULL means that the user may not see it.
+async fn shown(control: &mut Session, doing: &str, query: &str, cell: usize) -> Result<Vec<u8>, Error> {
+    let rows = control.rows(doing, query).await?;
+    let cells: Vec<Cell> = rows.into_iter().next().unwrap_or_default();
+    cells.into_iter().nth(cell).flatten().ok_or_else(|| hidden(doing))
+}
+
+fn hidden(doing: &str) -> Error {
+    Error::Statement {
+        doing: doing.to_owned(),
+        why: "the server does not show it to this user".to_owned(),
+        code: None,
+    }
+}
+
+/// Counts what the server has, independently of the lists that were walked.
+pub(super) async fn expect(snapshot: &mut Snapshot, plan: &Plan, tally: &mut Tally) -> Result<(), Error> {
+    tally.expect("databases", snapshot.databases.len() as u64);
+    if plan.system {
+        system::expect(&mut snapshot.control, tally).await?;
+    }
+    for table in &snapshot.tables {
+        let sequence = table.kind == catalog::TableKind::Sequence;
+        tally.expect(if sequence { "sequences" } else { "tables" }, 1);
+    }
+    for database in snapshot.databases.clone() {
+        let views = catalog::views(&mut snapshot.control, plan, &database).await?;
+        tally.expect("views", views.len() as u64);
+        for (class, table, column) in
+            [("routines", "ROUTINES", "ROUTINE_SCHEMA"), ("events", "EVENTS", "EVENT_SCHEMA")]
+        {
+            let query = format!(
+                "SELECT COUNT(*) FROM information_schema.{table} WHERE {column} = {}",
+                sql::literal(&database)
+            );
+            let count = snapshot.control.text("cannot count", &query).await?;
+            tally.expect(class, count.and_then(|count| count.parse().ok()).unwrap_or(0));
+        }
+    }
+    Ok(())
+}
+
+/// Text of a cell that a `SHOW` has at this place.
+fn cell(row: &[Cell], at: usize) -> String {
+    row.get(at).cloned().flatten().map(lossy).unwrap_or_default()
+}
+
+/// The collation that a database has now.
+async fn database_collation(control: &mut Session, database: &str) -> Result<String, Error> {
+    let query = format!(
+        "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
+        sql::literal(database)
+    );
+    Ok(control.text("cannot read the database's collation", &query).await?.unwrap_or_default())
+}
+
+/// Writes something that was made when the database had the collation `then`; it has `now`.
+fn under_collation(
+    script: &mut Script,
+    database: &str,
+    now: &str,
+    then: &str,
+    write: impl FnOnce(&mut Script),
+) {
+    let alter = |collation: &str| format!("ALTER DATABASE {} COLLATE {collation}", sql::quoted(database));
+    let differs = !then.is_empty() && !now.is_empty() && now != then;
+    if differs {
+        script.statement(alter(then));
+    }
+    write(script);
+    if differs {
+        script.statement(alter(now));
+    }
+}

@@ -1,0 +1,74 @@
+//! Statements that the server keeps as text: bodies of routines, triggers and events, and views.
+//!
+//! Each was written under its own settings, and must be read again under the same. The text travels as a string
+//! literal, so nothing on the way looks into it: no client drops its comments, no delimiter can occur in it.
+
+use super::super::script::Script;
+use super::super::sql;
+use super::RESTORING_MODE;
+
+/// A stored statement and the settings under which it was written.
+#[derive(Debug, Default)]
+pub(in super::super) struct Program {
+    /// The `CREATE` statement.
+    pub(in super::super) text: Vec<u8>,
+    /// Its `sql_mode`; `None` for views, which have none.
+    pub(in super::super) sql_mode: Option<String>,
+    /// The charset in which the text is.
+    pub(in super::super) client: String,
+    /// The collation of its literals.
+    pub(in super::super) connection: String,
+    /// The time zone of an event.
+    pub(in super::super) time_zone: Option<String>,
+    /// When it was made, in seconds since 1970, where the server keeps that.
+    pub(in super::super) created: Option<String>,
+}
+
+impl Program {
+    /// Writes the statement, and the settings before and after.
+    pub(in super::super) fn write(&self, script: &mut Script) {
+        let open = script.open();
+        script.text().extend_from_slice(b"SET @chupacabra = ");
+        let utf8 = self.client.starts_with("utf8") && std::str::from_utf8(&self.text).is_ok();
+        if utf8 || self.text.is_ascii() {
+            readable(script.text(), &self.text);
+        } else {
+            script.text().extend_from_slice(format!("_{} ", self.client).as_bytes());
+            sql::hexadecimal(script.text(), &self.text);
+        }
+        script.close(open);
+        let mut before =
+            format!("SET character_set_client = {}, collation_connection = {}", self.client, self.connection);
+        if let Some(mode) = &self.sql_mode {
+            before.push_str(&format!(", sql_mode = {}", sql::literal(mode)));
+        }
+        if let Some(zone) = &self.time_zone {
+            before.push_str(&format!(", time_zone = {}", sql::literal(zone)));
+        }
+        if let Some(created) = &self.created {
+            before.push_str(&format!(", timestamp = {created}"));
+        }
+        script.statement(before);
+        script.statement("EXECUTE IMMEDIATE @chupacabra");
+        script.statement(format!(
+            "SET character_set_client = utf8mb4, collation_connection = utf8mb4_general_ci, \
+             sql_mode = '{RESTORING_MODE}', time_zone = '+00:00', timestamp = DEFAULT"
+        ));
+    }
+}
+
+/// Writes a literal whose line ends stay line ends, for people who read a dump. A carriage return is escaped: clients
+/// change it.
+fn readable(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'\'');
+    for &byte in text {
+        match byte {
+            b'\'' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            0 => out.extend_from_slice(b"\\0"),
+            0x1a => out.extend_from_slice(b"\\Z"),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'\'');
+}

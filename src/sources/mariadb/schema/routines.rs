@@ -1,0 +1,52 @@
+//! Stored procedures, functions and packages.
+
+use super::super::connect::Session;
+use super::super::dump::Part;
+use super::super::script::Label;
+use super::super::tally::Tally;
+use super::super::{Error, sql};
+use super::program::Program;
+use super::{cell, hidden};
+
+/// Writes a database's routines: packages before their bodies, the rest in the order of their names.
+pub(in super::super) async fn dump(
+    control: &mut Session,
+    part: &mut Part,
+    database: &str,
+    tally: &mut Tally,
+) -> Result<(), Error> {
+    control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
+    let query = format!(
+        "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {} \
+         ORDER BY ROUTINE_TYPE, BINARY ROUTINE_NAME",
+        sql::literal(database)
+    );
+    let routines = control.rows("cannot list the routines", query).await?;
+    let collation = super::database_collation(control, database).await?;
+    for routine in routines {
+        let (class, name) = (cell(&routine, 0), cell(&routine, 1));
+        if !["FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY"].contains(&class.as_str()) {
+            return Err(Error::UnknownClass { name: format!("{database}.{name}"), class });
+        }
+        let doing = format!("cannot read the definition of the {} {database}.{name}", class.to_lowercase());
+        let rows = control.rows(&doing, format!("SHOW CREATE {class} {}", sql::quoted(&name))).await?;
+        let row = rows.into_iter().next().unwrap_or_default();
+        let program = Program {
+            text: row.get(2).cloned().flatten().ok_or_else(|| hidden(&doing))?,
+            sql_mode: Some(cell(&row, 1)),
+            client: cell(&row, 3),
+            connection: cell(&row, 4),
+            ..Program::default()
+        };
+        if part.script().is_empty() {
+            part.script().use_database(database);
+        }
+        part.script().object(&Label::new(&class.to_lowercase().replace(' ', "_"), database, &name));
+        super::under_collation(part.script(), database, &collation, &cell(&row, 5), |script| {
+            program.write(script)
+        });
+        tally.emit("routines");
+        part.end_when_full(database).await?;
+    }
+    Ok(())
+}

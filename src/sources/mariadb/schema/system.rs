@@ -1,0 +1,297 @@
+//! What belongs to the server and to no database: plugins, loadable functions, servers, users, roles and grants.
+//!
+//! Users come before everything that names them as definer; grants come after everything that they are about, because
+//! the server refuses a grant on a table or routine that is not there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::catalog::{self, Table};
+use super::super::config::Plan;
+use super::super::connect::{Session, lossy};
+use super::super::privileges::{Grant, is_system};
+use super::super::script::Script;
+use super::super::tally::Tally;
+use super::super::{Error, sql};
+use super::{RESTORING_MODE, cell};
+
+/// `ER_PASSWORD_NO_MATCH`: the account is stored and not in use, as one with a host's name under `skip_name_resolve`.
+const IGNORED: u16 = 1133;
+
+/// The account that the server makes for itself.
+const OWN: &str = "mariadb.sys";
+
+/// A user, a role, or `PUBLIC`.
+struct Account {
+    user: String,
+    host: String,
+    role: bool,
+}
+
+impl Account {
+    fn quoted(&self) -> String {
+        match (self.role, self.user.as_str()) {
+            (true, "PUBLIC") => "PUBLIC".to_owned(),
+            (true, user) => sql::quoted(user),
+            (false, user) => format!("{}@{}", sql::quoted(user), sql::quoted(&self.host)),
+        }
+    }
+}
+
+/// Writes plugins, loadable functions, servers, users and roles; returns what should be known.
+pub(in super::super) async fn before(
+    control: &mut Session,
+    script: &mut Script,
+    tally: &mut Tally,
+) -> Result<Vec<String>, Error> {
+    let mut notes = Vec::new();
+    for row in
+        control.rows("cannot list the plugins", "SELECT name, dl FROM mysql.plugin ORDER BY name").await?
+    {
+        let (name, library) = (cell(&row, 0), cell(&row, 1));
+        let (name, library) = (sql::quoted(&name), sql::literal(&library));
+        script.statement(format!("INSTALL PLUGIN IF NOT EXISTS {name} SONAME {library}"));
+        tally.emit("plugins");
+    }
+    loadable(control, script, tally).await?;
+    servers(control, script, tally).await?;
+    for account in accounts(control).await? {
+        let name = account.quoted();
+        if account.role {
+            if account.user != "PUBLIC" {
+                script.statement(format!("CREATE ROLE IF NOT EXISTS {name}"));
+            }
+        } else {
+            let doing = format!("cannot read the user {name}");
+            let query = format!("SHOW CREATE USER {name}");
+            let text = match super::shown(control, &doing, &query, 0).await {
+                Ok(text) => lossy(text),
+                Err(Error::Statement { code: Some(IGNORED), .. }) => {
+                    notes.push(format!("the server itself ignores the user {name}: not dumped"));
+                    tally.emit("accounts");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let rest = text.strip_prefix("CREATE USER").unwrap_or(&text);
+            // A user that is there already, as root always is, gets the dump's password and limits.
+            script.statement(format!("CREATE USER IF NOT EXISTS{rest}"));
+            script.statement(format!("ALTER USER{rest}"));
+        }
+        tally.emit("accounts");
+    }
+    Ok(notes)
+}
+
+async fn loadable(control: &mut Session, script: &mut Script, tally: &mut Tally) -> Result<(), Error> {
+    let query = "SELECT name, ret, dl, type FROM mysql.func ORDER BY name";
+    for row in control.rows("cannot list the loadable functions", query).await? {
+        let (name, library) = (cell(&row, 0), cell(&row, 2));
+        let returns = match cell(&row, 1).as_str() {
+            "0" => "STRING",
+            "1" => "REAL",
+            "2" => "INTEGER",
+            "4" => "DECIMAL",
+            other => return Err(Error::UnknownClass { name, class: format!("function returning {other}") }),
+        };
+        let aggregate = if cell(&row, 3) == "aggregate" { "AGGREGATE " } else { "" };
+        let (name, library) = (sql::quoted(&name), sql::literal(&library));
+        script.statement(format!(
+            "CREATE {aggregate}FUNCTION IF NOT EXISTS {name} RETURNS {returns} SONAME {library}"
+        ));
+        tally.emit("loadable_functions");
+    }
+    Ok(())
+}
+
+async fn servers(control: &mut Session, script: &mut Script, tally: &mut Tally) -> Result<(), Error> {
+    let query = "SELECT Server_name, Wrapper, Host, Db, Username, Password, Port, Socket, Owner \
+                 FROM mysql.servers ORDER BY Server_name";
+    for row in control.rows("cannot list the servers", query).await? {
+        let mut options = Vec::new();
+        for (at, option) in
+            ["HOST", "DATABASE", "USER", "PASSWORD", "PORT", "SOCKET", "OWNER"].iter().enumerate()
+        {
+            let value = cell(&row, at + 2);
+            match *option {
+                "PORT" if value != "0" => options.push(format!("PORT {value}")),
+                "PORT" => {}
+                _ if value.is_empty() => {}
+                _ => options.push(format!("{option} {}", sql::literal(&value))),
+            }
+        }
+        let (name, wrapper) = (sql::quoted(&cell(&row, 0)), sql::quoted(&cell(&row, 1)));
+        let options = options.join(", ");
+        script.statement(format!(
+            "CREATE OR REPLACE SERVER {name} FOREIGN DATA WRAPPER {wrapper} OPTIONS ({options})"
+        ));
+        tally.emit("servers");
+    }
+    Ok(())
+}
+
+async fn accounts(control: &mut Session) -> Result<Vec<Account>, Error> {
+    let query = "SELECT User, Host, JSON_VALUE(Priv, '$.is_role') FROM mysql.global_priv \
+                 ORDER BY BINARY User, BINARY Host";
+    let rows = control.rows("cannot list the users", query).await?;
+    let accounts = rows.iter().map(|row| Account {
+        user: cell(row, 0),
+        host: cell(row, 1),
+        role: matches!(cell(row, 2).as_str(), "1" | "true"),
+    });
+    Ok(accounts.filter(|account| account.user != OWN).collect())
+}
+
+/// What grants may be about: the objects that are in the dump.
+pub(in super::super) struct Known {
+    tables: BTreeSet<(String, String)>,
+    routines: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+impl Known {
+    /// Reads the names of the dump's tables, views and routines.
+    pub(in super::super) async fn read(
+        control: &mut Session,
+        plan: &Plan,
+        tables: &[Table],
+        databases: &[String],
+    ) -> Result<Self, Error> {
+        let mut known = Self { tables: BTreeSet::new(), routines: BTreeMap::new() };
+        known.tables.extend(tables.iter().map(|table| (table.database.clone(), table.name.clone())));
+        for database in databases {
+            for view in catalog::views(control, plan, database).await? {
+                known.tables.insert((database.clone(), view));
+            }
+            let query = format!(
+                "SELECT ROUTINE_NAME, ROUTINE_TYPE FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {}",
+                sql::literal(database)
+            );
+            for row in control.rows("cannot list the routines", query).await? {
+                let key = (database.clone(), cell(&row, 0).to_lowercase());
+                known.routines.entry(key).or_default().insert(cell(&row, 1));
+            }
+        }
+        Ok(known)
+    }
+
+    fn has(&self, grant: &Grant) -> bool {
+        if grant.object == "*" || is_system(&grant.database) {
+            return true;
+        }
+        let key = (grant.database.clone(), grant.object.clone());
+        if grant.class.is_empty() || grant.class == "TABLE" {
+            return self.tables.contains(&key);
+        }
+        let key = (key.0, key.1.to_lowercase());
+        self.routines.get(&key).is_some_and(|classes| classes.contains(&grant.class))
+    }
+}
+
+/// Writes the grants. One on something that is not in the dump would end a restore: it is kept as a comment, and
+/// noted.
+pub(in super::super) async fn grants(
+    control: &mut Session,
+    script: &mut Script,
+    known: &Known,
+    tally: &mut Tally,
+) -> Result<Vec<String>, Error> {
+    let (mut notes, mut in_use) = (Vec::new(), BTreeSet::new());
+    for account in accounts(control).await? {
+        let name = account.quoted();
+        let doing = format!("cannot read the grants of {name}");
+        let granted = match control.rows(&doing, format!("SHOW GRANTS FOR {name}")).await {
+            // Named among the notes already, with the user.
+            Err(Error::Statement { code: Some(1141 | IGNORED), .. }) => continue,
+            granted => granted?,
+        };
+        in_use.insert((account.user.clone(), account.host.clone()));
+        for row in granted {
+            let line = cell(&row, 0);
+            if line.starts_with("GRANT PROXY ") {
+                // Shown with another host than the stored one: see `proxies`.
+                continue;
+            }
+            let grant = Grant::parse(&line);
+            if let Some(grant) = grant.as_ref().filter(|grant| !known.has(grant)) {
+                script.comment(&line);
+                let object = format!("{}.{}", grant.database, grant.object);
+                notes.push(format!("a grant to {name} is about {object}, which is not in the dump"));
+            } else if grant.is_some_and(|grant| grant.class.starts_with("PACKAGE")) {
+                // The only mode in which every version reads a grant on a package.
+                script.statement("SET sql_mode = 'ORACLE'");
+                script.statement(line);
+                script.statement(format!("SET sql_mode = '{RESTORING_MODE}'"));
+            } else {
+                script.statement(line);
+            }
+            tally.count("grants");
+        }
+    }
+    proxies(control, script, tally, &in_use).await?;
+    creators(control, script).await?;
+    Ok(notes)
+}
+
+/// Writes who may act as whom. The row without any proxied account is the installer's own for `root`: every server has
+/// it, and no statement can make it.
+async fn proxies(
+    control: &mut Session,
+    script: &mut Script,
+    tally: &mut Tally,
+    in_use: &BTreeSet<(String, String)>,
+) -> Result<(), Error> {
+    let query = "SELECT Proxied_user, Proxied_host, User, Host, With_grant FROM mysql.proxies_priv \
+                 ORDER BY BINARY User, BINARY Host, BINARY Proxied_user, BINARY Proxied_host";
+    for row in control.rows("cannot list the proxies", query).await? {
+        let installers = cell(&row, 0).is_empty() && cell(&row, 1).is_empty();
+        if installers || !in_use.contains(&(cell(&row, 2), cell(&row, 3))) {
+            continue;
+        }
+        let account = |at| format!("{}@{}", sql::literal(&cell(&row, at)), sql::literal(&cell(&row, at + 1)));
+        let option = if cell(&row, 4) == "1" { " WITH GRANT OPTION" } else { "" };
+        script.statement(format!("GRANT PROXY ON {} TO {}{option}", account(0), account(2)));
+        tally.count("proxies");
+    }
+    Ok(())
+}
+
+/// Takes away what the creation of a role gave to whoever restores, unless the dump's server gave it as well.
+async fn creators(control: &mut Session, script: &mut Script) -> Result<(), Error> {
+    let mut holders: BTreeMap<String, [Vec<String>; 2]> = BTreeMap::new();
+    for account in
+        accounts(control).await?.into_iter().filter(|account| account.role && account.user != "PUBLIC")
+    {
+        holders.entry(account.user).or_default();
+    }
+    let query = "SELECT Role, CONCAT(User, '@', Host), Admin_option FROM mysql.roles_mapping ORDER BY 1, 2";
+    for row in control.rows("cannot list the roles", query).await? {
+        let lists = holders.entry(cell(&row, 0)).or_default();
+        lists[usize::from(cell(&row, 2) == "Y")].push(sql::literal(&cell(&row, 1)));
+    }
+    for (role, [plain, admins]) in holders {
+        let test = |list: Vec<String>| match list.is_empty() {
+            true => "FALSE".to_owned(),
+            false => format!("CURRENT_USER() IN ({})", list.join(", ")),
+        };
+        let (role, plain, admins) = (sql::quoted(&role), test(plain), test(admins));
+        let less = sql::literal(&format!("REVOKE ADMIN OPTION FOR {role} FROM CURRENT_USER"));
+        let none = sql::literal(&format!("REVOKE {role} FROM CURRENT_USER"));
+        script.statement(format!(
+            "EXECUTE IMMEDIATE CASE WHEN {admins} THEN 'DO 0' WHEN {plain} THEN {less} ELSE {none} END"
+        ));
+    }
+    Ok(())
+}
+
+/// Counts what the server has.
+pub(super) async fn expect(control: &mut Session, tally: &mut Tally) -> Result<(), Error> {
+    for (class, table) in [
+        ("plugins", "mysql.plugin"),
+        ("loadable_functions", "mysql.func"),
+        ("servers", "mysql.servers"),
+        ("accounts", "mysql.global_priv WHERE User <> 'mariadb.sys'"),
+    ] {
+        let count = control.text("cannot count", &format!("SELECT COUNT(*) FROM {table}")).await?;
+        tally.expect(class, count.and_then(|count| count.parse().ok()).unwrap_or(0));
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Reading a range of a collection into members.
+
+use std::sync::Mutex as StdMutex;
+
+use bytes::Bytes;
+use tokio::sync::Mutex;
+
+use super::Error;
+use super::archive::{self, Crc, Namespace, Segment};
+use super::connect::Member;
+use super::fingerprint::Fingerprinter;
+use super::listing::Listed;
+use super::split::{Range, Size};
+use crate::package::digest::Fingerprint;
+use crate::package::member::{Content, Header, Time};
+use crate::package::outlet::Outlet;
+
+/// The size from which a segment becomes a member. One document may exceed it, never two.
+pub(super) const SEGMENT: usize = 2 << 20;
+/// Bytes that a reply of the server should have: more does not make it faster, and every reader holds one.
+const REPLY: u64 = 4 << 20;
+/// Documents in a reply at most.
+const MOST_DOCUMENTS: u64 = 20_000;
+
+/// A namespace being written: the ranges that are read of it share this.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// The name of the object in the package's index.
+    object: String,
+    /// The namespace of its segments.
+    data: Namespace,
+    path: String,
+    mtime: Time,
+    ordered: bool,
+    handed: Mutex<Handed>,
+    fingerprint: StdMutex<Fingerprinter>,
+}
+
+/// What was handed over. The lock is held until a member is in the package's queue, so that the checksum takes the
+/// documents in the order in which they stand in the archive.
+#[derive(Debug, Default)]
+struct Handed {
+    crc: Crc,
+    members: u32,
+}
+
+impl Stream {
+    /// A namespace of which nothing has been written yet.
+    pub(super) fn new(object: String, data: Namespace, ordered: bool, mtime: Time) -> Self {
+        let path = if data.database.is_empty() {
+            "oplog".into()
+        } else {
+            format!("data/{}", escape(&data.to_string()))
+        };
+        Self {
+            object,
+            data,
+            path,
+            mtime,
+            ordered,
+            handed: Mutex::default(),
+            fingerprint: StdMutex::new(Fingerprinter::new(ordered)),
+        }
+    }
+
+    /// A listed namespace of which nothing has been written yet.
+    pub(super) fn of(listed: &Listed, mtime: Time) -> Self {
+        Self::new(listed.entry.namespace.to_string(), listed.entry.data(), listed.capped, mtime)
+    }
+
+    /// The name of the object in the package's index.
+    pub(super) fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// A segment for the namespace's documents.
+    pub(super) fn segment(&self) -> Segment {
+        Segment::new(&self.data, SEGMENT)
+    }
+
+    /// Hands a segment over as a member. Waits for memory first: whoever waits for it while holding the lock would
+    /// keep those waiting who must give it back.
+    pub(super) async fn hand_over(&self, outlet: &Outlet, segment: Segment) -> Result<(), Error> {
+        let lease = outlet.budget().take(segment.documents().len()).await;
+        let mut handed = self.handed.lock().await;
+        handed.crc.update(segment.documents());
+        handed.members += 1;
+        let header = self.header(handed.members, 0);
+        let bytes = Bytes::from(segment.finish());
+        let header = Header { size: bytes.len() as u64, ..header };
+        outlet.leased(header, Content::Bytes(bytes), Some(lease)).await?;
+        Ok(())
+    }
+
+    /// Hands the namespace's end over, with its checksum. Nothing may follow.
+    pub(super) async fn end(&self, outlet: &Outlet) -> Result<Fingerprint, Error> {
+        let handed = self.handed.lock().await;
+        let bytes = Bytes::from(archive::end(&self.data, &handed.crc));
+        let header = self.header(handed.members + 1, bytes.len());
+        outlet.member(header, bytes).await?;
+        Ok(self.fingerprinter().value())
+    }
+
+    fn header(&self, number: u32, size: usize) -> Header {
+        let path = format!("{}.{number:04}.bson", self.path);
+        Header::data(path, self.object.as_str(), size as u64, self.mtime)
+    }
+
+    fn fingerprinter(&self) -> std::sync::MutexGuard<'_, Fingerprinter> {
+        // A fingerprint cannot be left half changed, so a panic elsewhere does not spoil it.
+        self.fingerprint.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Sets the fingerprint of a namespace that one task alone writes.
+    pub(super) fn fingerprinted(&self, fingerprinter: &Fingerprinter) {
+        self.fingerprinter().merge(fingerprinter);
+    }
+
+    /// Reads a range and hands it over.
+    pub(super) async fn read(
+        &self,
+        member: &Member,
+        range: &Range,
+        size: Size,
+        outlet: &Outlet,
+    ) -> Result<(), Error> {
+        let batch = (REPLY / size.average.max(1)).clamp(1, MOST_DOCUMENTS);
+        let batch = i32::try_from(batch).unwrap_or(1);
+        let what = format!("read `{}`", self.object);
+        let find = range.find(&self.data.collection, batch);
+        let mut batches = member.cursor(&self.data.database, find, batch.unsigned_abs(), what).await?;
+        let mut fingerprint = Fingerprinter::new(self.ordered);
+        let mut segment = self.segment();
+        while let Some(batch) = batches.next().await? {
+            for document in batch.documents()? {
+                let document = document?;
+                let full = segment.documents().len() + document.as_bytes().len() > SEGMENT;
+                if full && !segment.documents().is_empty() {
+                    let next = std::mem::replace(&mut segment, self.segment());
+                    self.hand_over(outlet, next).await?;
+                }
+                fingerprint.add(document);
+                segment.push(document);
+            }
+        }
+        if !segment.documents().is_empty() {
+            self.hand_over(outlet, segment).await?;
+        }
+        self.fingerprinted(&fingerprint);
+        Ok(())
+    }
+}
+
+/// A name as a path of one step: `/`, `%`, control characters and what is not ASCII as `%XX`.
+fn escape(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'%' | b'\\');
+    name.bytes().fold(String::new(), |path, byte| {
+        if plain(byte) {
+            path + char::from(byte).encode_utf8(&mut [0; 4])
+        } else {
+            format!("{path}%{byte:02X}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_names_become_one_step_of_a_path() {
+        assert_eq!(escape("shop.orders"), "shop.orders");
+        assert_eq!(escape("a.b/../c%ä\n"), "a.b%2F..%2Fc%25%C3%A4%0A");
+    }
+}

@@ -1,0 +1,234 @@
+//! Why a MongoDB deployment could not be dumped or restored, and which of the driver's errors means what.
+
+use mongodb::error::{Error as DriverError, ErrorKind};
+
+use super::{archive, extended_json};
+use crate::package;
+use crate::package::digest::Fingerprint;
+use crate::package::outlet::Closed;
+
+/// Why a MongoDB deployment could not be dumped or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The package stopped taking members.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// The run was told to stop.
+    #[error("told to stop")]
+    Stopped,
+    /// The URL cannot be used. Never repeats the URL: it may hold a password.
+    #[error("the connection string cannot be used: {0}")]
+    Url(String),
+    /// No member could be reached.
+    #[error("no server could be reached: {0}")]
+    Unreachable(String),
+    /// The server is a member of another replica set.
+    #[error("the connection string says replica set `{wanted}`, the server says {found}")]
+    ReplicaSet {
+        /// The name in the URL.
+        wanted: String,
+        /// What the server says of itself.
+        found: String,
+    },
+    /// The server does not accept the credentials.
+    #[error("the server refused the credentials: {0}")]
+    Authentication(String),
+    /// The user may not do something that is needed.
+    #[error("the user may not {what}: grant it the role `{role}` on the database `admin`")]
+    Unprivileged {
+        /// What was attempted.
+        what: String,
+        /// The built-in role that allows it.
+        role: &'static str,
+    },
+    /// The server is a `mongos`.
+    #[error(
+        "this is a mongos: a sharded cluster has no single oplog and so no consistent dump this way; back up each \
+         shard's replica set and the config servers while the balancer is stopped"
+    )]
+    Mongos,
+    /// A pattern of the configuration matches nothing.
+    #[error("the pattern `{0}` matches no collection")]
+    NoMatch(String),
+    /// The server has a system collection that is not known to be safe to leave out.
+    #[error("`{0}` is a system collection of an unknown kind: exclude it if it can be lost")]
+    UnknownSystemCollection(String),
+    /// A server said something that is not as documented.
+    #[error("{what}: the reply is not as documented: {why}")]
+    Reply {
+        /// What was asked.
+        what: String,
+        /// What is wrong with the answer.
+        why: String,
+    },
+    /// The server ended a cursor.
+    #[error("{what}: the server ended the cursor ({code}): {why}")]
+    CursorLost {
+        /// What was being read.
+        what: String,
+        /// The server's code.
+        code: i32,
+        /// The server's words.
+        why: String,
+    },
+    /// The connection broke.
+    #[error("{what}: the connection broke: {why}")]
+    Disconnected {
+        /// What was being done.
+        what: String,
+        /// The driver's words.
+        why: String,
+    },
+    /// Nothing came for a long time.
+    #[error("{what}: nothing came for {seconds} seconds")]
+    Stalled {
+        /// What was being read.
+        what: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The member is not what it was when the dump began.
+    #[error(
+        "{member} stepped down while it was read ({was} before, {is} now): what it wrote last may be rolled back"
+    )]
+    SteppedDown {
+        /// The member.
+        member: String,
+        /// Its role when the dump began.
+        was: String,
+        /// Its role now.
+        is: String,
+    },
+    /// The oplog is too small for the time that the dump took.
+    #[error(
+        "the oplog no longer reaches back to {start}, where this dump began: enlarge it (replSetResizeOplog) or dump \
+         when less is written"
+    )]
+    OplogTooSmall {
+        /// The begin of the slice that is needed.
+        start: String,
+    },
+    /// The slice of the oplog is not whole.
+    #[error("the oplog's slice is not whole: {0}")]
+    OplogGap(String),
+    /// Something happened during the dump that a replay cannot repeat.
+    #[error("{what} during the dump, which replaying the oplog cannot repeat: run the backup again")]
+    Unrepeatable {
+        /// What happened.
+        what: String,
+    },
+    /// The archive is damaged or of another kind.
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    /// Metadata is damaged.
+    #[error("the metadata of {namespace}: {source}")]
+    Metadata {
+        /// Whose metadata.
+        namespace: String,
+        /// What is wrong.
+        source: extended_json::Error,
+    },
+    /// The package could not be read.
+    #[error(transparent)]
+    Package(#[from] package::Error),
+    /// The package has no prelude.
+    #[error("this package is not of a MongoDB source: it has no prelude")]
+    NoPrelude,
+    /// A namespace of the prelude has no line in the index.
+    #[error("the index lacks `{0}`, which the prelude has")]
+    NoObject(String),
+    /// A switch that this source does not know.
+    #[error("the switch `{0}` is unknown: a MongoDB source knows `rename=OLD:NEW`, for databases")]
+    Switch(String),
+    /// `--only` is not a glob.
+    #[error("{0}")]
+    Glob(String),
+    /// The archive is of a newer server than the target.
+    #[error("the archive is of MongoDB {archive}, the target is {server}: restore into {archive} or newer")]
+    NewerServer {
+        /// The version in the prelude.
+        archive: String,
+        /// The target's version.
+        server: String,
+    },
+    /// The target is not empty.
+    #[error("the target is not empty, it has `{0}`: choose an empty one, or replace it (--replace)")]
+    NotEmpty(String),
+    /// What was restored is not what was dumped.
+    #[error("`{name}` was restored as {found}, the dump had {expected}")]
+    Differs {
+        /// The object.
+        name: String,
+        /// As the index has it.
+        expected: Fingerprint,
+        /// As the target has it.
+        found: Fingerprint,
+    },
+    /// The oplog has something that cannot be replayed.
+    #[error("the oplog cannot be replayed: {0}")]
+    Replay(String),
+    /// A user or role is not in the target as it was dumped.
+    #[error("the user or role `{0}` was not merged")]
+    NotMerged(String),
+    /// Another answer of a server.
+    #[error("{what}: {why}")]
+    Server {
+        /// What was being done.
+        what: String,
+        /// The server's words.
+        why: String,
+    },
+}
+
+impl Error {
+    /// Whether the source only ended because the package had.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+
+    /// What a driver's error means, `what` being what was attempted. Codes from mongo's `error_codes.yml`.
+    pub(super) fn driver(what: impl Into<String>, error: DriverError) -> Self {
+        let what = what.into();
+        match *error.kind {
+            // Unauthorized: the built-in role for reading everything that a dump needs.
+            ErrorKind::Command(ref command) if command.code == 13 => {
+                Self::Unprivileged { what, role: "backup" }
+            }
+            // AuthenticationFailed.
+            ErrorKind::Command(ref command) if command.code == 18 => {
+                Self::Authentication(command.message.clone())
+            }
+            // CursorNotFound, QueryPlanKilled (its collection is gone), CursorKilled, Interrupted,
+            // InterruptedDueToReplStateChange, InterruptedAtShutdown, CappedPositionLost.
+            ErrorKind::Command(ref command)
+                if [43, 175, 237, 11601, 11602, 11600, 136].contains(&command.code) =>
+            {
+                Self::CursorLost { what, code: command.code, why: command.message.clone() }
+            }
+            ErrorKind::Command(ref command) => {
+                let why = format!("{} ({}): {}", command.code_name, command.code, command.message);
+                Self::Server { what, why }
+            }
+            ErrorKind::Authentication { ref message, .. } => Self::Authentication(message.clone()),
+            ErrorKind::ServerSelection { ref message, .. } => Self::Unreachable(message.clone()),
+            ErrorKind::DnsResolve { ref message, .. } => Self::Unreachable(message.clone()),
+            ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => {
+                Self::Disconnected { what, why: error.to_string() }
+            }
+            _ => Self::Server { what, why: error.to_string() },
+        }
+    }
+
+    /// As [`driver`](Self::driver), for what a restore does.
+    pub(super) fn restoring(what: impl Into<String>, error: DriverError) -> Self {
+        match Self::driver(what, error) {
+            Self::Unprivileged { what, .. } => Self::Unprivileged { what, role: "restore" },
+            other => other,
+        }
+    }
+
+    /// A reply that lacks what is documented.
+    pub(super) fn reply(what: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self::Reply { what: what.into(), why: why.to_string() }
+    }
+}

@@ -1,0 +1,185 @@
+//! What a deployment has: databases, collections, views, options, indexes.
+
+use std::fmt::Write as _;
+
+use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+
+use super::archive::{Entry, Kind, Namespace};
+use super::connect::Member;
+use super::selection::Selection;
+use super::{Error, extended_json};
+
+/// One namespace with what a dump must know of it.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    /// What the prelude says of it.
+    pub(super) entry: Entry,
+    /// Whether it is capped: its order is then part of its content.
+    pub(super) capped: bool,
+    /// Whether its `_id` index covers it from end to end in an order that ranges can be cut from.
+    pub(super) divisible: bool,
+    /// How many indexes it has.
+    pub(super) indexes: usize,
+}
+
+impl Listed {
+    /// The word for the index's objects.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.entry.kind {
+            Kind::Collection if self.capped => "capped",
+            other => other.as_str(),
+        }
+    }
+}
+
+/// The databases that are the deployment's own.
+const OWN_DATABASES: [&str; 2] = ["local", "config"];
+/// The system collections of `admin` that are dumped, in the order in which they stand in an archive.
+pub(super) const AUTH_COLLECTIONS: [&str; 3] = ["system.version", "system.users", "system.roles"];
+/// System collections that a server makes by itself: profiles, keys, the list of views (they are dumped one by one),
+/// health logs, leftovers of drops and of resharding.
+const OWN_COLLECTIONS: [&str; 8] = [
+    "system.profile",
+    "system.keys",
+    "system.views",
+    "system.healthlog",
+    "system.indexes",
+    "system.namespaces",
+    "system.new_users",
+    "system.backup_users",
+];
+
+/// Lists everything that the selection means.
+pub(super) async fn list(
+    member: &Member,
+    selection: &Selection,
+    users_and_roles: bool,
+) -> Result<Vec<Listed>, Error> {
+    let mut all = Vec::new();
+    for database in databases(member).await? {
+        if OWN_DATABASES.contains(&database.as_str())
+            || !selection.has_database(&database) && database != "admin"
+        {
+            continue;
+        }
+        for collection in collections(member, &database).await? {
+            if wanted(&collection.entry.namespace, selection, users_and_roles)? {
+                all.push(collection);
+            }
+        }
+    }
+    selection.check(all.iter().map(|listed| &listed.entry.namespace))?;
+    for listed in &mut all {
+        let indexes = indexes(member, listed).await?;
+        listed.indexes = indexes.len();
+        listed.divisible = listed.divisible && indexes.iter().any(|index| is_plain_id(index));
+        listed.entry.metadata = with_indexes(&listed.entry, &indexes)?;
+    }
+    all.sort_by(|a, b| a.entry.namespace.cmp(&b.entry.namespace));
+    Ok(all)
+}
+
+/// The names of all databases. Fails for a user who may not see all of them, instead of leaving some out.
+async fn databases(member: &Member) -> Result<Vec<String>, Error> {
+    const WHAT: &str = "list the databases";
+    let command = mongodb::bson::doc! { "listDatabases": 1, "nameOnly": true, "authorizedDatabases": false };
+    let reply = member.database("admin").run_command(command).await;
+    let reply = reply.map_err(|error| Error::driver(WHAT, error))?;
+    let databases = reply.get_array("databases").map_err(|error| Error::reply(WHAT, error))?;
+    let name =
+        |database: &mongodb::bson::Bson| database.as_document()?.get_str("name").ok().map(str::to_owned);
+    databases.iter().map(|database| name(database).ok_or_else(|| Error::reply(WHAT, "no name"))).collect()
+}
+
+async fn collections(member: &Member, database: &str) -> Result<Vec<Listed>, Error> {
+    let what = format!("list the collections of `{database}`");
+    let command = rawdoc! { "listCollections": 1_i32, "authorizedCollections": false };
+    let mut batches = member.cursor(database, command, 1_000, what).await?;
+    let mut found = Vec::new();
+    while let Some(batch) = batches.next().await? {
+        for document in batch.documents()? {
+            found.push(collection(database, document?)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads one document of `listCollections`.
+fn collection(database: &str, document: &RawDocument) -> Result<Listed, Error> {
+    let what = || format!("list the collections of `{database}`");
+    let name = document.get_str("name").map_err(|error| Error::reply(what(), error))?;
+    let word = document.get_str("type").map_err(|error| Error::reply(what(), error))?;
+    let kind = Kind::parse(word).filter(|kind| *kind != Kind::Unsaid);
+    let kind = kind.ok_or_else(|| Error::reply(what(), format!("`{name}` is a `{word}`")))?;
+    let empty = RawDocumentBuf::new();
+    let options = document.get_document("options").unwrap_or(&empty);
+    let namespace = Namespace::new(database, name);
+    let json = |error| Error::Metadata { namespace: namespace.to_string(), source: error };
+    // The metadata's head; the indexes are put in when they are known.
+    let mut metadata = format!("{{\"options\":{}", extended_json::write(options).map_err(json)?);
+    metadata.push_str(",\"indexes\":[");
+    let mut tail = String::from("]");
+    let uuid = document.get_document("info").ok().and_then(|info| info.get_binary("uuid").ok());
+    if let Some(uuid) = uuid {
+        // Writing to a string cannot fail.
+        let _ = write!(tail, ",\"uuid\":\"{}\"", hex::encode(uuid.bytes));
+    }
+    let quoted = extended_json::write_value(RawBsonRef::String(name)).map_err(json)?;
+    let _ = write!(tail, ",\"collectionName\":{quoted},\"type\":\"{}\"}}", kind.as_str());
+    metadata.push('\u{0}');
+    metadata.push_str(&tail);
+    let capped = options.get_bool("capped").unwrap_or_default();
+    Ok(Listed {
+        entry: Entry { namespace, kind, metadata },
+        capped,
+        divisible: kind == Kind::Collection && !capped && options.get("collation").is_ok_and(|c| c.is_none()),
+        indexes: 0,
+    })
+}
+
+/// Puts the indexes where the metadata's placeholder is.
+fn with_indexes(entry: &Entry, indexes: &[RawDocumentBuf]) -> Result<String, Error> {
+    let written: Result<Vec<_>, _> = indexes.iter().map(|index| extended_json::write(index)).collect();
+    let json = |error| Error::Metadata { namespace: entry.namespace.to_string(), source: error };
+    Ok(entry.metadata.replacen('\u{0}', &written.map_err(json)?.join(","), 1))
+}
+
+async fn indexes(member: &Member, listed: &Listed) -> Result<Vec<RawDocumentBuf>, Error> {
+    if listed.entry.kind == Kind::View {
+        return Ok(Vec::new());
+    }
+    let namespace = &listed.entry.namespace;
+    let name = namespace.collection.as_str();
+    let command = rawdoc! { "listIndexes": name };
+    let what = format!("list the indexes of `{namespace}`");
+    let mut batches = member.cursor(&namespace.database, command, 1_000, what).await?;
+    let mut found = Vec::new();
+    while let Some(batch) = batches.next().await? {
+        for document in batch.documents()? {
+            found.push(document?.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// Whether an index is the usual one on `_id`.
+fn is_plain_id(index: &RawDocument) -> bool {
+    index.get_str("name").is_ok_and(|name| name == "_id_")
+        && index.get("clustered").is_ok_and(|value| value.is_none())
+        && index.get("collation").is_ok_and(|value| value.is_none())
+}
+
+/// Whether a namespace is dumped. Everything that is left out is left out by a rule of this function.
+fn wanted(namespace: &Namespace, selection: &Selection, users_and_roles: bool) -> Result<bool, Error> {
+    let name = namespace.collection.as_str();
+    if namespace.database == "admin" && AUTH_COLLECTIONS.contains(&name) {
+        return Ok(users_and_roles);
+    }
+    if OWN_COLLECTIONS.contains(&name) || name.starts_with("system.buckets.") || !selection.has(namespace) {
+        return Ok(false);
+    }
+    if name.starts_with("system.") && name != "system.js" {
+        return Err(Error::UnknownSystemCollection(namespace.to_string()));
+    }
+    Ok(true)
+}

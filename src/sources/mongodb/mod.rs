@@ -1,0 +1,73 @@
+//! The MongoDB source: a replica set or a standalone server, as one `mongodump` archive.
+//!
+//! BSON passes as bytes, from the server's reply into the [archive] and from there into `insert`; metadata passes as
+//! canonical extended JSON of the raw documents. Nothing is decoded into a type that could change it.
+//!
+//! On a replica set the dump is consistent at one point: the archive carries the slice of the oplog that was written
+//! while the collections were read, and a restore replays it. A standalone server has no oplog: its dump is fuzzy.
+//!
+//! Never dumps `local` and `config`, which belong to the deployment, nor a sharded cluster through `mongos`.
+
+pub mod archive;
+mod collection;
+pub mod config;
+mod connect;
+mod dump;
+mod error;
+pub mod extended_json;
+mod fingerprint;
+mod listing;
+mod oplog;
+mod probe;
+mod restore;
+mod scan;
+mod selection;
+mod split;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Facts, Request, Restored, Summary};
+use crate::package::Package;
+use crate::package::outlet::Outlet;
+
+pub use config::{Config, Plan};
+pub use error::Error;
+
+/// A MongoDB deployment to back up.
+#[derive(Debug, Clone)]
+pub struct MongoDb {
+    plan: Plan,
+}
+
+impl MongoDb {
+    /// A source for this plan.
+    pub fn new(plan: Plan) -> Self {
+        Self { plan }
+    }
+
+    /// Looks whether the deployment can be reached and everything may be read that a dump needs.
+    pub async fn probe(&self) -> Result<Facts, Error> {
+        probe::probe(&self.plan).await
+    }
+
+    /// Hands over the archive.
+    pub async fn dump(&self, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
+        tokio::select! {
+            summary = dump::dump(&self.plan, outlet) => summary,
+            () = stop.cancelled() => Err(Error::Stopped),
+        }
+    }
+
+    /// Puts an archive back.
+    pub async fn restore(
+        &self,
+        package: &Package,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> Result<Restored, Error> {
+        tokio::select! {
+            restored = restore::restore(&self.plan, package, request) => restored,
+            () = stop.cancelled() => Err(Error::Stopped),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The slice of the oplog that makes a dump consistent: everything written while the collections were read.
+//!
+//! The slice begins at or before the oldest operation that a reader may have missed, and ends at the newest that one
+//! may have seen. Every entry may be replayed on a state that already contains it, so it does not matter which.
+
+use std::collections::HashSet;
+
+use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, rawdoc};
+
+use super::Error;
+use super::archive::Namespace;
+use super::collection::{SEGMENT, Stream};
+use super::connect::Member;
+use super::fingerprint::Fingerprinter;
+use crate::package::digest::Fingerprint;
+use crate::package::outlet::Outlet;
+
+const LOCAL: &str = "local";
+const OPLOG: &str = "oplog.rs";
+/// Documents of a reply; the server cuts a reply at 16 MiB anyway.
+const BATCH: i32 = 5_000;
+
+/// From where the slice must begin. To be asked before anything else of the dump is read.
+///
+/// The begin is the newest operation that a majority has: no hole can be before it, and this member has applied it.
+/// A transaction that is under way then may have begun earlier, and shows its writes only at its end.
+pub(super) async fn start(member: &Member) -> Result<Timestamp, Error> {
+    let newest = match member.unchanged().await?.majority {
+        Some(majority) => majority,
+        None => newest(member).await?,
+    };
+    let find = rawdoc! {
+        "find": "transactions",
+        "filter": { "state": { "$in": ["prepared", "inProgress"] } },
+        "projection": { "startOpTime": 1_i32 },
+    };
+    const WHAT: &str = "read `config.transactions`";
+    let mut batches = member.cursor("config", find, 1_000, WHAT).await?;
+    let mut start = newest;
+    while let Some(batch) = batches.next().await? {
+        for document in batch.documents()? {
+            let begun = document?.get_document("startOpTime").and_then(|time| time.get_timestamp("ts"));
+            start = start.min(begun.map_err(|error| Error::reply(WHAT, error))?);
+        }
+    }
+    still_there(member, start).await?;
+    Ok(start)
+}
+
+/// Fails unless the oplog still has the entry of this time.
+pub(super) async fn still_there(member: &Member, start: Timestamp) -> Result<(), Error> {
+    let find = rawdoc! { "find": OPLOG, "filter": { "ts": { "$gte": start } }, "limit": 1_i32 };
+    let first = member.first(LOCAL, find, "read the oplog").await?;
+    match first.map(|entry| time(&entry)).transpose()? {
+        Some(first) if first == start => Ok(()),
+        _ => Err(Error::OplogTooSmall { start: show(start) }),
+    }
+}
+
+/// The time of the newest entry.
+async fn newest(member: &Member) -> Result<Timestamp, Error> {
+    let find = rawdoc! { "find": OPLOG, "sort": { "$natural": -1_i32 }, "limit": 1_i32 };
+    let entry = member.first(LOCAL, find, "read the oplog").await?;
+    time(&entry.ok_or_else(|| Error::reply("read the oplog", "it is empty"))?)
+}
+
+/// What a slice is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slice {
+    /// The time of its first entry.
+    pub(super) start: Timestamp,
+    /// The time of its last.
+    pub(super) end: Timestamp,
+    /// The entries' fingerprint.
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// Reads the slice from `start` to now and hands it over under the archive's namespace for it.
+pub(super) async fn slice(
+    member: &Member,
+    start: Timestamp,
+    stream: &Stream,
+    filter: &Filter<'_>,
+    outlet: &Outlet,
+) -> Result<Slice, Error> {
+    read(member, start, stream, filter, outlet).await.map_err(|error| match error {
+        // CappedPositionLost: the oplog's begin has overtaken the reader.
+        Error::CursorLost { code: 136, .. } => Error::OplogTooSmall { start: show(start) },
+        error => error,
+    })
+}
+
+async fn read(
+    member: &Member,
+    start: Timestamp,
+    stream: &Stream,
+    filter: &Filter<'_>,
+    outlet: &Outlet,
+) -> Result<Slice, Error> {
+    let end = newest(member).await?;
+    let find = rawdoc! {
+        "find": OPLOG,
+        "filter": { "ts": { "$gte": start, "$lte": end } },
+        "batchSize": BATCH,
+        "noCursorTimeout": true,
+    };
+    let mut batches = member.cursor(LOCAL, find, BATCH.unsigned_abs(), "read the oplog").await?;
+    let mut watch = Watch::default();
+    let mut fingerprint = Fingerprinter::new(true);
+    let mut segment = stream.segment();
+    let mut last = None;
+    while let Some(batch) = batches.next().await? {
+        for entry in batch.documents()? {
+            let entry = entry?;
+            let at = time(entry)?;
+            in_order(start, last, at)?;
+            last = Some(at);
+            watch.entry(entry, filter)?;
+            let Some(kept) = filter.keep(entry)? else { continue };
+            if !segment.documents().is_empty() && segment.documents().len() + kept.as_bytes().len() > SEGMENT
+            {
+                stream.hand_over(outlet, std::mem::replace(&mut segment, stream.segment())).await?;
+            }
+            fingerprint.add(&kept);
+            segment.push(&kept);
+        }
+    }
+    // A scan of the oplog that ends early has met entries that are not yet visible, or were rolled back.
+    if last != Some(end) {
+        let seen = last.map_or_else(|| "nothing".into(), show);
+        return Err(Error::OplogGap(format!("it should end at {}, and {seen} was read last", show(end))));
+    }
+    if !segment.documents().is_empty() {
+        stream.hand_over(outlet, segment).await?;
+    }
+    stream.fingerprinted(&fingerprint);
+    still_there(member, start).await?;
+    Ok(Slice { start, end, fingerprint: fingerprint.value() })
+}
+
+fn in_order(start: Timestamp, last: Option<Timestamp>, at: Timestamp) -> Result<(), Error> {
+    match last {
+        None if at == start => Ok(()),
+        None => Err(Error::OplogTooSmall { start: show(start) }),
+        Some(last) if last < at => Ok(()),
+        Some(last) => Err(Error::OplogGap(format!("{} follows {}", show(at), show(last)))),
+    }
+}
+
+/// Which entries a slice keeps.
+pub(super) struct Filter<'a> {
+    /// Whether a namespace is dumped.
+    pub(super) wanted: &'a (dyn Fn(&Namespace) -> bool + Sync),
+    /// Everything is dumped: entries pass as they are.
+    pub(super) all: bool,
+}
+
+impl Filter<'_> {
+    /// The entry, or what of it concerns the dump; `None` if nothing does.
+    fn keep(&self, entry: &RawDocument) -> Result<Option<RawDocumentBuf>, Error> {
+        if self.all {
+            return Ok(Some(entry.to_owned()));
+        }
+        let what = "read the oplog";
+        let operation = entry.get_str("op").map_err(|error| Error::reply(what, error))?;
+        let ns = entry.get_str("ns").map_err(|error| Error::reply(what, error))?;
+        match operation {
+            "n" => Ok(None),
+            "c" => self.command(entry, ns),
+            _ => Ok(self.has(ns).then(|| entry.to_owned())),
+        }
+    }
+
+    fn has(&self, ns: &str) -> bool {
+        Namespace::parse(ns).is_some_and(|namespace| (self.wanted)(&logical(namespace)))
+    }
+
+    fn command(&self, entry: &RawDocument, ns: &str) -> Result<Option<RawDocumentBuf>, Error> {
+        let Some((name, target)) = command(entry)? else { return Ok(None) };
+        match (name, target) {
+            ("applyOps", _) => self.transaction(entry).map(Some),
+            // The end of a prepared transaction: harmless if none of its operations was kept.
+            ("commitTransaction" | "abortTransaction", _) => Ok(Some(entry.to_owned())),
+            ("renameCollection", RawBsonRef::String(from)) => Ok(self.has(from).then(|| entry.to_owned())),
+            (_, RawBsonRef::String(collection)) => {
+                let database = ns.split_once('.').map_or(ns, |(database, _)| database);
+                let wanted = (self.wanted)(&logical(Namespace::new(database, collection)));
+                Ok(wanted.then(|| entry.to_owned()))
+            }
+            // Of a whole database: each of its collections is dropped by an entry of its own before.
+            _ => Ok(None),
+        }
+    }
+
+    /// The entry with only those inner operations that concern the dump.
+    fn transaction(&self, entry: &RawDocument) -> Result<RawDocumentBuf, Error> {
+        rewrite(entry, &mut |inner| {
+            let ns = inner.get_str("ns").map_err(|error| Error::reply("read the oplog", error))?;
+            if inner.get_str("op").is_ok_and(|op| op == "c") {
+                return self.command(inner, ns);
+            }
+            Ok(self.has(ns).then(|| inner.to_owned()))
+        })
+    }
+}
+
+/// Copies an `applyOps` entry with its inner operations changed or left out.
+fn rewrite(
+    entry: &RawDocument,
+    change: &mut dyn FnMut(&RawDocument) -> Result<Option<RawDocumentBuf>, Error>,
+) -> Result<RawDocumentBuf, Error> {
+    let reply = |error| Error::reply("read the oplog", error);
+    let mut copy = RawDocumentBuf::new();
+    for element in entry {
+        let (key, value) = element.map_err(reply)?;
+        let RawBsonRef::Document(object) = value else {
+            copy.append(key, value);
+            continue;
+        };
+        if key.as_str() != "o" {
+            copy.append(key, value);
+            continue;
+        }
+        let mut inner = RawDocumentBuf::new();
+        for element in object {
+            let (key, value) = element.map_err(reply)?;
+            let (RawBsonRef::Array(operations), "applyOps") = (value, key.as_str()) else {
+                inner.append(key, value);
+                continue;
+            };
+            let mut kept = mongodb::bson::RawArrayBuf::new();
+            for operation in operations {
+                let operation = operation.map_err(reply)?;
+                let operation = operation
+                    .as_document()
+                    .ok_or_else(|| Error::reply("read the oplog", "an operation is no document"))?;
+                if let Some(operation) = change(operation)? {
+                    kept.push(operation);
+                }
+            }
+            inner.append(key, kept);
+        }
+        copy.append(key, inner);
+    }
+    Ok(copy)
+}
+
+/// Looks out for what a replay could not repeat.
+#[derive(Debug, Default)]
+struct Watch {
+    /// Collections created within the slice, by UUID: all their documents are in it.
+    created: HashSet<Vec<u8>>,
+}
+
+impl Watch {
+    fn entry(&mut self, entry: &RawDocument, filter: &Filter<'_>) -> Result<(), Error> {
+        if !entry.get_str("op").is_ok_and(|op| op == "c") {
+            return self.version(entry);
+        }
+        let Some((name, target)) = command(entry)? else { return Ok(()) };
+        let uuid = entry.get_binary("ui").map(|uuid| uuid.bytes.to_vec());
+        match (name, target) {
+            ("create", _) => {
+                self.created.extend(uuid);
+                Ok(())
+            }
+            ("renameCollection", RawBsonRef::String(from)) => {
+                let to = entry.get_document("o").and_then(|o| o.get_str("to")).unwrap_or_default();
+                let rebuilt = uuid.is_ok_and(|uuid| self.created.contains(&uuid));
+                // It may have been read under neither name. What was created within the slice is replayed whole.
+                if rebuilt || !(filter.all || filter.has(from) || filter.has(to)) {
+                    return Ok(());
+                }
+                Err(Error::Unrepeatable { what: format!("`{from}` was renamed to `{to}`") })
+            }
+            ("importCollection", _) => Err(Error::Unrepeatable { what: "a collection was imported".into() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A change of the feature compatibility version changes how everything else is written.
+    fn version(&self, entry: &RawDocument) -> Result<(), Error> {
+        let changed = entry.get_str("ns").is_ok_and(|ns| ns == "admin.system.version")
+            && !entry.get_str("op").is_ok_and(|op| op == "n");
+        if changed {
+            let what = "`admin.system.version` changed (the server was upgraded or downgraded)".into();
+            return Err(Error::Unrepeatable { what });
+        }
+        Ok(())
+    }
+}
+
+/// The name of an entry's command and what it is about.
+fn command(entry: &RawDocument) -> Result<Option<(&str, RawBsonRef<'_>)>, Error> {
+    let object = entry.get_document("o").map_err(|error| Error::reply("read the oplog", error))?;
+    let first = object.into_iter().next().transpose();
+    let first = first.map_err(|error| Error::reply("read the oplog", error))?;
+    Ok(first.map(|(name, target)| (name.as_str(), target)))
+}
+
+/// The namespace as users know it: a time series for its buckets.
+fn logical(namespace: Namespace) -> Namespace {
+    match namespace.collection.strip_prefix("system.buckets.") {
+        Some(name) => Namespace::new(&namespace.database, name),
+        None => namespace,
+    }
+}
+
+fn time(entry: &RawDocument) -> Result<Timestamp, Error> {
+    entry.get_timestamp("ts").map_err(|error| Error::reply("read the oplog", error))
+}
+
+/// A cluster time as tools write it: `seconds:increment`.
+pub(super) fn show(at: Timestamp) -> String {
+    format!("{}:{}", at.time, at.increment)
+}

@@ -1,0 +1,261 @@
+//! Documents from the package into collections, in parallel unordered batches.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use tokio::sync::mpsc;
+
+use super::super::archive::{Checked, Event, Namespace, Reader};
+use super::Error;
+use super::contents::{Contents, OPLOG, PRELUDE};
+use super::mapping::{Mapping, Piece};
+use super::target::Target;
+use crate::package::index;
+use crate::package::member::Header;
+use crate::package::open::VisitError;
+use crate::package::{Package, Selection, Visitor};
+
+/// Bytes of documents in one `insert`. One document may exceed it, never two.
+const BATCH: usize = 2 << 20;
+/// Documents in one `insert` at most; servers take 100,000.
+const MOST_DOCUMENTS: usize = 20_000;
+
+/// What was loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Loaded {
+    pub(super) documents: u64,
+    pub(super) bytes: u64,
+}
+
+/// Where the documents of a namespace go.
+#[derive(Debug, Clone)]
+struct Route {
+    to: Arc<Namespace>,
+    /// The lane of a collection whose order matters; the others' batches take any.
+    lane: Option<usize>,
+}
+
+/// Documents on their way to one collection.
+#[derive(Debug)]
+struct Batch {
+    to: Arc<Namespace>,
+    ordered: bool,
+    documents: Vec<u8>,
+    count: usize,
+}
+
+/// Reads members and deals their documents out.
+struct Loader {
+    routes: HashMap<Namespace, Route>,
+    checked: Checked,
+    lanes: Vec<mpsc::Sender<Batch>>,
+    next: usize,
+    loaded: Loaded,
+}
+
+impl Visitor for Loader {
+    fn member(&mut self, entry: &index::Entry, _: Header, content: &mut dyn Read) -> Result<(), VisitError> {
+        if entry.object == PRELUDE || entry.object == OPLOG {
+            return Ok(());
+        }
+        let mut reader = Reader::after_prelude();
+        let mut batch: Option<(Route, Batch)> = None;
+        while let Some(event) = reader.next(content)? {
+            let (namespace, document) = match event {
+                Event::Document(namespace, document) => (namespace, document),
+                Event::End(namespace, crc) => {
+                    if self.routes.contains_key(namespace) {
+                        self.checked.end(namespace, crc)?;
+                    }
+                    continue;
+                }
+                _ => return Err("a prelude among the data".into()),
+            };
+            // What is not restored is not looked at; its members' digests are checked all the same.
+            let Some(route) = self.routes.get(namespace) else { return Ok(()) };
+            self.checked.document(namespace, document)?;
+            let size = document.as_bytes().len();
+            let full = batch.as_ref().is_some_and(|(_, batch)| {
+                batch.documents.len() + size > BATCH || batch.count == MOST_DOCUMENTS || batch.to != route.to
+            });
+            let route = route.clone();
+            if full {
+                self.send(&mut batch)?;
+            }
+            let (_, filling) = batch.get_or_insert_with(|| {
+                let ordered = route.lane.is_some();
+                (
+                    route.clone(),
+                    Batch { to: route.to, ordered, documents: Vec::with_capacity(BATCH), count: 0 },
+                )
+            });
+            filling.documents.extend_from_slice(document.as_bytes());
+            filling.count += 1;
+        }
+        self.send(&mut batch)?;
+        Ok(reader.finish()?)
+    }
+}
+
+impl Loader {
+    fn send(&mut self, batch: &mut Option<(Route, Batch)>) -> Result<(), VisitError> {
+        let Some((route, batch)) = batch.take() else { return Ok(()) };
+        self.loaded.documents += batch.count as u64;
+        self.loaded.bytes += batch.documents.len() as u64;
+        self.next += 1;
+        let lane = route.lane.unwrap_or(self.next) % self.lanes.len();
+        self.lanes[lane].blocking_send(batch).map_err(|_| "the target takes no more".into())
+    }
+}
+
+/// Loads all documents that are restored.
+pub(super) async fn load(
+    package: &Package,
+    contents: &Contents,
+    pieces: &[Piece],
+    mapping: &Mapping,
+    target: &Target,
+    parallel: usize,
+) -> Result<Loaded, Error> {
+    let (lanes, workers): (Vec<_>, Vec<_>) = (0..parallel.max(1))
+        .map(|_| {
+            let (send, receive) = mpsc::channel(1);
+            (send, insert_all(target, receive))
+        })
+        .unzip();
+    let mut loader = Loader {
+        routes: HashMap::new(),
+        checked: Checked::default(),
+        lanes,
+        next: 0,
+        loaded: Loaded::default(),
+    };
+    let ordered: HashMap<Namespace, usize> = pieces
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| p.ordered())
+        .map(|(lane, p)| (p.data_from(), lane))
+        .collect();
+    for entry in &contents.entries {
+        let from = entry.data();
+        if let Some(to) = mapping.documents(&from) {
+            let lane = ordered.get(&from).copied();
+            loader.checked.expect(from.clone());
+            loader.routes.insert(from, Route { to: Arc::new(to), lane });
+        }
+    }
+    let objects: Vec<String> = pieces.iter().map(|piece| piece.from.to_string()).collect();
+    let selection = if mapping.is_all() {
+        Selection::All
+    } else {
+        Selection::Where(Box::new(move |entry| objects.contains(&entry.object)))
+    };
+    let reading = async {
+        let loader = package.read(selection, loader).await?;
+        loader.checked.finish()?;
+        // The lanes end here, and with them the workers.
+        Ok::<_, Error>(loader.loaded)
+    };
+    let writing = try_join_all(workers);
+    tokio::pin!(reading, writing);
+    // A worker that failed is the cause; the reader's error is then only that its lane has gone.
+    let (loaded, _) = tokio::select! {
+        biased;
+        written = &mut writing => (reading.await, written?),
+        loaded = &mut reading => {
+            let written = writing.await?;
+            (loaded, written)
+        }
+    };
+    loaded
+}
+
+async fn insert_all(target: &Target, mut batches: mpsc::Receiver<Batch>) -> Result<(), Error> {
+    while let Some(batch) = batches.recv().await {
+        insert(target, batch).await?;
+    }
+    Ok(())
+}
+
+/// Inserts one batch; every document or an error.
+async fn insert(target: &Target, batch: Batch) -> Result<(), Error> {
+    let what = format!("insert into `{}`", batch.to);
+    let mut documents = RawArrayBuf::new();
+    let mut zeroes = Vec::new();
+    let mut rest = batch.documents.as_slice();
+    while !rest.is_empty() {
+        let (document, more) = split_first(rest).ok_or_else(|| Error::reply(what.as_str(), "not BSON"))?;
+        if let Some(fix) = without_loss(&batch.to, document)? {
+            zeroes.push(fix);
+        }
+        documents.push(document);
+        rest = more;
+    }
+    let mut command = rawdoc! {
+        "insert": batch.to.collection.as_str(),
+        "ordered": batch.ordered,
+        "bypassDocumentValidation": true,
+    };
+    command.append(cstr!("documents"), documents);
+    let reply = target.run(&batch.to.database, command, &what).await?;
+    if let Ok(errors) = reply.get_array("writeErrors") {
+        let first = errors.first().map(ToString::to_string).unwrap_or_default();
+        return Err(Error::reply(what, format!("{} documents were refused, first {first}", errors.len())));
+    }
+    let inserted = reply.get_i32("n").map_err(|error| Error::reply(what.as_str(), error))?;
+    if usize::try_from(inserted) != Ok(batch.count) {
+        return Err(Error::reply(what, format!("{inserted} of {} documents were inserted", batch.count)));
+    }
+    for fix in zeroes {
+        let mut operations = RawArrayBuf::new();
+        operations.push(fix);
+        target.apply(operations, 1).await?;
+    }
+    Ok(())
+}
+
+fn split_first(bytes: &[u8]) -> Option<(&RawDocument, &[u8])> {
+    let length = bytes.first_chunk::<4>().map(|length| i32::from_le_bytes(*length))?;
+    let (first, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    Some((RawDocument::from_bytes(first).ok()?, rest))
+}
+
+/// The operation that puts timestamps of zero back, if the document has some at its top: a server replaces these in
+/// whatever is inserted by the present time, but not in an update by difference.
+pub(super) fn without_loss(
+    namespace: &Namespace,
+    document: &RawDocument,
+) -> Result<Option<RawDocumentBuf>, Error> {
+    let mut zeroes = RawDocumentBuf::new();
+    let mut id = None;
+    for element in document.iter_elements() {
+        let element = element.map_err(|error| Error::reply(format!("a document of `{namespace}`"), error))?;
+        if element.key().as_str() == "_id"
+            || element.element_type() == mongodb::bson::spec::ElementType::Timestamp
+        {
+            let value = element
+                .value()
+                .map_err(|error| Error::reply(format!("a document of `{namespace}`"), error))?;
+            match value {
+                _ if element.key().as_str() == "_id" => id = Some(value),
+                RawBsonRef::Timestamp(at) if at.time == 0 && at.increment == 0 => {
+                    zeroes.append(element.key(), value);
+                }
+                _ => {}
+            }
+        }
+    }
+    let (Some(id), false) = (id, zeroes.is_empty()) else { return Ok(None) };
+    let mut which = RawDocumentBuf::new();
+    which.append(cstr!("_id"), id);
+    Ok(Some(rawdoc! {
+        "op": "u",
+        "ns": namespace.to_string(),
+        "o": { "$v": 2_i32, "diff": { "u": zeroes } },
+        "o2": which,
+    }))
+}

@@ -1,0 +1,176 @@
+//! Replaying the oplog's slice.
+//!
+//! Two readings: the first learns which transactions end well within the slice, the second applies. So a transaction
+//! that is spread over many entries need not be held in memory: its operations are applied where they stand, which
+//! comes to the same, because nothing else can have touched its documents before it ended.
+
+mod entry;
+mod state;
+
+use std::collections::HashSet;
+use std::io::Read;
+
+use mongodb::bson::{RawArrayBuf, RawDocument, RawDocumentBuf};
+use tokio::runtime::Handle;
+
+use super::super::archive::{Event, Reader};
+use super::contents::OPLOG;
+use super::mapping::Mapping;
+use super::target::Target;
+use super::{Error, load};
+use crate::package::index;
+use crate::package::member::Header;
+use crate::package::open::VisitError;
+use crate::package::{Package, Selection, Visitor};
+use entry::{Crud, Entry, Transaction};
+pub(super) use state::State;
+
+/// Operations in one `applyOps`.
+const MOST_OPERATIONS: usize = 1_000;
+/// Bytes of operations in one `applyOps`. One may exceed it, never two.
+const MOST_BYTES: usize = 4 << 20;
+
+/// Replays the slice and returns how many operations were applied.
+pub(super) async fn replay(
+    package: &Package,
+    mapping: &Mapping,
+    target: &Target,
+    state: &mut State,
+) -> Result<u64, Error> {
+    let ended = package.read(slice(), Ended::default()).await?.ended;
+    let replayer = Replayer {
+        mapping: mapping.clone(),
+        target: target.clone(),
+        state: std::mem::take(state),
+        ended,
+        runtime: Handle::current(),
+        waiting: Waiting::default(),
+        applied: 0,
+    };
+    let mut replayer = package.read(slice(), replayer).await?;
+    let rest = std::mem::take(&mut replayer.waiting);
+    replayer.applied += rest.count as u64;
+    rest.apply(target).await?;
+    *state = replayer.state;
+    Ok(replayer.applied)
+}
+
+fn slice() -> Selection {
+    Selection::Where(Box::new(|entry| entry.object == OPLOG))
+}
+
+/// Calls `each` with every entry of a member.
+fn entries(
+    content: &mut dyn Read,
+    mut each: impl FnMut(&RawDocument) -> Result<(), Error>,
+) -> Result<(), VisitError> {
+    let mut reader = Reader::after_prelude();
+    while let Some(event) = reader.next(content)? {
+        if let Event::Document(_, document) = event {
+            each(document)?;
+        }
+    }
+    Ok(reader.finish()?)
+}
+
+/// The transactions of several entries that commit within the slice.
+#[derive(Default)]
+struct Ended {
+    ended: HashSet<Transaction>,
+}
+
+impl Visitor for Ended {
+    fn member(&mut self, _: &index::Entry, _: Header, content: &mut dyn Read) -> Result<(), VisitError> {
+        entries(content, |document| {
+            self.ended.extend(entry::ends(document)?);
+            Ok(())
+        })
+    }
+}
+
+/// Operations that will be applied together.
+#[derive(Default)]
+struct Waiting {
+    operations: RawArrayBuf,
+    count: usize,
+    bytes: usize,
+}
+
+impl Waiting {
+    async fn apply(self, target: &Target) -> Result<(), Error> {
+        if self.count == 0 { Ok(()) } else { target.apply(self.operations, self.count).await }
+    }
+}
+
+/// Applies the slice, entry by entry.
+struct Replayer {
+    mapping: Mapping,
+    target: Target,
+    state: State,
+    ended: HashSet<Transaction>,
+    runtime: Handle,
+    waiting: Waiting,
+    applied: u64,
+}
+
+impl Visitor for Replayer {
+    fn member(&mut self, _: &index::Entry, _: Header, content: &mut dyn Read) -> Result<(), VisitError> {
+        entries(content, |document| self.entry(document))
+    }
+}
+
+impl Replayer {
+    fn entry(&mut self, document: &RawDocument) -> Result<(), Error> {
+        match entry::read(document)? {
+            Entry::Nothing => Ok(()),
+            Entry::Crud(crud) => self.crud(&crud),
+            Entry::Operations { part_of, operations } => {
+                if part_of.is_some_and(|transaction| !self.ended.contains(&transaction)) {
+                    return Ok(());
+                }
+                operations.iter().try_for_each(|operation| self.entry(operation))
+            }
+            Entry::Command { database, name, object } => self.command(database, name, object),
+        }
+    }
+
+    fn crud(&mut self, crud: &Crud<'_>) -> Result<(), Error> {
+        if crud.namespace.collection == "system.views" {
+            return self.state.view(crud, &self.mapping);
+        }
+        let Some(to) = self.mapping.documents(&crud.namespace) else { return Ok(()) };
+        // A collection that neither the prelude nor the slice has made was dropped later in the slice.
+        if !self.state.exists(&to) {
+            return Ok(());
+        }
+        self.wait_for(crud.operation(&to))?;
+        let zeroes = if crud.kind == "i" { load::without_loss(&to, crud.object)? } else { None };
+        zeroes.map_or(Ok(()), |fix| self.wait_for(fix))
+    }
+
+    fn wait_for(&mut self, operation: RawDocumentBuf) -> Result<(), Error> {
+        let bytes = operation.as_bytes().len();
+        if self.waiting.count == MOST_OPERATIONS || self.waiting.bytes + bytes > MOST_BYTES {
+            self.flush()?;
+        }
+        self.waiting.count += 1;
+        self.waiting.bytes += bytes;
+        self.waiting.operations.push(operation);
+        Ok(())
+    }
+
+    /// Applies what waits.
+    fn flush(&mut self) -> Result<(), Error> {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.applied += waiting.count as u64;
+        self.runtime.block_on(waiting.apply(&self.target))
+    }
+
+    /// A command: what was before it is applied first.
+    fn command(&mut self, database: &str, name: &str, object: &RawDocument) -> Result<(), Error> {
+        self.flush()?;
+        let work = self.state.command(database, name, object, &self.mapping, &self.target);
+        self.applied += u64::from(self.runtime.block_on(work)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,282 @@
+//! What the target has, and what it shall have in the end: collections now, indexes and views when all is replayed.
+
+use std::collections::{BTreeMap, HashSet};
+
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+
+use super::super::super::archive::{Kind, Namespace};
+use super::super::mapping::{Mapping, Piece};
+use super::super::target::{Target, append};
+use super::super::{Error, users};
+use super::entry::{Crud, first};
+
+/// Collections, indexes and views, by their names in the target.
+#[derive(Debug, Default)]
+pub(in super::super) struct State {
+    /// What can be written to: time series by their buckets.
+    existing: HashSet<Namespace>,
+    indexes: BTreeMap<Namespace, Vec<RawDocumentBuf>>,
+    views: BTreeMap<Namespace, RawDocumentBuf>,
+}
+
+impl State {
+    /// What has been created from the prelude.
+    pub(in super::super) fn new(pieces: &[Piece], mapping: &Mapping) -> Self {
+        let mut state = Self::default();
+        for piece in pieces {
+            if piece.kind == Kind::View {
+                state.views.insert(piece.to.clone(), piece.options.clone());
+            } else {
+                state.existing.insert(piece.data_to());
+                state.indexes.insert(piece.to.clone(), piece.indexes.clone());
+            }
+        }
+        if mapping.users_and_roles() {
+            let own = ["system.users", "system.roles"].map(|name| Namespace::new("admin", name));
+            state.existing.extend(own.iter().filter_map(users::temporary));
+        }
+        state
+    }
+
+    /// Whether a collection is there now.
+    pub(in super::super) fn exists(&self, namespace: &Namespace) -> bool {
+        self.existing.contains(namespace)
+    }
+
+    /// Whether a collection is still the one that the prelude had.
+    pub(in super::super) fn expires(&self, namespace: &Namespace) -> bool {
+        self.exists(namespace)
+    }
+
+    /// The indexes of each collection.
+    pub(in super::super) fn indexes(&self) -> impl Iterator<Item = (&Namespace, &Vec<RawDocumentBuf>)> {
+        self.indexes.iter()
+    }
+
+    /// The views with their options.
+    pub(in super::super) fn views(&self) -> impl Iterator<Item = (&Namespace, &RawDocumentBuf)> {
+        self.views.iter()
+    }
+
+    /// Follows a change of the list of views. Those of time series come with the time series.
+    pub(super) fn view(&mut self, crud: &Crud<'_>, mapping: &Mapping) -> Result<(), Error> {
+        let holder = crud.which.unwrap_or(crud.object);
+        let name = holder.get_str("_id").map_err(|error| Error::reply("a view in the oplog", error))?;
+        let to = Namespace::parse(name).and_then(|name| mapping.collection(&name));
+        let Some(to) = to else { return Ok(()) };
+        if crud.kind == "d" {
+            self.views.remove(&to);
+            return Ok(());
+        }
+        let on = crud.object.get_str("viewOn");
+        let on = on.map_err(|_| Error::Replay(format!("the view `{name}` was changed in part")))?;
+        if !on.starts_with("system.buckets.") {
+            self.views.insert(to, crud.object.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Runs, or notes, a command; says whether it was run.
+    pub(super) async fn command(
+        &mut self,
+        database: &str,
+        name: &str,
+        object: &RawDocument,
+        mapping: &Mapping,
+        target: &Target,
+    ) -> Result<bool, Error> {
+        let (_, about) = first(object)?;
+        let RawBsonRef::String(about) = about else {
+            // Of a whole database (`dropDatabase`): each of its collections was dropped by an entry of its own.
+            return if name == "dropDatabase" { Ok(false) } else { Err(unknown(name)) };
+        };
+        if name == "renameCollection" {
+            return self.rename(about, object, mapping, target).await;
+        }
+        let from = Namespace::new(database, about);
+        if about == "system.views" {
+            if name == "drop" {
+                self.views.retain(|view, _| view.database != mapping.database(database));
+            }
+            return Ok(false);
+        }
+        let Some(to) = mapping.documents(&from) else { return Ok(false) };
+        match name {
+            "create" => self.create(&to, object, target).await,
+            "drop" => self.drop(&to, target).await,
+            "createIndexes" => self.indexes_made(&to, object, &[object]),
+            "commitIndexBuild" => {
+                let array =
+                    object.get_array("indexes").map_err(|error| Error::reply("an index build", error))?;
+                let specs: Vec<_> =
+                    array.into_iter().flatten().filter_map(|spec| spec.as_document()).collect();
+                self.indexes_made(&to, object, &specs)
+            }
+            "dropIndexes" | "deleteIndexes" | "dropIndex" | "deleteIndex" => {
+                let dropped =
+                    object.get_str("index").map_err(|error| Error::reply("a dropped index", error))?;
+                if let Some(indexes) = self.indexes.get_mut(&logical(&to)) {
+                    indexes.retain(|index| index.get_str("name").is_ok_and(|name| name != dropped));
+                }
+                Ok(false)
+            }
+            // The build's commit says all.
+            "startIndexBuild" | "abortIndexBuild" | "setMultikeyMetadata" | "dbCheck" => Ok(false),
+            "collMod" => self.modify(&to, object, target).await,
+            _ => Err(unknown(name)),
+        }
+    }
+
+    async fn create(&mut self, to: &Namespace, object: &RawDocument, target: &Target) -> Result<bool, Error> {
+        if !self.existing.insert(to.clone()) {
+            return Ok(false);
+        }
+        let name = logical(to);
+        let mut command = rawdoc! { "create": name.collection.as_str() };
+        // `temp` cannot be asked for: a rename follows. Buckets are created by creating their time series, which knows
+        // the rest.
+        let own: &[&str] =
+            if name == *to { &["create", "temp"] } else { &["create", "validator", "clusteredIndex"] };
+        append(&mut command, object, own)?;
+        target.run(&name.database, command, &format!("create `{name}`")).await?;
+        self.indexes.insert(name, Vec::new());
+        Ok(true)
+    }
+
+    async fn drop(&mut self, to: &Namespace, target: &Target) -> Result<bool, Error> {
+        let name = logical(to);
+        self.indexes.remove(&name);
+        if !self.existing.remove(to) {
+            return Ok(false);
+        }
+        target.drop(&name).await.map(|()| true)
+    }
+
+    async fn rename(
+        &mut self,
+        from: &str,
+        object: &RawDocument,
+        mapping: &Mapping,
+        target: &Target,
+    ) -> Result<bool, Error> {
+        let new = object.get_str("to").map_err(|error| Error::reply("a renamed collection", error))?;
+        let parse =
+            |name: &str| Namespace::parse(name).ok_or_else(|| Error::reply("a renamed collection", name));
+        let (from, new) = (parse(from)?, parse(new)?);
+        // A selection may mean only one of the two names.
+        let (old, new) = match (mapping.documents(&from), mapping.documents(&new)) {
+            (Some(old), Some(new)) => (old, new),
+            (None, None) => return Ok(false),
+            _ => {
+                return Err(Error::Replay(format!(
+                    "`{from}` was renamed to `{new}`, of which only one is restored"
+                )));
+            }
+        };
+        if !self.existing.remove(&old) {
+            return Ok(false);
+        }
+        target.rename(&old, &new).await?;
+        let indexes = self.indexes.remove(&old).unwrap_or_default();
+        self.existing.insert(new.clone());
+        self.indexes.insert(new, indexes);
+        Ok(true)
+    }
+
+    /// Notes indexes that were built. The first field of a single one is the command itself.
+    fn indexes_made(
+        &mut self,
+        to: &Namespace,
+        object: &RawDocument,
+        specs: &[&RawDocument],
+    ) -> Result<bool, Error> {
+        let command = first(object)?.0;
+        if !self.exists(to) {
+            return Ok(false);
+        }
+        let indexes = self.indexes.entry(logical(to)).or_default();
+        for spec in specs {
+            let mut index = RawDocumentBuf::new();
+            append(&mut index, spec, &[command])?;
+            let name = index.get_str("name").map_err(|error| Error::reply("an index", error))?.to_owned();
+            indexes.retain(|other| other.get_str("name").is_ok_and(|other| other != name));
+            indexes.push(index);
+        }
+        Ok(false)
+    }
+
+    async fn modify(&mut self, to: &Namespace, object: &RawDocument, target: &Target) -> Result<bool, Error> {
+        if !self.exists(to) {
+            return Ok(false);
+        }
+        let mut rest = RawDocumentBuf::new();
+        append(&mut rest, object, &["index"])?;
+        if let Ok(change) = object.get_document("index") {
+            self.modify_index(to, change)?;
+        }
+        if rest.iter().count() < 2 {
+            return Ok(false);
+        }
+        let mut operation = rawdoc! { "op": "c", "ns": format!("{}.$cmd", to.database) };
+        operation.append(cstr!("o"), rest);
+        let mut operations = RawArrayBuf::new();
+        operations.push(operation);
+        target.apply(operations, 1).await.map(|()| true)
+    }
+
+    fn modify_index(&mut self, to: &Namespace, change: &RawDocument) -> Result<(), Error> {
+        let name = change.get_str("name").map_err(|error| Error::reply("a changed index", error))?;
+        let indexes = self.indexes.entry(logical(to)).or_default();
+        let Some(index) =
+            indexes.iter_mut().find(|index| index.get_str("name").is_ok_and(|other| other == name))
+        else {
+            return Ok(());
+        };
+        let changed: Vec<&str> = change.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let mut spec = RawDocumentBuf::new();
+        let kept: Vec<&str> = changed.iter().copied().filter(|key| *key != "name").collect();
+        append(&mut spec, index, &kept)?;
+        // `hidden: false` is the same as none, and that is how the server lists it.
+        for element in change {
+            let (key, value) = element.map_err(|error| Error::reply("a changed index", error))?;
+            let shown = key.as_str() == "hidden" && value.as_bool() == Some(false);
+            if key.as_str() != "name" && !shown {
+                spec.append(key, value);
+            }
+        }
+        *index = spec;
+        Ok(())
+    }
+}
+
+/// The namespace as users know it: a time series for its buckets.
+fn logical(namespace: &Namespace) -> Namespace {
+    match namespace.collection.strip_prefix("system.buckets.") {
+        Some(series) => Namespace::new(&namespace.database, series),
+        None => namespace.clone(),
+    }
+}
+
+fn unknown(command: &str) -> Error {
+    Error::Replay(format!("the oplog has a command `{command}`, which is not known"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_changes_as_the_server_lists_it() {
+        let to = Namespace::new("a", "b");
+        let mut state = State::default();
+        state.existing.insert(to.clone());
+        let build = rawdoc! { "createIndexes": "b", "v": 2_i32, "key": { "x": 1_i32 }, "name": "x_1" };
+        state.indexes_made(&to, &build, &[&build]).unwrap();
+        state.modify_index(&to, &rawdoc! { "name": "x_1", "hidden": true }).unwrap();
+        let hidden = rawdoc! { "v": 2_i32, "key": { "x": 1_i32 }, "name": "x_1", "hidden": true };
+        assert_eq!(state.indexes[&to], [hidden]);
+        state.modify_index(&to, &rawdoc! { "name": "x_1", "hidden": false }).unwrap();
+        assert_eq!(state.indexes[&to], [rawdoc! { "v": 2_i32, "key": { "x": 1_i32 }, "name": "x_1" }]);
+    }
+}

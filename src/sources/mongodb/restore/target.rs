@@ -1,0 +1,250 @@
+//! The deployment that is restored into.
+
+use std::collections::BTreeSet;
+
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
+
+use super::super::archive::{Kind, Namespace};
+use super::super::config::ReadFrom;
+use super::super::connect::{self, Member};
+use super::super::{Error, Plan};
+use super::contents::Contents;
+use super::mapping::{Mapping, Piece};
+use super::replay::State;
+use super::users;
+use crate::config::secret::Secret;
+
+/// The collection of a database's functions: the one system collection that users write to. It cannot be dropped.
+const FUNCTIONS: &str = "system.js";
+
+/// The deployment that is restored into, by its primary.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) member: Member,
+}
+
+impl Target {
+    /// Connects to the URL of the request, or to the source's own place.
+    pub(super) async fn connect(plan: &Plan, into: Option<&str>) -> Result<Self, Error> {
+        let mut plan = plan.clone();
+        plan.read_from = ReadFrom::Primary;
+        if let Some(url) = into {
+            plan.url = Secret::new(url);
+        }
+        Ok(Self { member: connect::member(&plan).await? })
+    }
+
+    /// Refuses an archive of a newer server: it may have what this one does not know.
+    pub(super) fn accepts(&self, contents: &Contents) -> Result<(), Error> {
+        let (archive, server) = (&contents.prelude.server_version, &self.member.version);
+        match (release(archive), release(server)) {
+            (Some(theirs), Some(ours)) if theirs <= ours => Ok(()),
+            _ => Err(Error::NewerServer { archive: archive.clone(), server: server.clone() }),
+        }
+    }
+
+    /// Runs a command and returns its reply.
+    pub(super) async fn run(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+        what: &str,
+    ) -> Result<Document, Error> {
+        let reply = self.member.database(database).run_raw_command(command).await;
+        reply.map_err(|error| Error::restoring(what, error))
+    }
+
+    /// What is in the way: collections and views in the databases that are restored, or only those of the same names
+    /// if only some are restored.
+    pub(super) async fn occupied(
+        &self,
+        pieces: &[Piece],
+        mapping: &Mapping,
+    ) -> Result<Vec<Namespace>, Error> {
+        let wanted: BTreeSet<&Namespace> = pieces.iter().map(|piece| &piece.to).collect();
+        let databases: BTreeSet<&str> = wanted.iter().map(|to| to.database.as_str()).collect();
+        let mut occupied = Vec::new();
+        for database in databases {
+            let whole = mapping.is_all() && database != "admin";
+            for name in self.names(database).await? {
+                let found = Namespace::new(database, name);
+                if wanted.contains(&found) || whole && !found.collection.starts_with("system.") {
+                    occupied.push(found);
+                }
+            }
+        }
+        Ok(occupied)
+    }
+
+    async fn names(&self, database: &str) -> Result<Vec<String>, Error> {
+        let what = format!("list the collections of `{database}`");
+        let command = rawdoc! { "listCollections": 1_i32, "nameOnly": true };
+        let mut batches = self.member.cursor(database, command, 1_000, what.as_str()).await?;
+        let mut names = Vec::new();
+        while let Some(batch) = batches.next().await? {
+            for document in batch.documents()? {
+                let name = document?.get_str("name").map_err(|error| Error::reply(what.as_str(), error))?;
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Drops what has the name of something that is restored. Other collections stay.
+    pub(super) async fn clear(&self, pieces: &[Piece], mapping: &Mapping) -> Result<(), Error> {
+        for piece in pieces {
+            self.drop(&piece.to).await?;
+        }
+        if mapping.users_and_roles() {
+            users::clear(self).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops a collection, view or time series; one that is not there is no error.
+    pub(super) async fn drop(&self, namespace: &Namespace) -> Result<(), Error> {
+        if namespace.collection == FUNCTIONS {
+            return self.empty(namespace).await;
+        }
+        let command = rawdoc! { "drop": namespace.collection.as_str() };
+        match self.run(&namespace.database, command, &format!("drop `{namespace}`")).await {
+            // NamespaceNotFound, before MongoDB 7.0.
+            Err(Error::Server { why, .. }) if why.starts_with("NamespaceNotFound") => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Empties a collection that cannot be dropped.
+    async fn empty(&self, namespace: &Namespace) -> Result<(), Error> {
+        let command = rawdoc! {
+            "delete": namespace.collection.as_str(),
+            "deletes": [{ "q": {}, "limit": 0_i32 }],
+        };
+        let reply = self.run(&namespace.database, command, &format!("empty `{namespace}`")).await?;
+        if reply.contains_key("writeErrors") { Err(Error::reply("delete", reply)) } else { Ok(()) }
+    }
+
+    /// Creates a collection or time series with its options.
+    ///
+    /// What makes it forget comes at the very end ([`expire`](Self::expire)): until then nothing may disappear.
+    pub(super) async fn create(&self, piece: &Piece) -> Result<(), Error> {
+        let mut command = rawdoc! { "create": piece.to.collection.as_str() };
+        append(&mut command, &piece.options, &["expireAfterSeconds", "temp"])?;
+        let clustered = piece.options.get("clusteredIndex").is_ok_and(|value| value.is_some());
+        let id = piece.indexes.iter().find(|index| index.get_str("name").is_ok_and(|name| name == "_id_"));
+        if let (Some(id), Kind::Collection, false) = (id, piece.kind, clustered) {
+            let mut spec = RawDocumentBuf::new();
+            append(&mut spec, id, &["ns"])?;
+            command.append(cstr!("idIndex"), spec);
+        }
+        match self.run(&piece.to.database, command, &format!("create `{}`", piece.to)).await {
+            // It was emptied instead of dropped.
+            Err(Error::Server { why, .. })
+                if piece.to.collection == FUNCTIONS && why.starts_with("NamespaceExists") =>
+            {
+                Ok(())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Builds the indexes from their raw specifications, one collection after the other.
+    pub(super) async fn index(&self, state: &State) -> Result<(), Error> {
+        for (namespace, indexes) in state.indexes() {
+            let mut specs = RawArrayBuf::new();
+            for index in indexes.iter().filter(|index| !made_with_collection(index)) {
+                let mut spec = RawDocumentBuf::new();
+                append(&mut spec, index, &["ns"])?;
+                specs.push(spec);
+            }
+            if specs.is_empty() {
+                continue;
+            }
+            let mut command = rawdoc! { "createIndexes": namespace.collection.as_str() };
+            command.append(cstr!("indexes"), specs);
+            self.run(&namespace.database, command, &format!("index `{namespace}`")).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates the views. One may be of another, in any order.
+    pub(super) async fn views(&self, state: &State) -> Result<(), Error> {
+        for (namespace, options) in state.views() {
+            let mut command = rawdoc! { "create": namespace.collection.as_str() };
+            append(&mut command, options, &["_id"])?;
+            self.run(&namespace.database, command, &format!("create the view `{namespace}`")).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets clustered collections and time series forget again after the time that they had.
+    pub(super) async fn expire(&self, pieces: &[Piece], state: &State) -> Result<(), Error> {
+        for piece in pieces.iter().filter(|piece| piece.kind != Kind::View) {
+            let expire = piece.options.get("expireAfterSeconds").ok().flatten();
+            if let Some(expire) = expire.filter(|_| state.expires(&piece.data_to())) {
+                let mut command = rawdoc! { "collMod": piece.to.collection.as_str() };
+                command.append(cstr!("expireAfterSeconds"), expire);
+                self.run(&piece.to.database, command, &format!("let `{}` expire", piece.to)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies operations of the oplog.
+    pub(super) async fn apply(&self, operations: RawArrayBuf, count: usize) -> Result<(), Error> {
+        const WHAT: &str = "replay the oplog";
+        let mut command = RawDocumentBuf::new();
+        command.append(cstr!("applyOps"), operations);
+        command.append(cstr!("allowAtomic"), false);
+        command.append(cstr!("bypassDocumentValidation"), true);
+        let reply = self.run("admin", command, WHAT).await?;
+        let results = reply.get_array("results").map_err(|error| Error::reply(WHAT, error))?;
+        if results.len() != count || results.iter().any(|result| result.as_bool() != Some(true)) {
+            return Err(Error::reply(WHAT, doc! { "results": results }));
+        }
+        Ok(())
+    }
+
+    /// Renames a collection over another.
+    pub(super) async fn rename(&self, from: &Namespace, to: &Namespace) -> Result<(), Error> {
+        let command =
+            rawdoc! { "renameCollection": from.to_string(), "to": to.to_string(), "dropTarget": true };
+        self.run("admin", command, &format!("rename `{from}` to `{to}`")).await.map(|_| ())
+    }
+}
+
+/// Whether an index comes with the collection.
+fn made_with_collection(index: &RawDocument) -> bool {
+    index.get_str("name").is_ok_and(|name| name == "_id_")
+        || matches!(index.get("clustered"), Ok(Some(RawBsonRef::Boolean(true))))
+}
+
+/// Appends the fields of a document but some.
+pub(super) fn append(to: &mut RawDocumentBuf, from: &RawDocument, but: &[&str]) -> Result<(), Error> {
+    for element in from {
+        let (key, value) = element.map_err(|error| Error::reply("metadata", error))?;
+        if !but.contains(&key.as_str()) {
+            to.append(key, value);
+        }
+    }
+    Ok(())
+}
+
+/// The release that a version belongs to: `6.0` of `6.0.5`.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_compare_as_numbers() {
+        assert!(release("6.0.5").unwrap() < release("10.0.0-rc1").unwrap());
+        assert_eq!(release("7.0.0-rc1"), Some((7, 0)));
+        assert_eq!(release("master"), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! Commands through the `redis` crate.
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo as _};
+use ::redis::{ClientTlsConfig, RedisConnectionInfo, RedisError, TlsCertificates, Value};
+
+use super::Endpoint;
+use crate::sources::redis::Error;
+use crate::sources::redis::config::{Address, Tls};
+
+/// A connection for commands.
+#[derive(Clone)]
+pub(in crate::sources::redis) struct Client {
+    endpoint: Endpoint,
+    connection: MultiplexedConnection,
+}
+
+impl Client {
+    /// Connects and logs in, in database `database`.
+    pub(in crate::sources::redis) async fn open(endpoint: &Endpoint, database: u64) -> Result<Self, Error> {
+        let mut login = RedisConnectionInfo::default()
+            .set_skip_set_lib_name()
+            .set_db(i64::try_from(database).unwrap_or(i64::MAX));
+        if let Some(password) = &endpoint.password {
+            login = login.set_password(password.expose());
+            if let Some(username) = &endpoint.username {
+                login = login.set_username(username);
+            }
+        }
+        let failed = |error: RedisError| answer(endpoint, "auth", &error);
+        let info = address(endpoint).into_connection_info().map_err(failed)?.set_redis_settings(login);
+        let client = match &endpoint.tls {
+            Some(tls) => ::redis::Client::build_with_tls(info, certificates(endpoint, tls)?),
+            None => ::redis::Client::open(info),
+        };
+        // The crate's own limit of 500 ms is too short for large values.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(endpoint.connect_timeout))
+            .set_response_timeout(Some(endpoint.timeout));
+        let client = client.map_err(failed)?;
+        let connection =
+            client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)?;
+        Ok(Self { endpoint: endpoint.clone(), connection })
+    }
+
+    pub(in crate::sources::redis) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Runs one command; `words` are its name and first arguments, for messages too.
+    pub(in crate::sources::redis) async fn run<T: ::redis::FromRedisValue>(
+        &mut self,
+        words: &str,
+        arguments: &[&[u8]],
+    ) -> Result<T, Error> {
+        let mut parts = words.split(' ');
+        let mut command = ::redis::cmd(parts.next().unwrap_or_default());
+        for part in parts {
+            command.arg(part);
+        }
+        for argument in arguments {
+            command.arg(*argument);
+        }
+        command.query_async(&mut self.connection).await.map_err(|error| answer(&self.endpoint, words, &error))
+    }
+
+    /// Runs a pipeline and returns every answer, errors as values.
+    pub(in crate::sources::redis) async fn pipe(
+        &mut self,
+        words: &str,
+        pipeline: &::redis::Pipeline,
+    ) -> Result<Vec<Value>, Error> {
+        let count = pipeline.len();
+        self.connection
+            .send_packed_commands(pipeline, 0, count)
+            .await
+            .map_err(|error| answer(&self.endpoint, words, &error))
+    }
+
+    /// Runs a pipeline as one transaction and returns every answer, errors as values.
+    pub(in crate::sources::redis) async fn transact(
+        &mut self,
+        words: &str,
+        pipeline: &::redis::Pipeline,
+    ) -> Result<Vec<Value>, Error> {
+        // MULTI, a `QUEUED` for each command, and the answers as one array.
+        let offset = pipeline.len() + 1;
+        let mut answers = self
+            .connection
+            .send_packed_commands(pipeline, offset, 1)
+            .await
+            .map_err(|error| answer(&self.endpoint, words, &error))?;
+        match answers.pop() {
+            Some(Value::Array(answers)) => Ok(answers),
+            Some(Value::ServerError(error)) => {
+                let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
+                Err(self.endpoint.refused(words, &said))
+            }
+            _ => Err(self.endpoint.refused(words, "no array")),
+        }
+    }
+}
+
+/// Names what an error of the crate means.
+pub(in crate::sources::redis) fn answer(endpoint: &Endpoint, command: &str, error: &RedisError) -> Error {
+    let server = endpoint.server();
+    if error.is_timeout() {
+        return Error::Silent { server, doing: "an answer was awaited", waited: endpoint.timeout };
+    }
+    if error.is_connection_dropped() || error.is_connection_refusal() || error.kind() == ErrorKind::Io {
+        let source = std::io::Error::other(error.to_string());
+        return Error::Unreachable { server, source };
+    }
+    match (error.code(), error.detail()) {
+        (Some(code), detail) => endpoint.refused(command, &format!("{code} {}", detail.unwrap_or_default())),
+        _ => endpoint.refused(command, &error.to_string()),
+    }
+}
+
+fn address(endpoint: &Endpoint) -> ConnectionAddr {
+    match &endpoint.address {
+        Address::Unix(path) => ConnectionAddr::Unix(path.clone()),
+        Address::Tcp(host, port) if endpoint.tls.is_some() => {
+            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+        }
+        Address::Tcp(host, port) => ConnectionAddr::Tcp(host.clone(), *port),
+    }
+}
+
+fn certificates(endpoint: &Endpoint, tls: &Tls) -> Result<TlsCertificates, Error> {
+    let read = |path: &Option<std::path::PathBuf>| match path {
+        Some(path) => std::fs::read(path).map(Some).map_err(|error| Error::Tls {
+            server: endpoint.server(),
+            what: format!("`{}`: {error}", path.display()),
+        }),
+        None => Ok(None),
+    };
+    let own = read(&tls.cert_file)?.zip(read(&tls.key_file)?);
+    let client_tls = own.map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key });
+    Ok(TlsCertificates { client_tls, root_cert: read(&tls.ca_file)? })
+}

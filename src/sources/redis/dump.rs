@@ -1,0 +1,141 @@
+//! Dumping: a snapshot by replication, or key by key.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::config::{Fallback, Mode};
+use super::connect::{Endpoint, locate};
+use super::fingerprint::Tally;
+use super::psync::{DEPTH, Snapshot};
+use super::rdb::{self, Format, Item, Walker};
+use super::slices::Slices;
+use super::{Error, Plan, extras, probe, scan};
+use crate::clock::Clock;
+use crate::package::outlet::{Closed, Outlet};
+use crate::sources::{Consistency, ConsistencyKind, Summary};
+
+/// Dumps the server as the plan says.
+pub(super) async fn dump(plan: &Plan, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
+    let endpoint = locate(plan).await?;
+    let mut coordinates = BTreeMap::from([("server".to_owned(), endpoint.server())]);
+    probe::coordinates(plan, &endpoint, &mut coordinates).await?;
+    let fields = extras::collect(plan, &endpoint).await?;
+    if plan.mode == Mode::Psync {
+        match by_replication(&endpoint, &outlet, fields.clone(), coordinates.clone(), stop).await {
+            Err(error) if plan.fallback == Fallback::Scan && is_forbidden(&error) => {
+                tracing::info!(%error, "replicas are forbidden, reading key by key");
+            }
+            other => return other,
+        }
+    }
+    by_scan(&endpoint, &outlet, fields, coordinates, stop).await
+}
+
+/// Whether the server forbids replicas, and another way is worth a try.
+pub(super) fn is_forbidden(error: &Error) -> bool {
+    match error {
+        Error::NoReplicas { .. } => true,
+        Error::NotAllowed { command, .. } => matches!(command.as_str(), "psync" | "replconf"),
+        _ => false,
+    }
+}
+
+async fn by_replication(
+    endpoint: &Endpoint,
+    outlet: &Outlet,
+    fields: Vec<u8>,
+    mut coordinates: BTreeMap<String, String>,
+    stop: &CancellationToken,
+) -> Result<Summary, Error> {
+    let snapshot = tokio::select! {
+        () = stop.cancelled() => return Err(Error::Stopped),
+        snapshot = Snapshot::begin(endpoint) => snapshot?,
+    };
+    coordinates.insert("replication_id".to_owned(), snapshot.id.clone());
+    coordinates.insert("replication_offset".to_owned(), snapshot.offset.clone());
+    let (send, receive) = mpsc::channel(DEPTH);
+    let walk = walk(outlet.clone(), receive, fields);
+    let (received, walked) = tokio::join!(snapshot.stream(send, stop), walk);
+    // What broke off at the server's end is the reason for what the walker then misses.
+    received?;
+    summarize(outlet, walked?, coordinates, ConsistencyKind::Snapshot, Vec::new()).await
+}
+
+async fn by_scan(
+    endpoint: &Endpoint,
+    outlet: &Outlet,
+    fields: Vec<u8>,
+    coordinates: BTreeMap<String, String>,
+    stop: &CancellationToken,
+) -> Result<Summary, Error> {
+    let (send, receive) = mpsc::channel(DEPTH);
+    let walk = walk(outlet.clone(), receive, fields);
+    let read = async {
+        tokio::select! {
+            () = stop.cancelled() => Err(Error::Stopped),
+            result = scan::scan(endpoint, send) => result,
+        }
+    };
+    let (read, walked) = tokio::join!(read, walk);
+    let notes = read?;
+    summarize(outlet, walked?, coordinates, ConsistencyKind::Fuzzy, notes).await
+}
+
+/// What the walker saw.
+struct Walked {
+    tally: Tally,
+    format: Format,
+    members: u64,
+}
+
+/// Walks over the stream on a thread of its own while it is handed over.
+async fn walk(outlet: Outlet, pieces: mpsc::Receiver<Bytes>, fields: Vec<u8>) -> Result<Walked, Error> {
+    let mtime = Clock::system().now().into();
+    let work = move || -> Result<Walked, Error> {
+        let mut walker = Walker::new(Slices::new(pieces, outlet, mtime, fields))?;
+        let format = walker.format();
+        let mut tally = Tally::default();
+        while let Some(item) = walker.item()? {
+            tally.add(&item);
+            if matches!(item, Item::End { .. }) {
+                break;
+            }
+        }
+        let members = walker.into_feed().finish(tally.checked)?;
+        Ok(Walked { tally, format, members })
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Err(Error::Rdb(rdb::Error::Stopped(why)))) if why.is::<Closed>() => Err(Error::Closed(Closed)),
+        Ok(result) => result,
+        Err(_) => Err(Error::Stopped),
+    }
+}
+
+async fn summarize(
+    outlet: &Outlet,
+    walked: Walked,
+    mut coordinates: BTreeMap<String, String>,
+    kind: ConsistencyKind,
+    mut notes: Vec<String>,
+) -> Result<Summary, Error> {
+    for object in walked.tally.objects() {
+        outlet.object(object).await?;
+    }
+    let magic = String::from_utf8(walked.format.magic()).unwrap_or_default();
+    coordinates.insert("rdb".to_owned(), magic);
+    for (field, name) in [("redis-ver", "version"), ("valkey-ver", "version"), ("ctime", "snapshot_time")] {
+        if let Some(value) = walked.tally.aux.get(field) {
+            coordinates.insert(name.to_owned(), value.clone());
+        }
+    }
+    if !walked.tally.checked {
+        notes.push("the server writes no RDB checksums (`rdbchecksum no`)".to_owned());
+    }
+    let mut counts = walked.tally.counts();
+    counts.insert("members".to_owned(), walked.members);
+    let consistency = Consistency { kind, coordinates };
+    Ok(Summary { consistency, missing: Vec::new(), notes, counts })
+}

@@ -1,0 +1,222 @@
+//! What can go wrong with a Redis or Valkey server, and what to do about it.
+
+use std::time::Duration;
+
+use super::rdb;
+use crate::package::outlet::Closed;
+
+/// Why a server could not be dumped or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The package stopped taking members.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// The run was told to stop.
+    #[error("stopped")]
+    Stopped,
+    /// The server cannot be reached.
+    #[error("cannot connect to {server}: {source}")]
+    Unreachable {
+        /// The server.
+        server: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// TLS could not be set up.
+    #[error("TLS with {server}: {what}")]
+    Tls {
+        /// The server.
+        server: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The connection ended.
+    #[error("the connection to {server} ended while {doing}{why}")]
+    Ended {
+        /// The server.
+        server: String,
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said, if it said anything.
+        why: String,
+    },
+    /// The snapshot ended before its end.
+    #[error("the snapshot of {server} broke off after {bytes} bytes")]
+    BrokeOff {
+        /// The server.
+        server: String,
+        /// How much had arrived.
+        bytes: u64,
+    },
+    /// Nothing arrived for too long.
+    #[error("{server} sent nothing for {} s while {doing}", waited.as_secs())]
+    Silent {
+        /// The server.
+        server: String,
+        /// What was being done.
+        doing: &'static str,
+        /// How long that was.
+        waited: Duration,
+    },
+    /// The server wants a password and none is configured.
+    #[error("{0} wants a password")]
+    PasswordWanted(String),
+    /// The server refuses the password or the user.
+    #[error("{0} refuses the user name or password")]
+    PasswordWrong(String),
+    /// The server is in protected mode.
+    #[error("{0} is in protected mode and takes connections from its own machine only")]
+    Protected(String),
+    /// The user may not run a command.
+    #[error("user `{user}` of {server} may not run `{command}`")]
+    NotAllowed {
+        /// The server.
+        server: String,
+        /// The user.
+        user: String,
+        /// The command.
+        command: String,
+    },
+    /// The server does not know PSYNC or refuses it.
+    #[error("{server} does not let replicas in: {said}")]
+    NoReplicas {
+        /// The server.
+        server: String,
+        /// What it said.
+        said: String,
+    },
+    /// The server is a replica that has lost its master.
+    #[error("{0} is a replica without a link to its master, its data may be old")]
+    MasterLinkDown(String),
+    /// The server answered with an error.
+    #[error("{server} answered `{command}` with: {said}")]
+    Answer {
+        /// The server.
+        server: String,
+        /// The command.
+        command: String,
+        /// What it said.
+        said: String,
+    },
+    /// The server is a node of a cluster, and the configuration does not say so.
+    #[error("{0} is a node of a cluster: it has only a part of the keys")]
+    ClusterNode(String),
+    /// The configuration says that it is a node of a cluster, and it is not.
+    #[error("{0} is not a node of a cluster")]
+    NotClusterNode(String),
+    /// No sentinel knows the master.
+    #[error("no sentinel knows where `{master}` is: {said}")]
+    Sentinel {
+        /// The master's name.
+        master: String,
+        /// What the last one said.
+        said: String,
+    },
+    /// What the server sent is no sound RDB stream.
+    #[error("the snapshot is not sound: {0}")]
+    Rdb(#[from] rdb::Error),
+    /// The package could not be read.
+    #[error(transparent)]
+    Package(#[from] crate::package::Error),
+    /// The restore was asked for in a way that cannot be meant.
+    #[error("{0}")]
+    Request(String),
+    /// Keys are there already.
+    #[error("{server} already has {found}, for example `{example}` in database {database}")]
+    Occupied {
+        /// The server.
+        server: String,
+        /// How many, in words.
+        found: String,
+        /// One of them.
+        example: String,
+        /// Its database.
+        database: u64,
+    },
+    /// The target cannot read what the source wrote.
+    #[error("the package holds {from} (RDB version {version}), which {target} does not read")]
+    TooNew {
+        /// The source's product.
+        from: String,
+        /// The RDB version of the package.
+        version: u32,
+        /// The target's product.
+        target: String,
+    },
+    /// The target lacks a module.
+    #[error("key `{key}` is a value of the module type `{module}`, which {server} does not have")]
+    ModuleMissing {
+        /// The target.
+        server: String,
+        /// The module's type.
+        module: String,
+        /// The key.
+        key: String,
+    },
+    /// A module keeps data outside of the keyspace.
+    #[error("the module type `{0}` keeps data outside of the keyspace, which cannot be restored key by key")]
+    ModuleData(String),
+    /// What the target has is not what the package holds.
+    #[error("{0}")]
+    Differs(String),
+}
+
+impl Error {
+    /// Whether the source only ended because the package had.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+
+    /// What the user can do about it.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Unreachable { .. } => "check host, port and network policies; `tls` must fit the server".into(),
+            Self::Tls { .. } => "check `tls.ca_file`, `tls.server_name` and the server's certificate".into(),
+            Self::Ended { server, .. } => format!("the log of {server} may have the reason"),
+            Self::BrokeOff { server, .. } => format!(
+                "the log of {server} has the reason: a failed fork or disk (\"Background transfer error\"), a \
+                 restart, or `client-output-buffer-limit replica` (\"overcoming of output buffer limits\"), which \
+                 can be raised for the time of the backup"
+            ),
+            Self::Silent { .. } => "raise `timeout`, or look at the server's log".into(),
+            Self::PasswordWanted(_) => "give `password`, and `username` if the server has ACL users".into(),
+            Self::PasswordWrong(_) => "check `username` and `password`".into(),
+            Self::Protected(_) => {
+                "give the server a password (`requirepass` or ACL users), or bind it to the interface that the \
+                 backup uses and set `protected-mode no`"
+                    .into()
+            }
+            Self::NotAllowed { user, command, .. } if is_replica_command(command) => format!(
+                "on the server: `ACL SETUSER {user} +psync +replconf +ping`, then `ACL SAVE`; or set `mode: scan`"
+            ),
+            Self::NotAllowed { user, command, .. } => {
+                format!("on the server: `ACL SETUSER {user} ~* +{}`, then `ACL SAVE`", acl_name(command))
+            }
+            Self::NoReplicas { .. } => {
+                "managed services forbid PSYNC: set `mode: scan` (not point-in-time), or `fallback: scan`".into()
+            }
+            Self::MasterLinkDown(_) => "wait until the link is up, or back up the master".into(),
+            Self::ClusterNode(_) => {
+                "make one source of each master of the cluster, each with `cluster_node: true`".into()
+            }
+            Self::NotClusterNode(_) => "leave `cluster_node` out".into(),
+            Self::Sentinel { .. } => "check `sentinel.nodes` and `sentinel.master`".into(),
+            Self::Occupied { .. } => "restore with `--replace`, or into an empty server or database".into(),
+            Self::TooNew { version, .. } => format!("restore into a server that reads RDB version {version}"),
+            Self::ModuleMissing { .. } => {
+                "load the module on the target, or restore the rest with `--only`".into()
+            }
+            Self::ModuleData(_) => "restore with `via=replication`, into a server with that module".into(),
+            _ => return None,
+        })
+    }
+}
+
+fn is_replica_command(command: &str) -> bool {
+    matches!(command, "psync" | "replconf")
+}
+
+/// A command's name as ACL rules write it: `config|get`.
+fn acl_name(command: &str) -> String {
+    command.to_lowercase().replace(' ', "|")
+}

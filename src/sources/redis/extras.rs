@@ -1,0 +1,39 @@
+//! ACL users and settings, saved on request as metadata fields of the RDB file.
+//!
+//! Servers ignore the fields that they do not know, and `redis-check-rdb` prints them: so the file stays one that any
+//! server loads, and needs no second member that would spoil `tar xzO > dump.rdb`.
+
+use super::connect::{Client, Endpoint};
+use super::{Error, Plan, rdb};
+
+/// The fields that hold `ACL LIST`, one user each.
+pub(super) const ACL: &str = "chupacabra-acl";
+
+/// The fields that hold `CONFIG GET *`, one setting each.
+pub(super) const CONFIG: &str = "chupacabra-config";
+
+/// Settings that hold passwords.
+const SECRETS: [&str; 5] =
+    ["requirepass", "masterauth", "primaryauth", "tls-key-file-pass", "tls-client-key-file-pass"];
+
+/// The metadata fields that the plan asks for.
+pub(super) async fn collect(plan: &Plan, endpoint: &Endpoint) -> Result<Vec<u8>, Error> {
+    let mut fields = Vec::new();
+    if !plan.include_acl && !plan.include_config {
+        return Ok(fields);
+    }
+    let mut client = Client::open(endpoint, 0).await?;
+    if plan.include_acl {
+        let users: Vec<String> = client.run("ACL LIST", &[]).await?;
+        for user in &users {
+            rdb::write::aux(ACL, user.as_bytes(), &mut fields);
+        }
+    }
+    if plan.include_config {
+        let settings: Vec<(String, String)> = client.run("CONFIG GET", &[b"*"]).await?;
+        for (name, value) in settings.iter().filter(|(name, _)| !SECRETS.contains(&name.as_str())) {
+            rdb::write::aux(CONFIG, format!("{name} {value}").as_bytes(), &mut fields);
+        }
+    }
+    Ok(fields)
+}

@@ -1,0 +1,153 @@
+//! Looking at the server before it is dumped.
+
+use std::collections::BTreeMap;
+
+use super::config::{Fallback, Mode};
+use super::connect::{Client, Connection, Endpoint, Reply, locate};
+use super::{Error, Plan, dump, psync};
+use crate::sources::Facts;
+use crate::stores::{Finding, Severity};
+
+/// What `INFO` says, by field.
+pub(super) type Info = BTreeMap<String, String>;
+
+/// Looks whether the server can be dumped faithfully.
+pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
+    let endpoint = locate(plan).await?;
+    reach(&endpoint).await?;
+    let mut findings = Vec::new();
+    let mut client = Client::open(&endpoint, 0).await?;
+    let info = match info(&mut client).await {
+        Ok(info) => info,
+        Err(Error::NotAllowed { user, .. }) => {
+            let what = format!("user `{user}` may not run INFO: product, size and cluster state are unknown");
+            findings.push(notice("info", what, "on the server: grant `+info` to the user"));
+            Info::new()
+        }
+        Err(error) => return Err(error),
+    };
+    check_cluster(plan, &endpoint, &info)?;
+    if info.get("master_link_status").is_some_and(|status| status != "up") {
+        return Err(Error::MasterLinkDown(endpoint.server()));
+    }
+    if plan.mode == Mode::Psync {
+        match replica_allowed(&endpoint, &mut client).await {
+            Err(error) if plan.fallback == Fallback::Scan && dump::is_forbidden(&error) => {
+                let what = format!("{error}; keys will be read one by one, not at one point in time");
+                findings.push(notice("psync", what, &error.help().unwrap_or_default()));
+            }
+            other => other?,
+        }
+    } else {
+        let _: (String, Vec<Vec<u8>>) = client.run("SCAN", &[b"0", b"COUNT", b"1"]).await?;
+        let what = "keys are read one by one, not at one point in time";
+        findings.push(notice("scan", what.to_owned(), "use `mode: psync` where the server lets replicas in"));
+    }
+    let estimate = info.get("used_memory_dataset").or(info.get("used_memory"));
+    Ok(Facts { product: product(&info), estimate: estimate.and_then(|bytes| bytes.parse().ok()), findings })
+}
+
+fn notice(topic: &str, what: String, help: &str) -> Finding {
+    Finding { severity: Severity::Notice, topic: topic.to_owned(), what, help: help.to_owned() }
+}
+
+/// Connects the way a replica does: this names protected mode and wrong passwords best.
+async fn reach(endpoint: &Endpoint) -> Result<(), Error> {
+    match Connection::open(endpoint).await?.ask(&["PING"]).await? {
+        Reply::Text(_) => Ok(()),
+        Reply::Error(said) => Err(endpoint.refused("ping", &said)),
+    }
+}
+
+/// Asks for `INFO`.
+pub(super) async fn info(client: &mut Client) -> Result<Info, Error> {
+    let text: String = client.run("INFO", &[]).await?;
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    Ok(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
+}
+
+/// What the server is and which version.
+pub(super) fn product(info: &Info) -> String {
+    match (info.get("valkey_version"), info.get("redis_version")) {
+        (Some(version), _) => format!("Valkey {version}"),
+        (_, Some(version)) => format!("Redis {version}"),
+        _ => "Redis or Valkey".to_owned(),
+    }
+}
+
+fn check_cluster(plan: &Plan, endpoint: &Endpoint, info: &Info) -> Result<(), Error> {
+    match (info.get("cluster_enabled").map(String::as_str), plan.cluster_node) {
+        (Some("1"), false) => Err(Error::ClusterNode(endpoint.server())),
+        (Some("0"), true) => Err(Error::NotClusterNode(endpoint.server())),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the server lets us in as a replica.
+async fn replica_allowed(endpoint: &Endpoint, client: &mut Client) -> Result<(), Error> {
+    let server = endpoint.server();
+    // Managed services take the command away; whoever may not ask is told when the snapshot is.
+    let known: Result<Vec<::redis::Value>, Error> = client.run("COMMAND INFO", &[b"psync"]).await;
+    if known.is_ok_and(|known| known.iter().all(|entry| matches!(entry, ::redis::Value::Nil))) {
+        return Err(Error::NoReplicas { server, said: "unknown command 'psync'".to_owned() });
+    }
+    let user = endpoint.user();
+    let dry: Result<String, Error> =
+        client.run("ACL DRYRUN", &[user.as_bytes(), b"psync", b"?", b"-1"]).await;
+    if dry.is_ok_and(|said| said.contains("permission")) {
+        return Err(Error::NotAllowed { server, user, command: "psync".to_owned() });
+    }
+    psync::knock(endpoint).await
+}
+
+/// Adds what fixes the server's place: run id, role, cluster slots.
+pub(super) async fn coordinates(
+    plan: &Plan,
+    endpoint: &Endpoint,
+    coordinates: &mut BTreeMap<String, String>,
+) -> Result<(), Error> {
+    let mut client = Client::open(endpoint, 0).await?;
+    let info = match info(&mut client).await {
+        Ok(info) => info,
+        Err(Error::NotAllowed { .. }) if !plan.cluster_node => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    check_cluster(plan, endpoint, &info)?;
+    for field in ["run_id", "role"] {
+        if let Some(value) = info.get(field) {
+            coordinates.insert(field.to_owned(), value.clone());
+        }
+    }
+    coordinates.insert("product".to_owned(), product(&info));
+    if plan.cluster_node {
+        let nodes: String = client.run("CLUSTER NODES", &[]).await?;
+        let slots = own_slots(&nodes);
+        coordinates.insert("cluster_slots".to_owned(), slots);
+    }
+    Ok(())
+}
+
+/// The slots of the node that was asked, or of its master, as `0-5460,7000`.
+fn own_slots(nodes: &str) -> String {
+    let lines: Vec<Vec<&str>> = nodes.lines().map(|line| line.split(' ').collect()).collect();
+    let myself = lines.iter().find(|line| line.get(2).is_some_and(|flags| flags.contains("myself")));
+    let Some(myself) = myself else { return String::new() };
+    let master = lines.iter().find(|line| line.first() == myself.get(3)).unwrap_or(myself);
+    // Slots on their way in or out are written in brackets.
+    let settled = master.iter().skip(8).filter(|slot| !slot.starts_with('['));
+    settled.copied().collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_of_a_master_and_of_a_replica() {
+        let master = "a 127.0.0.1:1@2 myself,master - 0 0 1 connected 0-100 200 [300->-b]\n";
+        assert_eq!(own_slots(master), "0-100,200");
+        let replica = "b 127.0.0.1:3@4 myself,slave a 0 0 1 connected\n\
+                       a 127.0.0.1:1@2 master - 0 0 1 connected 5-6\n";
+        assert_eq!(own_slots(replica), "5-6");
+    }
+}

@@ -1,0 +1,105 @@
+//! Streams: entries in listpacks, then the stream's own numbers, then consumer groups with what is pending.
+//!
+//! The hash takes everything in the order in which servers write it (radix trees are ordered), except for what
+//! versions know and others do not: the first id, the greatest deleted id, the number of entries ever added and read
+//! (RDB 10), and when a consumer was last active (RDB 11).
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::Error;
+use super::content::{Content, sound};
+use super::reader::{Feed, Reader, release};
+
+struct Hash(Xxh3);
+
+impl Hash {
+    fn number(&mut self, number: u64) {
+        self.0.update(&number.to_le_bytes());
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        self.number(text.len() as u64);
+        self.0.update(text);
+    }
+}
+
+/// Reads a stream of the given version of its layout.
+pub(super) fn read<F: Feed>(reader: &mut Reader<F>, version: u8, content: &mut Content) -> Result<(), Error> {
+    let mut hash = Hash(Xxh3::new());
+    let mut text = Vec::new();
+    for _ in 0..reader.count("a stream's listpacks")? {
+        for what in ["a stream's id", "a stream's entries"] {
+            let length = reader.string(&mut text, what)?;
+            hash.text(&text);
+            if what == "a stream's entries" {
+                content.bytes += length;
+                sound(reader, "listpack of a stream", super::compact::listpack(&text, |_| ()))?;
+            }
+            release(&mut text);
+        }
+    }
+    content.elements = reader.count("a stream's length")?;
+    hash.number(content.elements);
+    id(reader, &mut hash, true)?;
+    if version >= 2 {
+        id(reader, &mut hash, false)?;
+        id(reader, &mut hash, false)?;
+        reader.count("a stream's entries added")?;
+    }
+    let groups = reader.count("a stream's groups")?;
+    hash.number(groups);
+    for _ in 0..groups {
+        group(reader, version, &mut hash, &mut text)?;
+    }
+    content.hash = hash.0.digest128();
+    Ok(())
+}
+
+fn id<F: Feed>(reader: &mut Reader<F>, hash: &mut Hash, taken: bool) -> Result<(), Error> {
+    for _ in 0..2 {
+        let part = reader.count("a stream's id")?;
+        if taken {
+            hash.number(part);
+        }
+    }
+    Ok(())
+}
+
+fn group<F: Feed>(
+    reader: &mut Reader<F>,
+    version: u8,
+    hash: &mut Hash,
+    text: &mut Vec<u8>,
+) -> Result<(), Error> {
+    reader.string(text, "a group's name")?;
+    hash.text(text);
+    text.clear();
+    id(reader, hash, true)?;
+    if version >= 2 {
+        reader.count("a group's entries read")?;
+    }
+    let pending = reader.count("a group's pending entries")?;
+    hash.number(pending);
+    for _ in 0..pending {
+        hash.0.update(&reader.array::<16>("a pending entry's id")?);
+        hash.0.update(&reader.array::<8>("a pending entry's delivery time")?);
+        hash.number(reader.count("a pending entry's delivery count")?);
+    }
+    let consumers = reader.count("a group's consumers")?;
+    hash.number(consumers);
+    for _ in 0..consumers {
+        reader.string(text, "a consumer's name")?;
+        hash.text(text);
+        text.clear();
+        hash.0.update(&reader.array::<8>("when a consumer was seen")?);
+        if version >= 3 {
+            reader.array::<8>("when a consumer was active")?;
+        }
+        let pending = reader.count("a consumer's pending entries")?;
+        hash.number(pending);
+        for _ in 0..pending {
+            hash.0.update(&reader.array::<16>("a consumer's pending entry")?);
+        }
+    }
+    Ok(())
+}

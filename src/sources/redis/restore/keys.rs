@@ -1,0 +1,273 @@
+//! Restoring key by key: RESTORE in pipelines over several connections, and each key compared right after.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ::redis::Value;
+use tokio::sync::{Mutex, mpsc};
+
+use super::target::Order;
+use super::unpack::{Batch, Parcel};
+use crate::clock::Clock;
+use crate::sources::redis::connect::{Client, Endpoint};
+use crate::sources::redis::fingerprint::{self, Keyspace};
+use crate::sources::redis::rdb::{self, Key, shown};
+use crate::sources::redis::{Error, scan};
+
+/// Batches for several workers.
+type Batches = Arc<Mutex<mpsc::Receiver<Batch>>>;
+
+/// What the workers did.
+#[derive(Default)]
+pub(super) struct Done {
+    /// What the target has, read back from it, by the package's database.
+    pub(super) found: BTreeMap<u64, Keyspace>,
+    /// Keys that expired before they could be compared.
+    pub(super) expired: BTreeMap<u64, Keyspace>,
+    pub(super) users: u64,
+}
+
+impl Done {
+    fn merge(&mut self, other: Self) {
+        for (all, part) in [(&mut self.found, other.found), (&mut self.expired, other.expired)] {
+            for (database, keyspace) in part {
+                all.entry(database).or_default().merge(&keyspace);
+            }
+        }
+        self.users += other.users;
+    }
+}
+
+/// What a worker does with keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// Fails if one of them exists.
+    Look,
+    /// Restores and compares.
+    Restore,
+    /// Compares.
+    Compare,
+}
+
+/// Runs the workers until there are no more batches.
+pub(super) async fn work(
+    order: &Arc<Order>,
+    batches: mpsc::Receiver<Batch>,
+    task: Task,
+) -> Result<Done, Error> {
+    let batches: Batches = Arc::new(Mutex::new(batches));
+    let workers = (0..order.connections).map(|_| worker(order, &batches, task));
+    let mut all = Done::default();
+    for done in futures_util::future::try_join_all(workers).await? {
+        all.merge(done);
+    }
+    Ok(all)
+}
+
+async fn worker(order: &Arc<Order>, batches: &Batches, task: Task) -> Result<Done, Error> {
+    let mut worker = Worker {
+        client: Client::open(&order.endpoint, 0).await?,
+        database: 0,
+        order: Arc::clone(order),
+        done: Done::default(),
+    };
+    loop {
+        let next = batches.lock().await.recv().await;
+        match next {
+            None => return Ok(worker.done),
+            Some(batch) => worker.batch(batch, task).await?,
+        }
+    }
+}
+
+struct Worker {
+    client: Client,
+    database: u64,
+    order: Arc<Order>,
+    done: Done,
+}
+
+impl Worker {
+    async fn batch(&mut self, batch: Batch, task: Task) -> Result<(), Error> {
+        match batch {
+            Batch::Keys(from, parcels, _lease) => {
+                let into = self.order.database(from);
+                if into != self.database {
+                    let _: () = self.client.run("SELECT", &[into.to_string().as_bytes()]).await?;
+                    self.database = into;
+                }
+                match task {
+                    Task::Look => self.look(&parcels).await,
+                    Task::Restore => {
+                        self.restore(&parcels).await?;
+                        self.compare(from, &parcels).await
+                    }
+                    Task::Compare => self.compare(from, &parcels).await,
+                }
+            }
+            Batch::Function(payload) if task == Task::Restore => {
+                let policy: &[u8] = if self.order.replace { b"REPLACE" } else { b"APPEND" };
+                let answer: Result<(), Error> =
+                    self.client.run("FUNCTION RESTORE", &[&payload, policy]).await;
+                answer.map_err(|error| match error {
+                    Error::Answer { said, .. } if is_too_new(&said) => self.too_new(&payload),
+                    other => other,
+                })
+            }
+            Batch::User(rule) if task == Task::Restore => self.user(&rule).await,
+            Batch::Function(_) | Batch::User(_) => Ok(()),
+        }
+    }
+
+    async fn look(&mut self, parcels: &[Parcel]) -> Result<(), Error> {
+        let mut pipeline = ::redis::pipe();
+        for parcel in parcels {
+            pipeline.cmd("EXISTS").arg(&parcel.key.name);
+        }
+        for (parcel, answer) in parcels.iter().zip(self.client.pipe("EXISTS", &pipeline).await?) {
+            match answer {
+                Value::Int(0) => {}
+                Value::Int(_) => return Err(self.occupied(&parcel.key)),
+                other => return Err(self.refused("EXISTS", &other)),
+            }
+        }
+        Ok(())
+    }
+
+    fn occupied(&self, key: &Key) -> Error {
+        Error::Occupied {
+            server: self.endpoint().server(),
+            found: "keys of the package".to_owned(),
+            example: shown(&key.name),
+            database: self.database,
+        }
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        self.client.endpoint()
+    }
+
+    fn refused(&self, command: &str, answer: &Value) -> Error {
+        self.endpoint().refused(command, &said(answer))
+    }
+
+    async fn restore(&mut self, parcels: &[Parcel]) -> Result<(), Error> {
+        let mut pipeline = ::redis::pipe();
+        for Parcel { key, payload } in parcels {
+            let command = pipeline.cmd("RESTORE").arg(&key.name).arg(key.expires.unwrap_or(0)).arg(payload);
+            command.arg("ABSTTL");
+            if self.order.replace {
+                command.arg("REPLACE");
+            }
+            if let Some(seconds) = key.idle {
+                command.arg("IDLETIME").arg(seconds);
+            } else if let Some(frequency) = key.freq {
+                command.arg("FREQ").arg(frequency);
+            }
+        }
+        let answers = self.client.pipe("RESTORE", &pipeline).await?;
+        for (parcel, answer) in parcels.iter().zip(&answers) {
+            if !matches!(answer, Value::Okay) {
+                return Err(self.not_restored(parcel, answer));
+            }
+        }
+        if answers.len() == parcels.len() { Ok(()) } else { Err(self.refused("RESTORE", &Value::Nil)) }
+    }
+
+    /// Names why a key was not taken.
+    fn not_restored(&self, parcel: &Parcel, answer: &Value) -> Error {
+        let said = said(answer);
+        let server = self.endpoint().server();
+        let key = &parcel.key;
+        if said.starts_with("BUSYKEY") {
+            return self.occupied(key);
+        }
+        if let (true, Some(module)) = (said.contains("Bad data format"), &key.content.module) {
+            return Error::ModuleMissing { server, module: module.clone(), key: shown(&key.name) };
+        }
+        if is_too_new(&said) {
+            return self.too_new(&parcel.payload);
+        }
+        self.endpoint().refused(&format!("RESTORE {}", shown(&key.name)), &said)
+    }
+
+    /// The target does not read the version that stands in the payload's footer.
+    fn too_new(&self, payload: &[u8]) -> Error {
+        let footer = payload.last_chunk::<10>().copied().unwrap_or_default();
+        let version = u32::from(u16::from_le_bytes([footer[0], footer[1]]));
+        let target = self.endpoint().server();
+        Error::TooNew { from: "values".to_owned(), version, target }
+    }
+
+    async fn compare(&mut self, database: u64, parcels: &[Parcel]) -> Result<(), Error> {
+        // Reading back in small steps: the answers are as large as the values.
+        let mut rest = parcels;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take_while(|parcel| {
+                bytes += parcel.payload.len();
+                bytes <= super::unpack::MEMORY / 8
+            });
+            let count = fits.count().max(1);
+            let (some, after) = rest.split_at(count);
+            let names: Vec<Vec<u8>> = some.iter().map(|parcel| parcel.key.name.clone()).collect();
+            let fetched = scan::fetch(&mut self.client, &names).await?;
+            for (parcel, found) in some.iter().zip(fetched) {
+                self.compare_one(database, &parcel.key, &found)?;
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn compare_one(&mut self, database: u64, key: &Key, found: &scan::Fetched) -> Result<(), Error> {
+        let now = Clock::system().now().as_millisecond();
+        let expired = key.expires.is_some_and(|at| at <= now);
+        // A hash that has lost a field meanwhile is another; one that has lost all of them is gone.
+        let aged = key.content.field_expires.is_some_and(|at| at <= now);
+        let mut same = false;
+        if let Some((payload, expires)) = found {
+            let (_, code, content) = rdb::walk::payload(payload)?;
+            let copy = Key { expires: *expires, code, content, ..key.clone() };
+            same = fingerprint::one(&copy) == fingerprint::one(key);
+        }
+        let keyspaces = match (same, expired || aged) {
+            (true, _) => &mut self.done.found,
+            (false, true) => &mut self.done.expired,
+            (false, false) => {
+                let lost = if found.is_none() { "is not there" } else { "has another value or expiry" };
+                return Err(Error::Differs(format!(
+                    "after the restore key `{}` of database {} of {} {lost}",
+                    shown(&key.name),
+                    self.database,
+                    self.endpoint().server()
+                )));
+            }
+        };
+        keyspaces.entry(database).or_default().add(key);
+        Ok(())
+    }
+
+    /// Restores a user: `user NAME RULES…`.
+    async fn user(&mut self, rule: &[u8]) -> Result<(), Error> {
+        let mut words = rule.split(|byte| *byte == b' ').skip(1);
+        let Some(name) = words.next() else { return Ok(()) };
+        let mut arguments = vec![name, b"reset"];
+        arguments.extend(words);
+        let _: () = self.client.run("ACL SETUSER", &arguments).await?;
+        self.done.users += 1;
+        Ok(())
+    }
+}
+
+fn is_too_new(said: &str) -> bool {
+    said.contains("payload version or checksum")
+}
+
+/// An answer as text.
+fn said(answer: &Value) -> String {
+    match answer {
+        Value::ServerError(error) => format!("{} {}", error.code(), error.details().unwrap_or_default()),
+        other => format!("{other:?}"),
+    }
+}

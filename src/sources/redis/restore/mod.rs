@@ -1,0 +1,237 @@
+//! Restoring into a running server: key by key, or by playing its master once.
+
+mod keys;
+mod replication;
+mod target;
+mod unpack;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::connect::Client;
+use super::fingerprint::Keyspace;
+use super::psync::DEPTH;
+use super::{Error, Plan, fingerprint, probe};
+use crate::package::index::Line;
+use crate::package::member::Object;
+use crate::package::{self, Package};
+use crate::sources::{Request, Restored};
+use keys::{Done, Task, work};
+use target::Order;
+use unpack::{Unpacked, unpack};
+
+/// How many batches may wait for a worker.
+const BATCHES: usize = 2;
+
+/// Puts a package's keys into a server and compares them.
+pub(super) async fn restore(
+    plan: &Plan,
+    package: &Package,
+    request: &Request,
+    stop: &CancellationToken,
+) -> Result<Restored, Error> {
+    let order = Arc::new(Order::of(plan, request).await?);
+    let stopped = tokio::select! {
+        () = stop.cancelled() => Error::Stopped,
+        result = carry_out(&order, package) => return result,
+    };
+    if order.replication && !order.dry_run {
+        replication::let_go(&order).await?;
+    }
+    Err(stopped)
+}
+
+async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Error> {
+    let objects = objects(package).await?;
+    if order.dry_run {
+        return dry_run(order, package).await;
+    }
+    let mut client = Client::open(&order.endpoint, 0).await?;
+    let product = probe::product(&probe::info(&mut client).await?);
+    let (unpacked, done) = if order.replication {
+        replication::replicate(order, package).await?;
+        run(order, package, Task::Compare).await?
+    } else {
+        refuse_occupied(order, &mut client, &objects, package).await?;
+        run(order, package, Task::Restore).await.map_err(|error| match error {
+            Error::TooNew { version, .. } => {
+                Error::TooNew { from: package.record().product.clone(), version, target: product }
+            }
+            other => other,
+        })?
+    };
+    check(order, &objects, &unpacked, &done)?;
+    check_functions(order, &mut client, &unpacked).await?;
+    if order.replication {
+        check_sizes(order, &unpacked, &done).await?;
+    }
+    Ok(restored(order, &unpacked, &done))
+}
+
+/// Compares the libraries of functions, unless the target has others besides.
+async fn check_functions(order: &Order, client: &mut Client, unpacked: &Unpacked) -> Result<(), Error> {
+    let wanted = unpacked.wanted.functions;
+    if wanted.rows == 0 {
+        return Ok(());
+    }
+    let payload: Vec<u8> = client.run("FUNCTION DUMP", &[]).await?;
+    let found = fingerprint::libraries(payload)?;
+    if found.rows > wanted.rows && !order.replication || found == wanted {
+        return Ok(());
+    }
+    let server = order.endpoint.server();
+    Err(Error::Differs(format!("the functions of {server} are not those of the package: {found}, {wanted}")))
+}
+
+/// After a replication the target has the package's keys and no others.
+async fn check_sizes(order: &Order, unpacked: &Unpacked, done: &Done) -> Result<(), Error> {
+    for (database, found) in replication::sizes(order).await? {
+        let rows = |keyspace: Option<&Keyspace>| keyspace.map_or(0, |keyspace| keyspace.fingerprint.rows);
+        let most = rows(unpacked.tally.databases.get(&database));
+        let least = most - rows(done.expired.get(&database));
+        if !(least..=most).contains(&found) {
+            return Err(Error::Differs(format!("database {database} has {found} keys, the package {most}")));
+        }
+    }
+    Ok(())
+}
+
+/// The index's objects by name.
+async fn objects(package: &Package) -> Result<BTreeMap<String, Object>, Error> {
+    let objects = Arc::new(Mutex::new(BTreeMap::new()));
+    let into = Arc::clone(&objects);
+    let visit = move |line| {
+        if let Line::Object(object) = line {
+            let mut objects = into.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            objects.insert(object.name.clone(), object);
+        }
+        Ok(())
+    };
+    package.index(visit).await?;
+    let objects = std::mem::take(&mut *objects.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    Ok(objects)
+}
+
+/// Without leave to replace, refuses before anything is written if one of the keys is there already.
+async fn refuse_occupied(
+    order: &Arc<Order>,
+    client: &mut Client,
+    objects: &BTreeMap<String, Object>,
+    package: &Package,
+) -> Result<(), Error> {
+    if order.replace {
+        return Ok(());
+    }
+    let numbers = objects.keys().filter_map(|name| name.strip_prefix("db")?.parse().ok());
+    for database in numbers.map(|number| order.database(number)).collect::<std::collections::BTreeSet<u64>>()
+    {
+        let _: () = client.run("SELECT", &[database.to_string().as_bytes()]).await?;
+        let keys: u64 = client.run("DBSIZE", &[]).await?;
+        if keys > 0 {
+            return run(order, package, Task::Look).await.map(drop);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the package once and gives its keys to the workers.
+async fn run(order: &Arc<Order>, package: &Package, task: Task) -> Result<(Unpacked, Done), Error> {
+    let (pieces, receive_pieces) = mpsc::channel(DEPTH);
+    let (batches, receive_batches) = mpsc::channel(BATCHES);
+    let (read, unpacked, worked) = tokio::join!(
+        unpack::read(package, pieces),
+        unpack(receive_pieces, batches, Arc::clone(order)),
+        work(order, receive_batches, task)
+    );
+    // Whoever fails ends the others: what they then say is not the reason.
+    match read {
+        Err(error) if !matches!(error, package::Error::Visit(_)) => Err(error.into()),
+        read => {
+            let worked = worked?;
+            let unpacked = unpacked?;
+            read?;
+            Ok((unpacked, worked))
+        }
+    }
+}
+
+async fn dry_run(order: &Arc<Order>, package: &Package) -> Result<Restored, Error> {
+    let (pieces, receive_pieces) = mpsc::channel(DEPTH);
+    let (batches, mut receive_batches) = mpsc::channel(BATCHES);
+    let drain = async { while receive_batches.recv().await.is_some() {} };
+    let (read, unpacked, ()) = tokio::join!(
+        unpack::read(package, pieces),
+        unpack(receive_pieces, batches, Arc::clone(order)),
+        drain
+    );
+    read?;
+    Ok(restored(order, &unpacked?, &Done::default()))
+}
+
+/// Compares what was read with what the index says, and what the target has with what was read.
+fn check(
+    order: &Order,
+    objects: &BTreeMap<String, Object>,
+    unpacked: &Unpacked,
+    done: &Done,
+) -> Result<(), Error> {
+    for object in unpacked.tally.objects() {
+        if objects.get(&object.name) != Some(&object) {
+            let name = &object.name;
+            return Err(Error::Differs(format!("the package's `{name}` is not what the index says of it")));
+        }
+    }
+    if objects.len() != unpacked.tally.objects().len() {
+        return Err(Error::Differs("the package lacks databases that the index names".to_owned()));
+    }
+    for (database, wanted) in &unpacked.wanted.databases {
+        let mut found = Keyspace::default();
+        for part in [&done.found, &done.expired] {
+            part.get(database).iter().for_each(|part| found.merge(part));
+        }
+        if found != *wanted {
+            return Err(Error::Differs(format!(
+                "database {} of {} has {}, the package {}",
+                order.database(*database),
+                order.endpoint.server(),
+                found.fingerprint,
+                wanted.fingerprint
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn restored(order: &Order, unpacked: &Unpacked, done: &Done) -> Restored {
+    let rows = |keyspaces: &BTreeMap<u64, Keyspace>| -> u64 {
+        keyspaces.values().map(|keyspace| keyspace.fingerprint.rows).sum()
+    };
+    let (found, expired) = (rows(&done.found), rows(&done.expired));
+    let wanted = rows(&unpacked.wanted.databases);
+    let mut counts = BTreeMap::from([
+        ("keys".to_owned(), wanted),
+        ("functions".to_owned(), unpacked.wanted.functions.rows),
+        ("databases".to_owned(), unpacked.wanted.databases.len() as u64),
+    ]);
+    let mut notes = Vec::new();
+    if expired > 0 {
+        counts.insert("keys_expired".to_owned(), expired);
+        notes.push(format!("{expired} keys or fields of hashes had expired before they could be compared"));
+    }
+    if done.users > 0 {
+        counts.insert("users".to_owned(), done.users);
+    }
+    if !order.is_whole() && unpacked.tally.functions.rows > 0 {
+        notes.push("functions were left out because of `--only`".to_owned());
+    }
+    let compared = if order.dry_run {
+        String::new()
+    } else {
+        format!("{found} keys by value and expiry, read back from {}", order.endpoint.server())
+    };
+    Restored { counts, bytes: unpacked.bytes, compared, notes }
+}

@@ -1,0 +1,249 @@
+//! Restoring by replication: the target is told to follow us, takes the RDB file as its own, and is let go.
+//!
+//! Exact, and everything that the target had is gone. Whatever happens, the target is let go at the end.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::target::Order;
+use super::unpack;
+use crate::package::index::Line;
+use crate::package::{self, Package};
+use crate::sources::redis::config::Address;
+use crate::sources::redis::connect::Client;
+use crate::sources::redis::probe::Info;
+use crate::sources::redis::psync::DEPTH;
+use crate::sources::redis::{Error, probe};
+
+/// The longest word of a command that a replica sends.
+const WORD: u64 = 64 << 10;
+
+const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+
+/// Makes the target take the package's RDB file as its master's.
+pub(super) async fn replicate(order: &Order, package: &Package) -> Result<(), Error> {
+    let mut client = Client::open(&order.endpoint, 0).await?;
+    let info = probe::info(&mut client).await?;
+    refuse(order, &info)?;
+    let length = length(package).await?;
+    let listening = listen(order).await?;
+    let (host, port) = (listening.address.ip().to_string(), listening.address.port().to_string());
+    order.following.store(true, Ordering::Relaxed);
+    let _: () = client.run("REPLICAOF", &[host.as_bytes(), port.as_bytes()]).await?;
+    let result = serve(order, package, &listening, length).await;
+    drop(listening);
+    let _: () = client.run("REPLICAOF", &[b"NO", b"ONE"]).await?;
+    order.following.store(false, Ordering::Relaxed);
+    result
+}
+
+/// Lets the target go, if it follows us and we were told to stop in the middle.
+pub(super) async fn let_go(order: &Order) -> Result<(), Error> {
+    if !order.following.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let mut client = Client::open(&order.endpoint, 0).await?;
+    client.run("REPLICAOF", &[b"NO", b"ONE"]).await
+}
+
+fn refuse(order: &Order, info: &Info) -> Result<(), Error> {
+    let field = |name: &str| info.get(name).map(String::as_str);
+    let server = order.endpoint.server();
+    if field("cluster_enabled") == Some("1") {
+        return Err(Error::Request(format!("{server} is a node of a cluster, which follows nobody")));
+    }
+    if field("role") == Some("slave") {
+        return Err(Error::Request(format!("{server} is a replica already: restore into its master")));
+    }
+    let keyspace = info
+        .iter()
+        .find(|(name, _)| name.strip_prefix("db").is_some_and(|number| number.parse::<u64>().is_ok()));
+    match keyspace {
+        Some((name, sizes)) if !order.replace => Err(Error::Occupied {
+            server,
+            found: "keys, and would lose all of them".to_owned(),
+            example: sizes.clone(),
+            database: name.strip_prefix("db").and_then(|number| number.parse().ok()).unwrap_or(0),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// How long the RDB file in the package is.
+async fn length(package: &Package) -> Result<u64, Error> {
+    let (send, mut receive) = mpsc::unbounded_channel();
+    let mut length = 0;
+    let visit = move |line| {
+        match line {
+            Line::Entry(entry) if entry.path.starts_with(b"dump/") => length += entry.size,
+            Line::Entry(_) | Line::Object(_) => {}
+        }
+        send.send(length).map_err(Into::into)
+    };
+    let count = async {
+        let mut last = 0;
+        while let Some(length) = receive.recv().await {
+            last = length;
+        }
+        last
+    };
+    let (read, length) = tokio::join!(package.index(visit), count);
+    read?;
+    Ok(length)
+}
+
+/// Where we wait for the target, and for whom.
+struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+    /// Nobody else is given the data; unknown over a Unix socket, and not looked at if the user chose the address.
+    target: Option<IpAddr>,
+}
+
+/// Listens where the target can reach us: on the address from which we reach it, unless another is given.
+async fn listen(order: &Order) -> Result<Listening, Error> {
+    let unreachable = |source| Error::Unreachable { server: order.endpoint.server(), source };
+    let mut target = None;
+    let bind = match (&order.listen, &order.endpoint.address) {
+        (Some(address), _) => address.clone(),
+        (None, Address::Unix(_)) => "127.0.0.1:0".to_owned(),
+        (None, Address::Tcp(host, port)) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
+            target = stream.peer_addr().ok().map(|peer| peer.ip());
+            SocketAddr::new(stream.local_addr().map_err(unreachable)?.ip(), 0).to_string()
+        }
+    };
+    let bad = |error: std::io::Error| Error::Request(format!("cannot listen on {bind}: {error}"));
+    let listener = TcpListener::bind(&bind).await.map_err(bad)?;
+    let address = listener.local_addr().map_err(bad)?;
+    Ok(Listening { listener, address, target })
+}
+
+/// Plays the master for one replica.
+async fn serve(order: &Order, package: &Package, listening: &Listening, length: u64) -> Result<(), Error> {
+    let server = order.endpoint.server();
+    let waited = order.endpoint.timeout;
+    let silent = |doing| Error::Silent { server: server.clone(), doing, waited };
+    let ended = |doing| Error::Ended { server: server.clone(), doing, why: String::new() };
+    let doing = "the target was to connect to us";
+    let stream = loop {
+        let accepted = timeout(waited, listening.listener.accept()).await.map_err(|_| silent(doing))?;
+        let (stream, peer) = accepted.map_err(|_| ended(doing))?;
+        if listening.target.is_none_or(|target| target == peer.ip()) {
+            break stream;
+        }
+        tracing::warn!(%peer, "a stranger connected instead of the target and was sent away");
+    };
+    let mut stream = BufReader::new(stream);
+    shake_hands(order, &mut stream).await?;
+    let id: String = (0..40).map(|_| HEX[usize::from(rand::random::<u8>() & 15)]).collect();
+    let head = format!("+FULLRESYNC {id} 0\r\n${length}\r\n");
+    let doing = "the target took the RDB file";
+    stream.get_mut().write_all(head.as_bytes()).await.map_err(|_| ended(doing))?;
+    send(package, stream.get_mut(), length, || ended(doing)).await?;
+    let doing = "the target loaded the RDB file (its log says why)";
+    loop {
+        // A replica sends empty lines while it loads, and acknowledges its offset every second once it has.
+        let command = timeout(waited, command(&mut stream)).await.map_err(|_| silent(doing))?;
+        if is_acknowledged(&command.map_err(|_| ended(doing))?) {
+            return Ok(());
+        }
+    }
+}
+
+/// Answers until the replica asks for the data.
+async fn shake_hands(order: &Order, stream: &mut BufReader<TcpStream>) -> Result<(), Error> {
+    let (server, waited, doing) = (order.endpoint.server(), order.endpoint.timeout, "the target shook hands");
+    let ended = || Error::Ended { server: server.clone(), doing, why: String::new() };
+    loop {
+        let silent = |_| Error::Silent { server: server.clone(), doing, waited };
+        let command = timeout(waited, command(stream)).await.map_err(silent)?.map_err(|_| ended())?;
+        let answer: &[u8] = match command.first().map(|word| word.to_ascii_uppercase()).as_deref() {
+            None => continue,
+            Some("PING") => b"+PONG\r\n",
+            Some("PSYNC" | "SYNC") => return Ok(()),
+            Some(_) => b"+OK\r\n",
+        };
+        stream.get_mut().write_all(answer).await.map_err(|_| ended())?;
+    }
+}
+
+fn is_acknowledged(command: &[String]) -> bool {
+    let is = |at: usize, word: &str| command.get(at).is_some_and(|found| found.eq_ignore_ascii_case(word));
+    is(0, "REPLCONF") && is(1, "ACK")
+}
+
+async fn send(
+    package: &Package,
+    stream: &mut TcpStream,
+    length: u64,
+    ended: impl Fn() -> Error,
+) -> Result<(), Error> {
+    let (pieces, mut receive) = mpsc::channel::<Bytes>(DEPTH);
+    let write = async move {
+        let mut sent = 0;
+        while let Some(piece) = receive.recv().await {
+            stream.write_all(&piece).await?;
+            sent += piece.len() as u64;
+        }
+        stream.flush().await?;
+        Ok::<u64, std::io::Error>(sent)
+    };
+    let (read, written) = tokio::join!(unpack::read(package, pieces), write);
+    match (read, written) {
+        (Err(error), _) if !matches!(error, package::Error::Visit(_)) => Err(error.into()),
+        (_, Ok(sent)) if sent == length => Ok(()),
+        _ => Err(ended()),
+    }
+}
+
+/// Reads a command; empty for an empty line.
+async fn command(stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<String>> {
+    let bad = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+    let first = line(stream).await?;
+    let Some(count) = first.strip_prefix('*') else {
+        return Ok(first.split_whitespace().map(ToOwned::to_owned).collect());
+    };
+    let mut words = Vec::new();
+    for _ in 0..count.parse::<u16>().map_err(|_| bad())? {
+        let head = line(stream).await?;
+        let size: u64 = head.strip_prefix('$').and_then(|size| size.parse().ok()).ok_or_else(bad)?;
+        if size > WORD {
+            return Err(bad());
+        }
+        let mut word = Vec::new();
+        (&mut *stream).take(size + 2).read_to_end(&mut word).await?;
+        let word = word.strip_suffix(b"\r\n").ok_or_else(bad)?;
+        words.push(String::from_utf8_lossy(word).into_owned());
+    }
+    Ok(words)
+}
+
+async fn line(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+    let mut line = Vec::new();
+    (&mut *stream).take(WORD).read_until(b'\n', &mut line).await?;
+    let text = line.strip_suffix(b"\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    Ok(String::from_utf8_lossy(text.strip_suffix(b"\r").unwrap_or(text)).into_owned())
+}
+
+/// How many keys the target has in each database.
+pub(super) async fn sizes(order: &Order) -> Result<BTreeMap<u64, u64>, Error> {
+    let mut client = Client::open(&order.endpoint, 0).await?;
+    let info = probe::info(&mut client).await?;
+    let mut sizes = BTreeMap::new();
+    for (name, value) in &info {
+        let number = name.strip_prefix("db").and_then(|number| number.parse().ok());
+        let keys = value.split(',').find_map(|part| part.strip_prefix("keys=")?.parse().ok());
+        if let (Some(number), Some(keys)) = (number, keys) {
+            sizes.insert(number, keys);
+        }
+    }
+    Ok(sizes)
+}

@@ -1,0 +1,186 @@
+//! The connection to one bucket: every request goes through here, is watched, tried again, and its error told.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_sdk_s3::Client as Sdk;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+    StalledStreamProtectionConfig,
+};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+
+use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
+use tokio::sync::OnceCell;
+
+use super::config::Plan;
+use super::error::told;
+use super::transmit::WithoutOperationId;
+use crate::stores::retry::{Limits, Pulse, Retry, watch};
+use crate::stores::{Error, ObjectName, Reason};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A bucket that can be spoken to.
+#[derive(Debug, Clone)]
+pub(super) struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    sdk: Sdk,
+    pub(super) plan: Plan,
+    pub(super) retry: Retry,
+    /// Whether the bucket keeps versions, once that is known.
+    pub(super) versioned: OnceCell<bool>,
+}
+
+impl std::ops::Deref for Client {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Client {
+    /// Prepares the connection. Credentials and region that the configuration lacks come from where AWS's own tools
+    /// look for them; the first request shows whether they are good.
+    pub(super) async fn connect(plan: &Plan) -> Result<Self, Error> {
+        let http = http_client(plan)?;
+        let mut builder = match &plan.credentials {
+            Some(keys) => {
+                let token = keys.token.as_ref().map(|token| token.expose().to_owned());
+                let (id, secret) = (keys.id.expose(), keys.secret.expose());
+                let region = plan.region.clone().or_else(|| std::env::var("AWS_REGION").ok());
+                Builder::new()
+                    .behavior_version(BehaviorVersion::latest())
+                    .credentials_provider(Credentials::new(id, secret, token, None, "configuration"))
+                    .region(Region::new(region.unwrap_or_else(|| "us-east-1".to_owned())))
+            }
+            None => from_surroundings(plan, http.clone()).await,
+        };
+        if let Some(endpoint) = &plan.endpoint {
+            builder = builder.endpoint_url(endpoint);
+        }
+        if plan.quirks.strip_operation_id {
+            builder = builder.interceptor(WithoutOperationId);
+        }
+        let config = builder
+            .http_client(http)
+            .force_path_style(plan.path_style)
+            // One place retries, by one table: ours.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
+            // A restore that is slower than the network is no stall; requests are watched by their own pulse.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // Other services refuse, or even store, the checksums that the SDK adds by itself.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .build();
+        let retry = Retry::new(plan.limits);
+        Ok(Self::with(Sdk::from_conf(config), plan, retry))
+    }
+
+    /// The same connection with less patience, for someone who waits at a terminal.
+    pub(super) fn hasty(&self) -> Self {
+        let limits = Limits { attempts: self.plan.limits.attempts.min(3), ..self.plan.limits };
+        self.retrying(Retry::new(limits))
+    }
+
+    pub(super) fn retrying(&self, retry: Retry) -> Self {
+        Self::with(self.sdk.clone(), &self.plan, retry)
+    }
+
+    fn with(sdk: Sdk, plan: &Plan, retry: Retry) -> Self {
+        Self(Arc::new(Inner { sdk, plan: plan.clone(), retry, versioned: OnceCell::new() }))
+    }
+}
+
+impl Inner {
+    pub(super) fn sdk(&self) -> &Sdk {
+        &self.sdk
+    }
+
+    /// The object's key in the bucket.
+    pub(super) fn key(&self, name: &ObjectName) -> String {
+        format!("{}{name}", self.plan.prefix)
+    }
+
+    /// The object's name, if the key is one below the store's prefix.
+    pub(super) fn name(&self, key: &str) -> Option<ObjectName> {
+        ObjectName::new(key.strip_prefix(&self.plan.prefix)?).ok()
+    }
+
+    /// Sends a request that has no body to speak of, until it succeeds or fails for good.
+    pub(super) async fn send<T, E, F, A>(&self, doing: &str, mut request: F) -> Result<T, Error>
+    where
+        F: FnMut() -> A,
+        A: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.retry.run(doing, |_| self.attempt(doing, Pulse::default(), request())).await
+    }
+
+    /// Sends a request once, and cuts it when its pulse is still.
+    pub(super) fn attempt<'a, T: 'a, E>(
+        &'a self,
+        doing: &'a str,
+        pulse: Pulse,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, Error>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.attempt_for(doing, pulse, self.plan.patience, request)
+    }
+
+    /// As [`attempt`](Self::attempt), with another patience.
+    ///
+    /// The SDK's futures are tens of kilobytes large: they are boxed here, at once, so that those around them are not.
+    pub(super) fn attempt_for<'a, T: 'a, E>(
+        &'a self,
+        doing: &'a str,
+        pulse: Pulse,
+        patience: Duration,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, Error>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let answered = request.map_err(move |error| told(doing, error)).boxed();
+        async move { watch(&pulse, patience, doing, answered).await }.boxed()
+    }
+}
+
+async fn from_surroundings(plan: &Plan, http: SharedHttpClient) -> Builder {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    if let Some(region) = &plan.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &plan.profile {
+        loader = loader.profile_name(profile);
+    }
+    let config = loader.load().await;
+    let fallback = config.region().cloned().unwrap_or_else(|| Region::new("us-east-1"));
+    Builder::from(&config).region(fallback)
+}
+
+fn http_client(plan: &Plan) -> Result<SharedHttpClient, Error> {
+    let mut trust = TrustStore::default();
+    if let Some(pem) = &plan.trusted {
+        trust = trust.with_pem_certificate(pem.as_slice());
+    }
+    let tls = TlsContext::builder().with_trust_store(trust).build().map_err(|error| {
+        Error::new(Reason::Rejected, "the certificates in `ca_bundle` cannot be used").because(error)
+    })?;
+    let provider = Provider::Rustls(CryptoMode::Ring);
+    Ok(aws_smithy_http_client::Builder::new().tls_provider(provider).tls_context(tls).build_https())
+}

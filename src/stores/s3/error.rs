@@ -1,0 +1,248 @@
+//! What the codes of S3 mean: one table for all providers, with the reason of every row.
+
+use std::time::Duration;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use crate::stores::{Error, Reason};
+
+/// What a code or a status means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Row {
+    reason: Reason,
+    help: &'static str,
+}
+
+const fn row(reason: Reason, help: &'static str) -> Row {
+    Row { reason, help }
+}
+
+const AGAIN: Row = row(Reason::Transient(None), "");
+
+/// The meaning of a code; the status decides where the code says nothing (a HEAD has no body, a proxy no code).
+fn meaning(code: &str, status: u16) -> Row {
+    match code {
+        // Too many requests for the service or one of its partitions; it says so to be asked again later.
+        "SlowDown"
+        | "SlowDownRead"
+        | "SlowDownWrite"
+        | "TooManyRequests"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "BandwidthLimitExceeded"
+        | "ServiceUnavailable"
+        | "Busy"
+        | "XMinioServerNotInitialized" => AGAIN,
+        // The service's own trouble, also inside a 200 when an upload is completed.
+        "InternalError" | "InternalServerError" | "ServerError" | "OperationAborted" | "TransientError" => {
+            AGAIN
+        }
+        // The body came too slowly or was cut on its way in: nothing was stored.
+        "RequestTimeout" | "RequestTimeoutException" | "IncompleteBody" => AGAIN,
+        // Bytes were changed on their way: the service compared and refused. Sent again they may arrive.
+        "BadDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => AGAIN,
+        // Two writers of one name at once; the service asks to try again.
+        "ConditionalRequestConflict" => AGAIN,
+        "NoSuchKey" | "NotFound" | "NoSuchVersion" => row(Reason::NotFound, ""),
+        "NoSuchBucket" => {
+            row(Reason::Rejected, "make the bucket, or correct `bucket`, `region` and `endpoint`")
+        }
+        // The upload was completed, aborted, or lost by the service; its parts are gone.
+        "NoSuchUpload" => row(Reason::SessionLost, "the next run starts again"),
+        // The parts that the service has are not those that were sent.
+        "InvalidPart" | "InvalidPartOrder" => row(Reason::SessionLost, "the next run starts again"),
+        "PreconditionFailed" => row(Reason::Exists, ""),
+        // Clocks more than 15 minutes apart: a signature is only good for a time.
+        "RequestTimeTooSkewed" => row(
+            Reason::Rejected,
+            "this machine's clock is wrong: the service refuses signatures of another time",
+        ),
+        "SignatureDoesNotMatch" => {
+            row(Reason::Denied, "the secret key is wrong, or something on the way changes requests")
+        }
+        "InvalidAccessKeyId" | "InvalidSecurity" | "UnrecognizedClientException" => {
+            row(Reason::Denied, "the access key is not known to this service")
+        }
+        "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
+            row(Reason::Denied, "the session token has expired or is wrong: get new temporary credentials")
+        }
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "NotSignedUp" => {
+            row(Reason::Denied, "the key lacks a right on this bucket; `check` says which")
+        }
+        // Deleting what Object Lock protects; services say it in codes of their own.
+        "ObjectLocked" | "InvalidRequestObjectLocked" | "WORMProtected" | "FileImmutable" => {
+            row(Reason::Locked, "")
+        }
+        "QuotaExceeded"
+        | "XMinioStorageFull"
+        | "XMinioAdminBucketQuotaExceeded"
+        | "InsufficientCapacity"
+        | "StorageQuotaExceeded"
+        | "StorageLimitExceeded"
+        | "TotalStorageExceeded" => {
+            row(Reason::Full, "make room: a smaller retention, a larger quota, or another store")
+        }
+        "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException" => {
+            row(Reason::Rejected, "the bucket is in another region: correct `region` or `endpoint`")
+        }
+        "EntityTooLarge" => row(Reason::Rejected, "the service keeps no objects of this size"),
+        "EntityTooSmall" => row(Reason::Rejected, "this service wants larger parts: raise `part_size`"),
+        // A header or feature that this service does not know.
+        "NotImplemented" | "MethodNotAllowed" | "UnsupportedHeader" => {
+            row(Reason::Rejected, "this service lacks the feature: set `provider`, or turn the feature off")
+        }
+        "InvalidRange" => row(Reason::Rejected, ""),
+        "" => by_status(status),
+        // An unknown code with a status that says enough; a 400 that names its code means it.
+        _ if status != 400 => by_status(status),
+        _ => row(Reason::Rejected, ""),
+    }
+}
+
+fn by_status(status: u16) -> Row {
+    match status {
+        // Without a code nothing is known: the answer to a HEAD has none, and `RequestTimeout` is a 400.
+        400 => AGAIN,
+        // Asked to slow down, timed out, or in trouble: proxies say it without a code.
+        408 | 425 | 429 | 500 | 502 | 503 | 504 | 509 | 520..=524 => AGAIN,
+        404 => row(Reason::NotFound, ""),
+        401 | 403 => {
+            row(Reason::Denied, "the key is wrong or lacks a right on this bucket; `check` says which")
+        }
+        409 => row(Reason::Transient(None), ""),
+        412 => row(Reason::Exists, ""),
+        507 => row(Reason::Full, "make room: a smaller retention, a larger quota, or another store"),
+        300..=399 => {
+            row(Reason::Rejected, "the bucket is elsewhere: correct `region`, `endpoint` or `path_style`")
+        }
+        _ => row(Reason::Rejected, ""),
+    }
+}
+
+/// Words by which services say that an object is protected, with the code of a missing right.
+const LOCK_WORDS: [&str; 4] = ["object lock", "worm", "retention", "legal hold"];
+
+/// Turns an error of the SDK into the store's words. `doing` is what was tried, for example `upload part 3`.
+pub(super) fn told<E>(doing: &str, error: SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    match &error {
+        SdkError::ServiceError(_) => service_error(doing, status, &error),
+        // The response was no S3: a proxy's page, or cut short.
+        SdkError::ResponseError(_) if status == 0 || status < 300 || by_status(status) == AGAIN => {
+            Error::new(Reason::Transient(None), format!("cannot {doing}: the answer was cut or is not S3's"))
+        }
+        SdkError::ResponseError(_) => {
+            let row = by_status(status);
+            Error::new(row.reason, format!("cannot {doing}: status {status}")).help(row.help)
+        }
+        SdkError::TimeoutError(_) => {
+            Error::new(Reason::Transient(None), format!("cannot {doing}: no connection in time"))
+        }
+        _ => connection_error(doing, &error),
+    }
+    .because(Cause(DisplayErrorContext(&error).to_string()))
+}
+
+fn service_error<E: ProvideErrorMetadata>(
+    doing: &str,
+    status: u16,
+    error: &SdkError<E, HttpResponse>,
+) -> Error {
+    let code = error.code().unwrap_or_default();
+    let said = error.message().unwrap_or_default();
+    let mut row = meaning(code, status);
+    let lowercase = said.to_lowercase();
+    if matches!(row.reason, Reason::Denied | Reason::Rejected)
+        && LOCK_WORDS.iter().any(|word| lowercase.contains(word))
+        && doing.starts_with("delete")
+    {
+        row = Row { reason: Reason::Locked, help: "" };
+    }
+    if let Reason::Transient(_) = row.reason {
+        row.reason = Reason::Transient(retry_after(error));
+    }
+    let mut message = format!("cannot {doing}: ");
+    match (code, said) {
+        ("", _) => message += &format!("status {status}"),
+        (code, "") => message += code,
+        (code, said) => message += &format!("{code}: {}", said.trim_end_matches('.')),
+    }
+    if code == "RequestTimeTooSkewed"
+        && let Some(date) = error.raw_response().and_then(|response| response.headers().get("date"))
+    {
+        message += &format!(" (the service's clock says {date})");
+    }
+    let told = Error::new(row.reason, message);
+    if row.help.is_empty() { told } else { told.help(row.help) }
+}
+
+/// The service's own wish for a pause, in seconds (RFC 9110, section 10.2.3); dates are not used by any provider.
+fn retry_after<E>(error: &SdkError<E, HttpResponse>) -> Option<Duration> {
+    let seconds = error.raw_response()?.headers().get("retry-after")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// There was no answer: the connection could not be made or broke, or the SDK could not build the request.
+fn connection_error<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: std::error::Error + 'static,
+{
+    let chain = DisplayErrorContext(error).to_string();
+    let found = |words: &[&str]| words.iter().any(|word| chain.contains(word));
+    if found(&[
+        "CredentialsNotLoaded",
+        "no providers in chain",
+        "ProviderError",
+        "InvalidConfiguration",
+        "credential",
+    ]) {
+        let help = "set `access_key_id` and `secret_access_key`, or provide credentials the way AWS does";
+        return Error::new(Reason::Denied, format!("cannot {doing}: no credentials can be had")).help(help);
+    }
+    if found(&["UnknownIssuer", "InvalidCertificate", "invalid peer certificate", "CertificateRequired"]) {
+        let help = "if the service has a certificate of your own authority, name it in `ca_bundle`";
+        return Error::new(
+            Reason::Rejected,
+            format!("cannot {doing}: the service's certificate is not trusted"),
+        )
+        .help(help);
+    }
+    match error {
+        SdkError::ConstructionFailure(_) => {
+            Error::new(Reason::Rejected, format!("cannot {doing}: the request cannot be built"))
+        }
+        _ => Error::new(Reason::Transient(None), format!("cannot {doing}: the connection failed")),
+    }
+}
+
+/// What the SDK said, as text: its own types would keep the whole response.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Cause(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_come_before_statuses() {
+        assert_eq!(meaning("SlowDown", 503).reason, Reason::Transient(None));
+        assert_eq!(meaning("InternalError", 200).reason, Reason::Transient(None));
+        assert_eq!(meaning("RequestTimeout", 400).reason, Reason::Transient(None));
+        assert_eq!(meaning("RequestTimeTooSkewed", 403).reason, Reason::Rejected);
+        assert_eq!(meaning("NoSuchUpload", 404).reason, Reason::SessionLost);
+        assert_eq!(meaning("NoSuchBucket", 404).reason, Reason::Rejected);
+        assert_eq!(meaning("", 404).reason, Reason::NotFound);
+        assert_eq!(meaning("SomethingNew", 400).reason, Reason::Rejected);
+        assert_eq!(meaning("", 400).reason, Reason::Transient(None));
+        assert_eq!(meaning("SomethingNew", 502).reason, Reason::Transient(None));
+    }
+}

@@ -1,0 +1,216 @@
+//! Uploading: parts of one size, several at once, within a fixed memory; or one request for what fits into one part.
+
+use async_trait::async_trait;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::{Bytes, BytesMut};
+use tokio::task::JoinSet;
+
+use super::checksum::{Agreement, PartDigest, Whole};
+use super::client::Client;
+use super::object::Identity;
+use super::parts::Parts;
+use crate::clock::Timestamp;
+use crate::stores::{Error, ObjectName, Proof, Reason, Stored, Upload};
+
+/// An object on its way into a bucket.
+pub(super) struct S3Upload {
+    client: Client,
+    target: Target,
+    parts: Parts,
+    buffer: BytesMut,
+    digest: PartDigest,
+    whole: Whole,
+    session: Option<Session>,
+}
+
+/// What is to become of the bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) name: ObjectName,
+    pub(super) key: String,
+    /// Tells this upload's object from another one of the same name.
+    pub(super) identity: Identity,
+    pub(super) retain_until: Option<Timestamp>,
+}
+
+/// A multipart upload that the service knows.
+struct Session {
+    id: String,
+    sending: JoinSet<Result<CompletedPart, Error>>,
+    done: Vec<CompletedPart>,
+    begun: i32,
+}
+
+impl S3Upload {
+    pub(super) fn new(client: Client, target: Target, parts: Parts) -> Self {
+        let checksum = client.plan.checksum;
+        Self {
+            client,
+            target,
+            parts,
+            buffer: BytesMut::new(),
+            digest: PartDigest::new(checksum),
+            whole: Whole::new(checksum),
+            session: None,
+        }
+    }
+
+    /// Sends what is buffered as the next part, waiting while as many as may be are on their way.
+    async fn send_part(&mut self) -> Result<(), Error> {
+        let checksum = self.client.plan.checksum;
+        let part = std::mem::replace(&mut self.digest, PartDigest::new(checksum)).finish();
+        let body = std::mem::take(&mut self.buffer).freeze();
+        self.whole.add(&part);
+        let session = match &mut self.session {
+            Some(session) => session,
+            None => {
+                let id = self.client.create_multipart(&self.target).await?;
+                self.session.insert(Session { id, sending: JoinSet::new(), done: Vec::new(), begun: 0 })
+            }
+        };
+        while session.sending.len() >= self.parts.at_once {
+            session.wait_for_one().await?;
+        }
+        session.begun += 1;
+        let (client, key, id, number) =
+            (self.client.clone(), self.target.key.clone(), session.id.clone(), session.begun);
+        session.sending.spawn(async move { client.upload_part(&key, &id, number, body, &part).await });
+        Ok(())
+    }
+
+    async fn finish_single(mut self: Box<Self>) -> Result<Stored, Error> {
+        let body = std::mem::take(&mut self.buffer).freeze();
+        let part = std::mem::replace(&mut self.digest, PartDigest::new(self.client.plan.checksum)).finish();
+        self.whole.add(&part);
+        let etag = self.client.put(&self.target, body, &part).await?;
+        self.compare(false, etag.as_deref(), &self.whole.single_etag()).await
+    }
+
+    async fn finish_multipart(self: Box<Self>, mut session: Session) -> Result<Stored, Error> {
+        while !session.sending.is_empty() {
+            session.wait_for_one().await?;
+        }
+        session.done.sort_by_key(CompletedPart::part_number);
+        let parts =
+            CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut session.done))).build();
+        let etag = self.client.complete(&self.target, &session.id, &parts, &self.whole).await?;
+        self.compare(true, etag.as_deref(), &self.whole.composite_etag()).await
+    }
+
+    /// Looks at what the service has now, and compares it with what was sent. `said` is the ETag that the service
+    /// answered with, `own` the one that it should have if its ETags are MD5s.
+    async fn compare(&self, multipart: bool, said: Option<&str>, own: &str) -> Result<Stored, Error> {
+        let size = self.whole.size();
+        let head = match self.client.head(&self.target.key).await {
+            Ok(Some(head)) => head,
+            Ok(None) => return Err(corrupt(&self.target, "it is not there")),
+            // A key that may only write cannot look. What the service said when it finished has to do.
+            Err(error) if error.reason == Reason::Denied && said == Some(own) => {
+                return Ok(Stored { size, proof: Proof::PartChecksums });
+            }
+            Err(error) => return Err(error),
+        };
+        if head.size != size {
+            let what = format!("it has {} bytes of the {size} that were sent", head.size);
+            return Err(corrupt(&self.target, &what));
+        }
+        if !head.is(&self.target.identity, size, said.unwrap_or(own)) {
+            return Err(corrupt(&self.target, "another writer's object is there"));
+        }
+        let md5_etags = self.client.plan.quirks.md5_etags && !head.kms;
+        if md5_etags && head.etag.as_deref() != Some(own) {
+            return Err(corrupt(&self.target, "the service has other bytes (its ETag differs)"));
+        }
+        let proof = match self.whole.agreement(&head, multipart) {
+            Agreement::Differs => {
+                return Err(corrupt(&self.target, "the service has other bytes (its checksum differs)"));
+            }
+            Agreement::Whole => Proof::Checksum,
+            // In one request the MD5 is over the whole object.
+            Agreement::Unknown if md5_etags && !multipart => Proof::Checksum,
+            Agreement::Unknown | Agreement::Parts => Proof::PartChecksums,
+        };
+        Ok(Stored { size, proof })
+    }
+}
+
+impl Session {
+    async fn wait_for_one(&mut self) -> Result<(), Error> {
+        match self.sending.join_next().await {
+            Some(Ok(part)) => self.done.push(part?),
+            Some(Err(lost)) => {
+                return Err(
+                    Error::new(Reason::SessionLost, "the upload of a part ended unexpectedly").because(lost)
+                );
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Upload for S3Upload {
+    async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
+        if self.whole.size() + bytes.len() as u64 > self.parts.capacity {
+            let rules = self.client.plan.parts;
+            return Err(
+                rules.too_large(&self.parts, &format!("`{}` is larger than planned", self.target.name))
+            );
+        }
+        while !bytes.is_empty() {
+            // A full buffer is only sent when more comes: the last part is sent by whoever finishes.
+            if self.buffer.len() == self.parts.size {
+                self.send_part().await?;
+            }
+            if self.buffer.capacity() == 0 {
+                self.buffer.reserve(self.parts.size);
+            }
+            let taken = bytes.split_to(bytes.len().min(self.parts.size - self.buffer.len()));
+            self.digest.update(&taken);
+            self.whole.update(&taken);
+            self.buffer.extend_from_slice(&taken);
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<Stored, Error> {
+        let mut ready = self.client.refuse_existing(&self.target).await;
+        if self.session.is_none() {
+            ready?;
+            return self.finish_single().await;
+        }
+        if ready.is_ok() {
+            ready = self.send_part().await;
+        }
+        let Some(session) = self.session.take() else {
+            return Err(Error::new(Reason::SessionLost, "the upload has no session"));
+        };
+        let (client, key, id) = (self.client.clone(), self.target.key.clone(), session.id.clone());
+        let finished = match ready {
+            Ok(()) => self.finish_multipart(session).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &finished
+            && error.reason != Reason::Corrupt
+            && let Err(left) = client.abort(&key, &id).await
+        {
+            tracing::warn!(%key, error = %left, "cannot abort the upload; a later prune sweeps it");
+        }
+        finished
+    }
+
+    async fn abort(mut self: Box<Self>) -> Result<(), Error> {
+        match self.session.take() {
+            Some(mut session) => {
+                session.sending.shutdown().await;
+                self.client.abort(&self.target.key, &session.id).await
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn corrupt(target: &Target, what: &str) -> Error {
+    Error::new(Reason::Corrupt, format!("`{}` was uploaded, but {what}", target.name))
+}

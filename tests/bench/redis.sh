@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Compares dump and restore of a Redis server with redis-cli, and prints ratios of medians.
+#
+#   tests/bench/redis.sh [PROGRAM] [MEGABYTES] [RUNS]
+#
+# Dump: against `redis-cli --rdb - | pigz -1 | age`, and against `redis-cli --rdb -` alone, which is as fast as the
+# server can be. Each run does all of them in turn. Restore: against `redis-cli --pipe` of the same RESTORE commands,
+# which compares nothing afterwards. `repl-diskless-sync-delay` is 0. Needs redis-server, redis-cli, pigz, age, time.
+set -euo pipefail
+program=$(realpath "${1:-target/release/chupacabra}")
+megabytes=${2:-500}
+runs=${3:-5}
+work=$(mktemp -d)
+port=$((20000 + RANDOM % 10000))
+target=$((port + 1))
+trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
+pids=()
+start() {
+    mkdir -p "$work/$1"
+    redis-server --port "$1" --bind 127.0.0.1 --dir "$work/$1" --save '' --repl-diskless-sync-delay 0 \
+        --enable-debug-command yes >"$work/$1/log" &
+    pids+=($!)
+    until redis-cli -p "$1" ping >/dev/null 2>&1; do sleep 0.1; done
+}
+start "$port"
+start "$target"
+# Half of it small keys, half hashes and lists; values that compress about as data does.
+python3 - "$megabytes" >"$work/seed" <<'PYTHON'
+import random, sys
+random.seed(1)
+words = [bytes(random.choices(b"abcdefghijklmnopqrstuvwxyz", k=random.randint(3, 9))) for _ in range(4000)]
+out = sys.stdout.buffer
+def text(size):
+    value = b" ".join(random.choices(words, k=size // 7 + 1))
+    return value[:size]
+def command(*parts):
+    out.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
+left, n = int(sys.argv[1]) * 1_000_000, 0
+while left > 0:
+    n += 1
+    if n % 2:
+        for i in range(20):
+            command(b"SET", b"session:%d:%d" % (n, i), text(300))
+        left -= 6_400
+    else:
+        command(b"HSET", b"user:%d" % n, *(part for i in range(20) for part in (b"field%d" % i, text(150))))
+        command(b"RPUSH", b"queue:%d" % n, *(text(150) for _ in range(20)))
+        left -= 6_400
+PYTHON
+redis-cli -p "$port" --pipe <"$work/seed" >/dev/null
+rm "$work/seed"
+age-keygen -o "$work/key" 2>/dev/null
+recipient=$(age-keygen -y "$work/key")
+cat >"$work/config.yaml" <<YAML
+encryption: { recipients: [$recipient], identity: { file: $work/key } }
+stores: { here: { local: { path: $work/store } } }
+sources: { cache: { redis: { host: 127.0.0.1, port: $port } } }
+YAML
+ours() {
+    rm -rf "$work/store"
+    mkdir "$work/store"
+    "$program" --config "$work/config.yaml" backup >/dev/null 2>&1
+}
+piped() { redis-cli -p "$port" --rdb - 2>/dev/null | pigz -1 | age -r "$recipient" >"$work/peer.age"; }
+bare() { redis-cli -p "$port" --rdb - 2>/dev/null >/dev/null; }
+restore() {
+    redis-cli -p "$target" flushall >/dev/null
+    "$program" --config "$work/config.yaml" restore cache --into "redis://127.0.0.1:$target" >/dev/null 2>&1
+}
+pipe() {
+    redis-cli -p "$target" flushall >/dev/null
+    redis-cli -p "$target" --pipe <"$work/restores" >/dev/null
+}
+replicate() {
+    "$program" --config "$work/config.yaml" restore cache --replace --into "redis://127.0.0.1:$target" \
+        --switch via=replication >/dev/null 2>&1
+}
+seconds() {
+    local begin=$EPOCHREALTIME
+    "$@"
+    echo "$begin $EPOCHREALTIME" | awk '{ printf "%.3f\n", $2 - $1 }'
+}
+median() { sort -n "$work/$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+for _ in $(seq "$runs"); do
+    for what in ours piped bare; do seconds "$what" >>"$work/times-$what"; done
+done
+# The same RESTORE commands for redis-cli, without comparing.
+python3 - "$port" >"$work/restores" <<'PYTHON'
+import socket, sys
+reader = socket.create_connection(("127.0.0.1", int(sys.argv[1]))).makefile("rwb")
+def reply():
+    line = reader.readline()
+    kind, rest = line[:1], line[1:-2]
+    if kind == b"$":
+        size = int(rest)
+        return None if size < 0 else reader.read(size + 2)[:-2]
+    if kind == b"*":
+        return [reply() for _ in range(int(rest))]
+    return rest
+def encode(*parts):
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
+cursor = b"0"
+while True:
+    reader.write(encode(b"SCAN", cursor, b"COUNT", b"1000")); reader.flush()
+    cursor, keys = reply()
+    for key in keys:
+        reader.write(encode(b"DUMP", key))
+    reader.flush()
+    for key in keys:
+        sys.stdout.buffer.write(encode(b"RESTORE", key, b"0", reply(), b"ABSTTL"))
+    if cursor == b"0":
+        break
+PYTHON
+for _ in $(seq "$runs"); do
+    for what in restore pipe replicate; do seconds "$what" >>"$work/times-$what"; done
+done
+rss() { /usr/bin/time -f %M "$@" 2>&1 >/dev/null | tail -1; }
+rm -rf "$work/store"; mkdir "$work/store"
+dump_rss=$(rss "$program" --config "$work/config.yaml" backup)
+redis-cli -p "$target" flushall >/dev/null
+restore_rss=$(rss "$program" --config "$work/config.yaml" restore cache --into "redis://127.0.0.1:$target")
+for what in ours piped bare restore pipe replicate; do eval "$what=$(median "times-$what")"; done
+size=$(redis-cli -p "$port" info memory | tr -d '\r' | awk -F: '$1 == "used_memory_dataset" { print $2 }')
+awk -v size="$size" -v ours="$ours" -v piped="$piped" -v bare="$bare" -v restore="$restore" -v pipe="$pipe" \
+    -v replicate="$replicate" -v dump_rss="$dump_rss" -v restore_rss="$restore_rss" 'BEGIN {
+    printf "dataset %.0f MB in memory\n", size / 1e6
+    printf "dump     %.2f s   redis-cli|pigz|age %.2f s (%.2f x)   redis-cli alone %.2f s (%.0f %%)\n", ours, piped, piped / ours, bare, 100 * bare / ours
+    printf "restore  %.2f s with every key compared   redis-cli --pipe %.2f s (%.2f x)   via replication %.2f s\n", restore, pipe, pipe / restore, replicate
+    printf "peak RSS %.0f MiB (dump), %.0f MiB (restore)\n", dump_rss / 1024, restore_rss / 1024
+}'

@@ -1,0 +1,137 @@
+//! What cannot be read fails the job by name. Faults are injected into the real system calls of a real dump: this test
+//! program runs itself under strace.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::json;
+
+use crate::files_support::{Backup, source};
+use crate::support::{scratch, shell, tool};
+
+const TREE: &str = "CHUPACABRA_TEST_TREE";
+const SETTINGS: &str = "CHUPACABRA_TEST_SETTINGS";
+
+/// The dump that runs under strace: prints its counts or its error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by the tests of this file, under strace"]
+async fn dump_in_a_process_of_its_own() {
+    let tree = std::env::var_os(TREE).unwrap();
+    let settings = std::env::var(SETTINGS).unwrap();
+    match Backup::of(Path::new(&tree), serde_json::from_str(&settings).unwrap()).await {
+        Ok(backup) => println!("GOOD {:?} {:?}", backup.summary.counts, backup.summary.notes),
+        Err(error) => {
+            println!("BAD {error}: {:?}", std::error::Error::source(&error).map(ToString::to_string))
+        }
+    }
+}
+
+/// Runs a dump of `tree` under strace with faults injected into calls that touch `path`.
+fn dump_under_strace(tree: &Path, path: &Path, inject: &str, settings: &serde_json::Value) -> String {
+    let Output { stdout, stderr, .. } = Command::new("timeout")
+        .args(["-k", "5", "60"])
+        .arg(tool("strace"))
+        .args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", inject])
+        // By descriptor the full path counts, in a call relative to a directory the name as it was passed.
+        .arg("-P")
+        .arg(path)
+        .arg("-P")
+        .arg(path.file_name().unwrap())
+        .arg("-e")
+        .arg(format!("trace={}", inject.split([':', '=']).nth(1).unwrap()))
+        .arg(std::env::current_exe().unwrap())
+        .args(["files_faults::dump_in_a_process_of_its_own", "--exact", "--ignored", "--nocapture"])
+        .env(TREE, tree)
+        .env(SETTINGS, settings.to_string())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(stdout).unwrap();
+    let line = stdout
+        .lines()
+        .find_map(|line| line.find("GOOD ").or_else(|| line.find("BAD ")).map(|at| &line[at..]));
+    line.unwrap_or_else(|| panic!("no verdict:\n{stdout}\n{}", String::from_utf8_lossy(&stderr))).to_owned()
+}
+
+/// A tree with a victim among many.
+fn tree() -> tempfile::TempDir {
+    let dir = scratch();
+    let root = dir.path().display();
+    shell(&format!(
+        "cd '{root}'; mkdir -p a b victim-dir; for i in $(seq 50); do echo $i > a/$i; echo $i > b/$i; done
+         echo x > a/victim; head -c 3000000 /dev/urandom > b/victim-large; echo x > victim-dir/in; ln -s x a/link"
+    ));
+    dir
+}
+
+#[test]
+fn faults_of_every_call_fail_the_job_and_name_the_path() {
+    let dir = tree();
+    let cases = [
+        ("a/victim", "openat:error=ESTALE", "cannot open"),
+        ("a/victim", "openat:error=EACCES", "cannot open"),
+        ("a/victim", "openat:error=EIO", "cannot open"),
+        ("a/victim", "openat:error=ENOENT", "cannot open"),
+        ("a/victim", "openat:error=EMFILE", "cannot open"),
+        ("a/victim", "fstat:error=ESTALE", "cannot examine"),
+        ("a/victim", "fstat:error=EIO:when=2", "cannot examine"),
+        ("a/victim", "read:error=EIO", "cannot read"),
+        ("a/victim", "flistxattr:error=EIO", "cannot read the attributes of"),
+        ("b/victim-large", "pread64:error=EIO:when=2", "cannot read"),
+        ("b/victim-large", "pread64:error=ESTALE", "cannot read"),
+        ("victim-dir", "openat:error=EACCES", "cannot open"),
+        ("victim-dir", "openat:error=ENOENT", "cannot open"),
+        ("victim-dir", "getdents64:error=EIO", "cannot list"),
+        ("victim-dir", "getdents64:error=ENOENT", "cannot list"),
+        ("victim-dir", "getdents64:error=ESTALE:when=2", "cannot list"),
+        ("victim-dir", "fstat:error=ESTALE", "cannot examine"),
+    ];
+    for (victim, fault, action) in cases {
+        let path = dir.path().join(victim);
+        let verdict = dump_under_strace(dir.path(), &path, &format!("inject={fault}"), &json!({}));
+        let expected = format!("BAD {action} `{}`", path.display());
+        assert!(verdict.starts_with(&expected), "{victim} {fault}: {verdict}");
+    }
+}
+
+#[test]
+fn calls_that_are_interrupted_are_made_again() {
+    let dir = tree();
+    for (victim, fault) in
+        [("a/victim", "read:error=EINTR:when=1"), ("b/victim-large", "pread64:error=EINTR:when=1..3")]
+    {
+        let verdict =
+            dump_under_strace(dir.path(), &dir.path().join(victim), &format!("inject={fault}"), &json!({}));
+        assert!(verdict.starts_with("GOOD "), "{verdict}");
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_before_it_is_read_is_noted_if_that_is_accepted() {
+    let dir = tree();
+    let path = dir.path().join("a/victim");
+    let settings = json!({ "changing_files": "accept" });
+    let verdict = dump_under_strace(dir.path(), &path, "inject=openat:error=ENOENT", &settings);
+    assert!(verdict.contains("\"vanished\": 1"), "{verdict}");
+    assert!(verdict.contains(&format!("`{}` was deleted before it was read", path.display())), "{verdict}");
+    // Anything but absence stays a failure.
+    let verdict = dump_under_strace(dir.path(), &path, "inject=openat:error=EACCES", &settings);
+    assert!(verdict.starts_with("BAD "), "{verdict}");
+}
+
+#[test]
+fn without_faults_the_same_dump_is_good() {
+    let dir = tree();
+    let verdict = dump_under_strace(dir.path(), &dir.path().join("a"), "inject=sync:error=EIO", &json!({}));
+    assert!(verdict.starts_with("GOOD ") && verdict.contains("\"files\": 103"), "{verdict}");
+}
+
+/// Whoever may not read everything is told by the probe, and by the dump.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_root_fails_the_probe_with_help() {
+    let dir = scratch();
+    let error = source(&dir.path().join("absent"), json!({})).probe().await.unwrap_err();
+    assert!(error.to_string().contains("absent") && error.help().contains("mounted"), "{error}");
+    std::fs::write(dir.path().join("file"), "x").unwrap();
+    source(&dir.path().join("file"), json!({})).probe().await.unwrap_err();
+    source(dir.path(), json!({})).probe().await.unwrap();
+}

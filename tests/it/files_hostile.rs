@@ -1,0 +1,122 @@
+//! Packages that mean harm are refused, and nothing outside the target is touched.
+
+use chupacabra::package::member::Kind;
+use serde_json::json;
+
+use crate::files_support::{Backup, into, manifest, restore};
+use crate::support::package::{Step, empty, file, keys, member, package, sealed};
+use crate::support::{scratch, shell};
+
+/// Restores a package of these steps beside a directory with a file that must not change. Returns the error.
+async fn refused(name: &str, steps: Vec<Step>, prepare: &str, replace: bool) -> String {
+    let dir = scratch();
+    shell(&format!(
+        "cd '{0}'; mkdir outside target; echo precious > outside/file; {prepare}",
+        dir.path().display()
+    ));
+    let outside = dir.path().join("outside");
+    let before = manifest(&outside);
+    let keys = keys();
+    let (store, record) = sealed(&keys, "web", steps).await;
+    let mut request = into(&dir.path().join("target"));
+    request.replace = replace;
+    let error = restore(&package(&store, &record, &keys), request).await;
+    assert_eq!(before, manifest(&outside), "{name} touched what is outside");
+    error.err().unwrap_or_else(|| panic!("{name} was not refused")).to_string()
+}
+
+fn link(path: &str, target: &str) -> Step {
+    member(empty(path, Kind::Symlink(target.into())), "")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writing_through_a_link_of_the_archive_is_refused() {
+    let through = |target: &str| vec![link("way", target), member(file("way/file", 4), "evil")];
+    for target in ["../outside", "/tmp", ".", "..", "../outside/file"] {
+        let error = refused(target, through(target), "true", false).await;
+        assert!(error.contains("symbolic link"), "{error}");
+        // With `replace` a link that the package itself brings is no way out either.
+        refused(target, through(target), "true", true).await;
+    }
+    let steps = vec![link("file", "../outside/file"), member(file("file", 4), "evil")];
+    let error = refused("a file over a link", steps, "true", false).await;
+    assert!(error.contains("already"), "{error}");
+    let steps = vec![link("way", "../outside"), member(empty("way/dir", Kind::Directory), "")];
+    refused("a directory through a link", steps, "true", false).await;
+    let steps = vec![link("way", "../outside"), member(empty("way/fifo", Kind::Fifo), "")];
+    refused("a fifo through a link", steps, "true", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hard_links_to_the_outside_are_refused() {
+    let steps =
+        vec![link("way", "../outside"), member(empty("file", Kind::HardLink(b"way/file".to_vec())), "")];
+    let error = refused("a hard link through a link", steps, "true", false).await;
+    assert!(error.contains("symbolic link"), "{error}");
+    // A hard link to a symbolic link links the link, not what it points to; writing over it is refused.
+    let steps = vec![
+        link("way", "../outside/file"),
+        member(empty("hard", Kind::HardLink(b"way".to_vec())), ""),
+        member(file("hard", 4), "evil"),
+    ];
+    refused("a file over a hard link to a link", steps, "true", false).await;
+    let steps = vec![member(empty("file", Kind::HardLink(b"absent".to_vec())), "")];
+    refused("a hard link to nothing", steps, "true", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_that_were_there_before_are_removed_and_not_followed() {
+    let dir = scratch();
+    let (tree, target) = (dir.path().join("tree"), dir.path().join("target"));
+    shell(&format!(
+        "cd '{}'; mkdir -p outside tree/dir target/other; echo precious > outside/file; echo new > tree/dir/file
+         echo new > tree/file; ln -s ../outside target/dir; ln -s ../outside/file target/file; echo kept > target/other/x
+         mkdir -p target/plain/full; touch target/plain/full/x; echo plain > tree/plain",
+        dir.path().display()
+    ));
+    let outside = manifest(&dir.path().join("outside"));
+    let backup = Backup::of(&tree, json!({})).await.unwrap();
+    let error = backup.restore(into(&target)).await.unwrap_err();
+    assert!(error.help().contains("--replace"), "{error}");
+    let mut request = into(&target);
+    request.replace = true;
+    backup.restore(request).await.unwrap();
+    assert_eq!(outside, manifest(&dir.path().join("outside")));
+    let read = |path: &str| std::fs::read_to_string(target.join(path)).unwrap();
+    assert_eq!(
+        (read("dir/file"), read("file"), read("plain")),
+        ("new\n".into(), "new\n".into(), "plain\n".into())
+    );
+    assert_eq!(read("other/x"), "kept\n");
+    assert!(!target.join("dir").is_symlink());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_disk_cannot_hold_is_an_error_and_not_a_success() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: cannot mount, the full disk is not covered by this run");
+        return;
+    }
+    let dir = scratch();
+    let (tree, disk) = (dir.path().join("tree"), dir.path().join("disk"));
+    shell(&format!(
+        "mkdir '{0}' '{1}'; mount -t tmpfs -o size=256k tmpfs '{1}'; head -c 200000 /dev/urandom > '{0}/1'; cp '{0}/1' '{0}/2'",
+        tree.display(),
+        disk.display()
+    ));
+    let backup = Backup::of(&tree, json!({})).await.unwrap();
+    let result = backup.restore(into(&disk)).await;
+    shell(&format!("umount '{}'", disk.display()));
+    let error = result.unwrap_err();
+    assert!(error.to_string().contains("cannot write"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unknown_switches_are_refused() {
+    let dir = scratch();
+    let backup = Backup::of(dir.path(), json!({})).await.unwrap();
+    let mut request = into(&dir.path().join("target"));
+    request.switches = vec!["no-acl".to_owned()];
+    let error = backup.restore(request).await.unwrap_err();
+    assert!(error.to_string().contains("no-acl"), "{error}");
+}

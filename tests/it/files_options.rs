@@ -1,0 +1,124 @@
+//! What is left out, and only that.
+
+use serde_json::json;
+
+use crate::files_support::{Backup, into};
+use crate::support::{scratch, shell};
+
+/// The paths of a package, sorted.
+async fn paths(backup: &Backup) -> Vec<String> {
+    let keep = crate::support::package::Keep::default();
+    let keep = backup.package().read(chupacabra::package::Selection::All, keep).await.unwrap();
+    let path =
+        |(_, header, _): (_, chupacabra::package::member::Header, _)| String::from_utf8(header.path).unwrap();
+    let mut paths: Vec<String> = keep.take().into_iter().map(path).collect();
+    paths.sort();
+    paths
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn excluded_paths_are_counted_and_the_rest_is_there() {
+    let dir = scratch();
+    shell(&format!(
+        "cd '{}'; mkdir -p a/cache/x b/cache; touch a/1 a/cache/x/2 b/3.tmp b/cache/4",
+        dir.path().display()
+    ));
+    let backup = Backup::of(dir.path(), json!({ "exclude": ["a/cache/", "*.tmp"] })).await.unwrap();
+    assert_eq!(paths(&backup).await, [".", "a", "a/1", "b", "b/cache", "b/cache/4"]);
+    assert_eq!(backup.summary.counts["excluded"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cache_directories_keep_their_tag_only() {
+    let dir = scratch();
+    shell(&format!(
+        "cd '{}'; mkdir cache false; touch cache/{{1,2}} false/1
+         printf 'Signature: 8a477f597d28d172789f06886806bc55\\n# a comment' > cache/CACHEDIR.TAG
+         printf 'Signature: 8a477f597d28d172789f06886806bc56' > false/CACHEDIR.TAG",
+        dir.path().display()
+    ));
+    let backup = Backup::of(dir.path(), json!({ "exclude_caches": true })).await.unwrap();
+    assert_eq!(
+        paths(&backup).await,
+        [".", "cache", "cache/CACHEDIR.TAG", "false", "false/1", "false/CACHEDIR.TAG"]
+    );
+    let backup = Backup::of(dir.path(), json!({})).await.unwrap();
+    assert_eq!(paths(&backup).await.len(), 8);
+}
+
+/// Needs root for the mount.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_file_systems_are_left_out_on_demand_and_their_mount_points_kept() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: cannot mount, `one_file_system` is not covered by this run");
+        return;
+    }
+    let dir = scratch();
+    let mount = dir.path().join("mount");
+    shell(&format!(
+        "mkdir '{0}' && mount -t tmpfs -o size=1m tmpfs '{0}' && touch '{0}/inside'",
+        mount.display()
+    ));
+    let without = Backup::of(dir.path(), json!({ "one_file_system": true })).await;
+    let with = Backup::of(dir.path(), json!({})).await;
+    shell(&format!("umount '{}'", mount.display()));
+    assert_eq!(paths(&without.unwrap()).await, [".", "mount"]);
+    assert_eq!(paths(&with.unwrap()).await, [".", "mount", "mount/inside"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_are_skipped_and_counted() {
+    let dir = scratch();
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+    let backup = Backup::of(dir.path(), json!({})).await.unwrap();
+    assert_eq!(backup.summary.counts["sockets_skipped"], 1);
+    assert_eq!(paths(&backup).await, ["."]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_table_of_hard_links_fails_and_says_which_key_raises_it() {
+    let dir = scratch();
+    shell(&format!(
+        "cd '{}'; for i in 1 2 3 4 5 6 7 8 9; do touch a$i; ln a$i z$i; done",
+        dir.path().display()
+    ));
+    let error = Backup::of(dir.path(), json!({ "hard_link_memory": "500B" })).await.err().unwrap();
+    assert!(error.help().contains("hard_link_memory"), "{error}");
+    Backup::of(dir.path(), json!({ "hard_link_memory": "4KiB" })).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_brings_what_matches_with_its_directories_and_first_names() {
+    let dir = scratch();
+    let tree = dir.path().join("tree");
+    shell(&format!(
+        "mkdir -p '{0}/a/b' '{0}/c'; cd '{0}'; echo 1 > a/b/1.txt; echo 2 > a/2; echo 3 > c/3
+         ln c/3 z-link; chmod 700 a; touch -d 2001-01-01 a",
+        tree.display()
+    ));
+    let backup = Backup::of(&tree, json!({})).await.unwrap();
+    let list = |dir: &std::path::Path| {
+        let output = shell(&format!("cd '{}'; find . | sort", dir.display()));
+        String::from_utf8(output).unwrap()
+    };
+    let restore = |name: &str, only: &str| {
+        let mut request = into(&dir.path().join(name));
+        request.only = vec![only.to_owned()];
+        request
+    };
+    backup.restore(restore("one", "*.txt")).await.unwrap();
+    let one = dir.path().join("one");
+    assert_eq!(list(&one), ".\n./a\n./a/b\n./a/b/1.txt\n");
+    assert_eq!(shell(&format!("stat -c '%a %Y' '{}/a'", one.display())), b"700 978307200\n");
+    backup.restore(restore("two", "z-link")).await.unwrap();
+    assert_eq!(list(&dir.path().join("two")), ".\n./c\n./c/3\n./z-link\n");
+    let error = backup.restore(restore("three", "nothing")).await.unwrap_err();
+    assert!(error.to_string().contains("nothing"), "{error}");
+
+    let mut dry = restore("four", "a/b/");
+    dry.dry_run = true;
+    let said = backup.restore(dry).await.unwrap();
+    assert_eq!(said.counts["files"], 1);
+    assert!(said.notes.contains(&"would write `a/b/1.txt`".to_owned()), "{:?}", said.notes);
+    assert!(!dir.path().join("four").exists());
+}

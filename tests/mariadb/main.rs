@@ -1,0 +1,15 @@
+//! The MariaDB source against real servers and the stock clients.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod consistency;
+mod dumped;
+mod facts;
+mod faults;
+mod losses;
+mod restoring;
+mod roundtrip;
+mod shared;
+mod types;

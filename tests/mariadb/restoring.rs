@@ -1,0 +1,159 @@
+//! Our own restore: parts, other names, refusals, and that it notices what differs.
+
+use chupacabra::sources::mariadb::{Config, Error};
+use chupacabra::sources::{Request, Restored};
+use tokio_util::sync::CancellationToken;
+
+use crate::dumped::{Dumped, config, dump, only, source};
+use crate::shared::{source_server, target_server};
+use crate::support::mariadb::{MariaDb, feed};
+
+async fn restored(server: &MariaDb, dumped: &Dumped, request: Request) -> Result<Restored, Error> {
+    source(config(server)).restore(&dumped.package, &request, &CancellationToken::new()).await
+}
+
+fn named(patterns: &[&str]) -> Vec<String> {
+    patterns.iter().map(|pattern| (*pattern).to_owned()).collect()
+}
+
+/// A database with a little of everything that names its database.
+fn shop(name: &str) -> String {
+    format!(
+        "CREATE DATABASE {name}; USE {name}; CREATE SEQUENCE s; CREATE TABLE a (id INT PRIMARY KEY DEFAULT NEXTVAL(s), t TEXT); \
+         INSERT INTO a (t) VALUES ('x'), ('y'); CREATE TABLE b (id INT, KEY (id), FOREIGN KEY (id) REFERENCES a (id)); INSERT INTO b VALUES (1); \
+         CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 4; CREATE VIEW v AS SELECT f() AS f, COUNT(*) AS n FROM a; \
+         CREATE TRIGGER tr BEFORE INSERT ON a FOR EACH ROW SET NEW.t = CONCAT(NEW.t, '!')"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_under_another_name() {
+    let (from, to) = (source_server(), target_server());
+    from.sql(&shop("named"));
+    let dumped = dump(only(from, "named")).await.unwrap();
+    let request = Request { into: Some("other`name".to_owned()), ..Request::default() };
+    restored(to, &dumped, request).await.unwrap();
+    assert_eq!(to.sql("SHOW DATABASES LIKE 'named'"), "", "its own name is not touched");
+    assert_eq!(to.sql("USE `other``name`; SELECT * FROM v; INSERT INTO a (t) VALUES ('z'); SELECT COUNT(*), MAX(t) FROM a").trim(), "4\t2\n3\tz!");
+    assert!(to.sql("SHOW CREATE TABLE `other``name`.a").contains("nextval(`other``name`.`s`)"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_table_with_its_trigger() {
+    let (from, to) = (source_server(), target_server());
+    from.sql(&shop("parts"));
+    let dumped = dump(only(from, "parts")).await.unwrap();
+    to.sql("CREATE DATABASE parts; CREATE TABLE parts.b (kept INT)");
+    let request = Request { only: named(&["parts.[as]"]), ..Request::default() };
+    let done = restored(to, &dumped, request).await.unwrap();
+    assert_eq!(done.counts.get("table"), Some(&1));
+    assert_eq!(to.sql("SHOW TABLES FROM parts").trim(), "a\nb\ns");
+    assert_eq!(
+        to.sql("SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'parts'").trim(),
+        "tr"
+    );
+    assert!(to.sql("SHOW CREATE TABLE parts.b").contains("kept"), "what was not asked for is not touched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_not_empty_is_refused_unless_replaced() {
+    let (from, to) = (source_server(), target_server());
+    from.sql("CREATE DATABASE full; CREATE TABLE full.t (a INT); INSERT INTO full.t VALUES (1)");
+    let dumped = dump(only(from, "full")).await.unwrap();
+    to.sql("CREATE DATABASE full; CREATE TABLE full.precious (a INT)");
+    let error = restored(to, &dumped, Request::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "the target is not empty: database `full`; `--replace` drops it first");
+    let dry = Request { replace: true, dry_run: true, ..Request::default() };
+    restored(to, &dumped, dry).await.unwrap();
+    assert_eq!(
+        to.sql("SHOW TABLES FROM full").trim(),
+        "precious",
+        "neither a refusal nor a rehearsal touches it"
+    );
+    restored(to, &dumped, Request { replace: true, ..Request::default() }).await.unwrap();
+    assert_eq!(to.sql("SELECT * FROM full.t").trim(), "1");
+    let error =
+        restored(to, &dumped, Request { only: named(&["full.t"]), ..Request::default() }).await.unwrap_err();
+    assert_eq!(error.to_string(), "the target is not empty: `full`.`t`; `--replace` drops it first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_above_the_targets_packet_is_named_and_smaller_ones_are_cut() {
+    let from = source_server();
+    from.sql("CREATE DATABASE packets; USE packets; CREATE TABLE packets.t (id INT PRIMARY KEY, b TEXT); INSERT INTO packets.t SELECT seq, REPEAT('x', 10000) FROM seq_1_to_100");
+    let small = MariaDb::start(&["--max-allowed-packet=65536"]);
+    let dumped = dump(only(from, "packets")).await.unwrap();
+    restored(&small, &dumped, Request::default()).await.unwrap();
+    from.sql("INSERT INTO packets.t VALUES (77777, REPEAT('y', 65000))");
+    from.sql("UPDATE packets.t SET b = REPEAT('y', 65535) WHERE id = 77777");
+    let dumped = dump(only(from, "packets")).await.unwrap();
+    let error = restored(&small, &dumped, Request { replace: true, ..Request::default() })
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("a row of packets.t needs a packet of 65")
+            && error.contains("the target takes 65536: (77777,'yyyy"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restored_content_that_differs_is_an_error() {
+    let (from, to) = (source_server(), MariaDb::start(&[]));
+    from.sql("CREATE DATABASE differs; CREATE TABLE differs.t (a INT, b VARCHAR(9)); INSERT INTO differs.t VALUES (1, 'x'), (2, NULL)");
+    let dumped = dump(only(from, "differs")).await.unwrap();
+    restored(&to, &dumped, Request::default()).await.unwrap();
+    // A server that is told to keep nothing takes every statement without complaint.
+    to.sql("DROP DATABASE differs; INSTALL SONAME 'ha_blackhole'");
+    let script = String::from_utf8(dumped.script(&[])).unwrap();
+    assert!(script.contains("ENGINE=InnoDB"));
+    to.sql("SET GLOBAL enforce_storage_engine = BLACKHOLE");
+    let error = restored(&to, &dumped, Request::default()).await.unwrap_err().to_string();
+    to.sql("SET GLOBAL enforce_storage_engine = NULL");
+    assert!(error.starts_with("restored content differs from the dump: differs.t has 0 rows"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_database_comes_out_with_tar() {
+    let (from, to) = (MariaDb::start(&[]), MariaDb::start(&[]));
+    from.sql("CREATE DATABASE one; CREATE TABLE one.t (a INT); INSERT INTO one.t VALUES (0), (5); CREATE VIEW one.v AS SELECT * FROM one.t; \
+              CREATE DATABASE two; CREATE TABLE two.t (a INT); INSERT INTO two.t VALUES (6)");
+    let dumped = dump(config(&from)).await.unwrap();
+    feed(&mut to.client(&[]), &dumped.script(&["preamble.sql", "db/one"]));
+    assert_eq!(to.sql("SELECT * FROM one.v").trim(), "0\n5");
+    assert_eq!(to.sql("SHOW DATABASES LIKE 'two'"), "");
+    feed(
+        &mut to.client(&[]),
+        &dumped.script(&["preamble.sql", "db/two/1-schema.0001.sql", "db/two/2-data/t.0001.sql"]),
+    );
+    assert_eq!(to.sql("SELECT * FROM two.t").trim(), "6");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_cannot_be_meant() {
+    let (from, to) = (source_server(), target_server());
+    from.sql("CREATE DATABASE meant1; CREATE DATABASE meant2");
+    let both = Config { databases: named(&["meant?"]), ..config(from) };
+    let dumped = dump(both).await.unwrap();
+    for (request, message) in [
+        (
+            Request { switches: named(&["no-owner"]), ..Request::default() },
+            "`no-owner` is no switch of a MariaDB restore; it knows `no-system`",
+        ),
+        (
+            Request { into: Some("x".to_owned()), ..Request::default() },
+            "2 databases cannot all be restored as `x`: choose one with `--only DATABASE.*`",
+        ),
+        (
+            Request { only: named(&["nothing.*"]), ..Request::default() },
+            "nothing in the package matches nothing.*",
+        ),
+        (
+            Request { into: Some("mysql://root:pw@h/".to_owned()), ..Request::default() },
+            "`--into `: a password must not stand in the URL; use `?password_env=` or `?password_file=`",
+        ),
+    ] {
+        assert_eq!(restored(to, &dumped, request).await.unwrap_err().to_string(), message);
+    }
+}

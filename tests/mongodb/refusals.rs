@@ -1,0 +1,101 @@
+//! Bad input: refused before anything is handed over, in words that help.
+
+use std::time::Duration;
+
+use chupacabra::sources::Request;
+use chupacabra::sources::mongodb::MongoDb;
+
+use crate::support::mongodb::{How, Mongod, dump, plan, plan_with, restore};
+use crate::support::server::free_port;
+
+async fn said(url: &str, lines: &str) -> String {
+    let probed =
+        MongoDb::new(plan_with(url, lines)).probe().await.err().expect("the probe refuses").to_string();
+    let dumped = dump(plan_with(url, lines)).await.err().expect("the dump refuses").to_string();
+    assert_eq!(probed, dumped, "the probe says what the dump would");
+    dumped
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replica_set() {
+    let server = Mongod::start(How { set: Some("rs0"), auth: true, ..How::default() });
+    let port = server.port();
+    let wrong = format!("mongodb://root:root@127.0.0.1:{port}/?replicaSet=rs9&serverSelectionTimeoutMS=1000");
+    assert_eq!(said(&wrong, "").await, "the connection string says replica set `rs9`, the server says `rs0`");
+    assert_eq!(
+        said(&server.url(Some("root:wrong")), "").await,
+        "the server refused the credentials: SCRAM failure: Authentication failed."
+    );
+    let nobody = said(&server.url(None), "").await;
+    assert!(nobody.starts_with("the user may not "), "{nobody}");
+    assert!(nobody.ends_with(": grant it the role `backup` on the database `admin`"), "{nobody}");
+    server.root(
+        "root.shop.a.insert_one({'_id': 1})\n\
+         root.admin.command('createUser', 'reader', pwd='r', roles=['readAnyDatabase'])\n\
+         root.shop.command('createUser', 'owner', pwd='o', roles=['dbOwner'])",
+    );
+    assert_eq!(
+        said(&server.url(Some("reader:r")), "").await,
+        "the user may not read `admin.system.version`: grant it the role `backup` on the database `admin`"
+    );
+    let owner = format!("mongodb://owner:o@127.0.0.1:{port}/shop?replicaSet=rs0");
+    assert_eq!(
+        said(&owner, "databases: [shop]").await,
+        "the user may not read `local.oplog.rs`: grant it the role `backup` on the database `admin`"
+    );
+    let root = server.url(Some("root:root"));
+    assert_eq!(said(&root, "databases: [shpo]").await, "the pattern `shpo` matches no collection");
+    assert_eq!(said(&root, "collections: ['shop.x*']").await, "the pattern `shop.x*` matches no collection");
+    let facts = MongoDb::new(plan(&root)).probe().await.unwrap();
+    assert_eq!(facts.product, "MongoDB 6.0.5");
+    assert!(facts.estimate.unwrap() > 0);
+    assert_eq!(facts.findings[0].what.split(" by ").next().unwrap(), "primary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_there() {
+    let port = free_port();
+    let url = format!("mongodb://someone:hunter2@127.0.0.1:{port}/?serverSelectionTimeoutMS=500");
+    let error = said(&url, "").await;
+    assert!(error.starts_with("no server could be reached: ") && !error.contains("hunter2"), "{error}");
+    let odd = "mongodb://someone:hunter2/@host/";
+    let error = said(odd, "").await;
+    assert!(
+        error.starts_with("the connection string cannot be used: ") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn standalone_where_a_set_is_expected() {
+    let server = Mongod::start(How::default());
+    let url = format!("mongodb://127.0.0.1:{}/?replicaSet=rs0&serverSelectionTimeoutMS=500", server.port());
+    assert_eq!(
+        said(&url, "").await,
+        "the connection string says replica set `rs0`, the server says it is in none"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restores() {
+    let server = Mongod::start(How::default());
+    server.python("direct.shop.a.insert_one({'_id': 1})");
+    let dump = dump(plan(&server.url(None))).await.unwrap();
+    let refused = |request: Request| async {
+        let limit = Duration::from_secs(60);
+        let restoring = restore(&dump, plan(&server.url(None)), request);
+        tokio::time::timeout(limit, restoring).await.unwrap().unwrap_err().to_string()
+    };
+    let one = |switch: &str| Request { switches: vec![switch.into()], ..Request::default() };
+    assert_eq!(
+        refused(one("swap")).await,
+        "the switch `swap` is unknown: a MongoDB source knows `rename=OLD:NEW`, for databases"
+    );
+    assert_eq!(refused(one("rename=shpo:a")).await, "the pattern `shpo` matches no collection");
+    let only = Request { only: vec!["shop.b".into()], ..Request::default() };
+    assert_eq!(refused(only).await, "the pattern `shop.b` matches no collection");
+    assert_eq!(
+        refused(Request::default()).await,
+        "the target is not empty, it has `shop.a`: choose an empty one, or replace it (--replace)"
+    );
+}

@@ -1,0 +1,172 @@
+//! Where servers are: behind TLS, a Unix socket, sentinels, in a cluster.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use redis::{Value, cmd};
+
+use crate::site::Site;
+use crate::support::redis::{Instance, Product, differences};
+use crate::support::server::{Server, free_port, unprivileged, wait_until};
+
+/// An authority, and a certificate of it for `127.0.0.1`, as PEM files.
+fn certificates(dir: &Path) -> [PathBuf; 3] {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let mut server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    // An authority and a certificate of the same name would look like one that signed itself.
+    server.distinguished_name.push(rcgen::DnType::CommonName, "the server");
+    let certificate = server.signed_by(&key, &issuer).unwrap();
+    let files =
+        [("ca.pem", authority_pem), ("cert.pem", certificate.pem()), ("key.pem", key.serialize_pem())];
+    files.map(|(name, text)| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        path
+    })
+}
+
+#[test]
+fn tls_both_ways_and_only_with_the_right_authority() {
+    let dir = crate::support::scratch();
+    let [ca, cert, key] = certificates(dir.path());
+    let port = free_port();
+    let text = |path: &Path| path.display().to_string();
+    let server = Instance::start(
+        Product::Redis,
+        &[
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            &text(&cert),
+            "--tls-key-file",
+            &text(&key),
+            "--tls-ca-cert-file",
+            &text(&ca),
+        ],
+    );
+    server.seed();
+    let tls =
+        format!("tls: {{ ca_file: {0}, cert_file: {1}, key_file: {2} }}", text(&ca), text(&cert), text(&key));
+    for mode in ["psync", "scan"] {
+        let site = Site::at(port, &format!(", mode: {mode}, {tls}"));
+        site.good(&["backup"]);
+        let copy = Instance::on(Product::Redis, &site.rdb(), &[]);
+        assert_eq!(differences(&copy.state(), &server.state()), Vec::<String>::new());
+        server.run(0, "FLUSHALL");
+        server.run(0, "FUNCTION FLUSH");
+        site.good(&["restore", "cache"]);
+        assert_eq!(differences(&copy.state(), &server.state()), Vec::<String>::new());
+    }
+    let said = Site::at(port, ", tls: {}").bad(&["backup"]);
+    assert!(said.contains("TLS with 127.0.0.1") && said.contains("UnknownIssuer"), "{said}");
+    let said =
+        Site::at(port, &format!(", tls: {{ ca_file: {}/none.pem }}", dir.path().display())).bad(&["backup"]);
+    assert!(said.contains("none.pem"), "{said}");
+}
+
+#[test]
+fn a_unix_socket() {
+    let dir = crate::support::scratch();
+    let socket = dir.path().join("redis.sock");
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let path = socket.display().to_string();
+    let server = Instance::start(Product::Redis, &["--unixsocket", &path, "--unixsocketperm", "777"]);
+    server.seed();
+    let site = Site::new(&format!("socket: {path}"));
+    site.good(&["backup"]);
+    let before = server.state();
+    site.good(&["restore", "cache", "--replace", "--into", &format!("unix://{path}")]);
+    site.good(&["restore", "cache", "--replace", "--switch", "via=replication"]);
+    assert_eq!(differences(&server.state(), &before), Vec::<String>::new());
+}
+
+#[test]
+fn sentinels_know_a_replica_and_the_master() {
+    let master = Instance::start(Product::Redis, &[]);
+    master.seed();
+    let replica = Instance::start(Product::Redis, &["--replicaof", "127.0.0.1", &master.port.to_string()]);
+    let linked = || replica.info("master_link_status") == "up";
+    wait_until(Duration::from_secs(30), linked, || replica.log());
+    let dir = crate::support::scratch();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (port, config) = (free_port(), dir.path().join("sentinel.conf"));
+    let text = format!(
+        "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor cache-group 127.0.0.1 {} 1\n",
+        dir.path().display(),
+        master.port
+    );
+    std::fs::write(&config, text).unwrap();
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let (binary, config) = (Product::Redis.binary().display().to_string(), config.display().to_string());
+    let line = unprivileged(&binary, &[]);
+    let args: Vec<&str> = line[1..].iter().copied().chain([config.as_str(), "--sentinel"]).collect();
+    let log = dir.path().join("sentinel.log");
+    let sentinel = Server::start(port, &log, line[0], &args, &[]);
+    sentinel.wait_for_port(&log, Duration::from_secs(10));
+    let knows = || {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+        let mut connection = client.get_connection().unwrap();
+        let replicas: Value =
+            cmd("SENTINEL").arg("REPLICAS").arg("cache-group").query(&mut connection).unwrap();
+        let text = format!("{replicas:?}");
+        text.contains(&replica.port.to_string()) && text.contains("\"ok\"")
+    };
+    wait_until(Duration::from_mins(1), knows, || std::fs::read_to_string(&log).unwrap_or_default());
+    for (prefer, role, server) in [("replica", "slave", &replica), ("master", "master", &master)] {
+        let sentinel =
+            format!("nodes: ['127.0.0.1:1', '127.0.0.1:{port}'], master: cache-group, prefer: {prefer}");
+        let site = Site::new(&format!("sentinel: {{ {sentinel} }}"));
+        site.good(&["backup"]);
+        let coordinates = &site.record()["consistency"]["coordinates"];
+        assert_eq!(coordinates["role"], role);
+        assert_eq!(coordinates["server"], format!("127.0.0.1:{}", server.port));
+        let copy = Instance::on(Product::Redis, &site.rdb(), &[]);
+        assert_eq!(differences(&copy.state(), &master.state()), Vec::<String>::new());
+    }
+    let site = Site::new(&format!("sentinel: {{ nodes: ['127.0.0.1:{port}'], master: nobody }}"));
+    let said = site.bad(&["backup"]);
+    assert!(said.contains("no sentinel knows where `nobody` is"), "{said}");
+}
+
+#[test]
+fn a_node_of_a_cluster_says_which_slots_it_has() {
+    for product in [Product::Redis, Product::Valkey] {
+        let node = Instance::start(product, &["--cluster-enabled", "yes", "--databases", "1"]);
+        node.run(0, "CLUSTER ADDSLOTSRANGE 0 16383");
+        wait_until(
+            Duration::from_secs(30),
+            || {
+                let info: String = cmd("CLUSTER").arg("INFO").query(&mut node.connect(0)).unwrap();
+                info.contains("cluster_state:ok")
+            },
+            || node.log(),
+        );
+        node.run(0, "SET a 1");
+        node.run(0, "SET b 2");
+        let site = Site::at(node.port, "");
+        let said = site.bad(&["backup"]);
+        assert!(said.contains("is a node of a cluster: it has only a part of the keys"), "{said}");
+        assert!(
+            said.contains("make one source of each master of the cluster, each with `cluster_node: true`"),
+            "{said}"
+        );
+        let site = Site::at(node.port, ", cluster_node: true");
+        site.good(&["backup"]);
+        assert_eq!(site.record()["consistency"]["coordinates"]["cluster_slots"], "0-16383");
+        assert_eq!(site.record()["counts"]["keys"], 2);
+        let plain = Instance::start(product, &[]);
+        site.good(&["restore", "cache", "--into", &plain.url()]);
+        assert_eq!(plain.state().len(), 3);
+    }
+    let plain = Instance::start(Product::Redis, &[]);
+    let said = Site::at(plain.port, ", cluster_node: true").bad(&["backup"]);
+    assert!(said.contains("is not a node of a cluster"), "{said}");
+}

@@ -1,0 +1,155 @@
+//! Versions, object lock, checksums and tags: what the service keeps besides the bytes.
+
+use std::time::Duration;
+
+use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockRetentionMode, VersioningConfiguration};
+use chupacabra::clock::{Clock, Timestamp};
+use chupacabra::config::units::Span;
+use chupacabra::stores::s3::Config;
+use chupacabra::stores::s3::config::{ChecksumKind, LockMode, ObjectLock};
+use chupacabra::stores::{Intent, Proof, Reason, Severity, Store, Stored};
+
+use crate::buckets::{PART, bucket_name, config, new_bucket, sdk, seaweedfs, store};
+use crate::contract::{name, pattern};
+
+async fn upload(store: &dyn Store, object: &str, size: usize) -> Stored {
+    let mut upload = store.create(&name(object), &Intent::default()).await.unwrap();
+    upload.write(pattern(size, 31)).await.unwrap();
+    upload.finish().await.unwrap()
+}
+
+/// How many versions and markers a bucket has.
+async fn versions(bucket: &str) -> usize {
+    let page = sdk(&seaweedfs().endpoint()).list_object_versions().bucket(bucket).send().await.unwrap();
+    page.versions().len() + page.delete_markers().len()
+}
+
+/// In a bucket that keeps versions, deleting an object leaves no version and no marker of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_removes_every_version() {
+    let (bucket, sdk) = (new_bucket().await, sdk(&seaweedfs().endpoint()));
+    let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    sdk.put_bucket_versioning().bucket(&bucket).versioning_configuration(enabled).send().await.unwrap();
+    let store = store(config(&seaweedfs().endpoint(), &bucket)).await;
+    upload(&store, "web/a", 100).await;
+    upload(&store, "web/ab", 100).await;
+    // Another client deletes it, which leaves a marker, and it is written again.
+    sdk.delete_object().bucket(&bucket).key("pre/fix/web/a").send().await.unwrap();
+    assert_eq!(store.list("web/").await.unwrap().len(), 1);
+    upload(&store, "web/a", 200).await;
+    assert_eq!(versions(&bucket).await, 4);
+    store.delete(&name("web/a")).await.unwrap();
+    assert_eq!(versions(&bucket).await, 1, "only the neighbour is left");
+    assert_eq!(store.list("web/").await.unwrap().len(), 1);
+}
+
+async fn locked_bucket() -> String {
+    let bucket = bucket_name();
+    let sdk = sdk(&seaweedfs().endpoint());
+    sdk.create_bucket().bucket(&bucket).object_lock_enabled_for_bucket(true).send().await.unwrap();
+    bucket
+}
+
+async fn retention(bucket: &str, key: &str) -> (ObjectLockRetentionMode, Timestamp) {
+    let answer = sdk(&seaweedfs().endpoint()).get_object_retention().bucket(bucket).key(key).send().await;
+    let retention = answer.unwrap().retention.unwrap();
+    let until = Timestamp::from_second(retention.retain_until_date.unwrap().secs()).unwrap();
+    (retention.mode.unwrap(), until)
+}
+
+/// Objects are protected from the upload on, deletion is refused for that reason, and protection only grows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_object_stays_and_its_protection_grows() {
+    let modes = [
+        (LockMode::Governance, ObjectLockRetentionMode::Governance),
+        (LockMode::Compliance, ObjectLockRetentionMode::Compliance),
+    ];
+    for (mode, said) in modes {
+        let bucket = locked_bucket().await;
+        let lock = ObjectLock { mode, retain_for: Span(Duration::from_hours(2)) };
+        let config = Config { object_lock: Some(lock), ..config(&seaweedfs().endpoint(), &bucket) };
+        let store = store(config).await;
+        let before = Clock::system().now();
+        for (object, size) in [("small", 100), ("large", 2 * PART + 1)] {
+            upload(&store, object, size).await;
+            let key = format!("pre/fix/{object}");
+            let (mode, until) = retention(&bucket, &key).await;
+            assert_eq!(mode, said);
+            assert!(until >= before + Duration::from_hours(2), "protected until {until}");
+            let error = store.delete(&name(object)).await.unwrap_err();
+            assert_eq!(error.reason, Reason::Locked, "{error:?}");
+            assert_eq!(store.list(object).await.unwrap().len(), 1);
+
+            let later = Clock::system().now() + Duration::from_hours(24);
+            store.extend(&name(object), later).await.unwrap();
+            let (_, extended) = retention(&bucket, &key).await;
+            assert!(extended >= later + Duration::from_hours(2), "extended until {extended}");
+            store.extend(&name(object), before).await.unwrap();
+            assert_eq!(retention(&bucket, &key).await.1, extended, "protection shrank");
+        }
+        let findings = store.check().await;
+        assert!(findings.iter().all(|finding| finding.severity != Severity::Bad), "{findings:?}");
+        assert_eq!(store.list("").await.unwrap().len(), 2, "the check left something behind");
+    }
+}
+
+/// Without a configured lock nothing is protected, even where it could be; and a bucket that cannot protect is found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn protection_is_only_where_it_is_configured_and_possible() {
+    let bucket = locked_bucket().await;
+    let unlocked = store(config(&seaweedfs().endpoint(), &bucket)).await;
+    upload(&unlocked, "object", 100).await;
+    unlocked.delete(&name("object")).await.unwrap();
+    assert_eq!(versions(&bucket).await, 0);
+
+    let lock = ObjectLock { mode: LockMode::Governance, retain_for: Span(Duration::from_hours(2)) };
+    let config = Config { object_lock: Some(lock), ..config(&seaweedfs().endpoint(), &new_bucket().await) };
+    let findings = store(config).await.check().await;
+    let found = findings.iter().find(|finding| finding.topic == "lock").unwrap();
+    assert!(
+        found.severity == Severity::Bad && found.what.contains("not made with Object Lock"),
+        "{findings:?}"
+    );
+}
+
+/// Configured checksums are sent, kept by the service and compared; without them the proof says less for parts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checksums_over_the_whole_object_are_compared() {
+    let cases = [
+        (ChecksumKind::None, Proof::Checksum, Proof::PartChecksums),
+        (ChecksumKind::Crc64nvme, Proof::Checksum, Proof::Checksum),
+        (ChecksumKind::Crc32c, Proof::Checksum, Proof::Checksum),
+        (ChecksumKind::Sha256, Proof::Checksum, Proof::PartChecksums),
+    ];
+    for (checksum, single, multipart) in cases {
+        let bucket = new_bucket().await;
+        let config = Config { checksum, ..config(&seaweedfs().endpoint(), &bucket) };
+        let store = store(config).await;
+        assert_eq!(upload(&store, "single", 1_000).await.proof, single, "{checksum:?}");
+        assert_eq!(upload(&store, "multi", 2 * PART + 1).await.proof, multipart, "{checksum:?}");
+        let findings = store.check().await;
+        assert!(findings.iter().all(|finding| finding.severity != Severity::Bad), "{findings:?}");
+    }
+}
+
+/// Tags, storage class and encryption arrive at the service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tags_and_storage_class_arrive() {
+    let bucket = new_bucket().await;
+    let config = Config {
+        tags: [("team".to_owned(), "data & more".to_owned())].into(),
+        storage_class: Some("STANDARD_IA".to_owned()),
+        ..config(&seaweedfs().endpoint(), &bucket)
+    };
+    let store = store(config).await;
+    let sdk = sdk(&seaweedfs().endpoint());
+    for (object, size) in [("small", 100), ("large", PART + 1)] {
+        upload(&store, object, size).await;
+        let key = format!("pre/fix/{object}");
+        let tags = sdk.get_object_tagging().bucket(&bucket).key(&key).send().await.unwrap();
+        let tags: Vec<(&str, &str)> = tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect();
+        assert_eq!(tags, [("team", "data & more")], "{object}");
+        let head = sdk.head_object().bucket(&bucket).key(&key).send().await.unwrap();
+        assert_eq!(head.storage_class().map(|class| class.as_str()), Some("STANDARD_IA"), "{object}");
+    }
+}
