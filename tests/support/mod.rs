@@ -10,6 +10,7 @@ pub mod mariadb;
 pub mod memory_store;
 pub mod mongodb;
 pub mod package;
+pub mod postgres;
 pub mod proxy;
 pub mod rclone;
 pub mod redis;

@@ -92,7 +92,7 @@ pub enum TlsMode {
 }
 
 /// A PostgreSQL source as meant.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Plan {
     pub(super) options: PgConnectOptions,
     pub(super) databases: Databases,
@@ -103,6 +103,17 @@ pub struct Plan {
     pub(super) role_passwords: bool,
     pub(super) jobs: usize,
     pub(super) lock_timeout: std::time::Duration,
+}
+
+impl std::fmt::Debug for Plan {
+    // The driver's options print the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan")
+            .field("target", &connect::target(&self.options))
+            .field("databases", &self.databases)
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Plan {

@@ -140,7 +140,6 @@ pub(super) async fn every_table(session: &mut Session) -> Result<Vec<Table>, Err
 }
 
 /// What all connections that read one database share.
-#[derive(Debug)]
 pub(super) struct Reading {
     pub options: PgConnectOptions,
     pub snapshot: String,

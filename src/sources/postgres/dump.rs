@@ -13,7 +13,7 @@ use super::data::{self, Reading, begin_member, end_member};
 use super::item::{Item, Phase};
 use super::script::{self, Kind};
 use super::session::{Row, Session};
-use super::{Error, globals, order, paths, snapshot};
+use super::{Error, globals, order, paths, patterns, snapshot};
 use crate::package::digest::Fingerprint;
 use crate::package::member::{Header, Object, Time};
 use crate::package::outlet::Outlet;
@@ -39,6 +39,7 @@ pub(super) async fn dump(plan: &Plan, outlet: &Outlet) -> Result<Summary, Error>
     let mut session = Session::open(&plan.options).await?;
     let mut summary = Summary::default();
     let databases = databases(&mut session, plan).await?;
+    patterns::check(plan, &databases).await?;
     let mtime = now(&mut session).await?;
     if plan.globals {
         let mut script = Vec::new();
@@ -66,7 +67,11 @@ pub(super) async fn databases(session: &mut Session, plan: &Plan) -> Result<Vec<
     let globs = match &plan.databases {
         Databases::One(name) => {
             if !all.contains(name) {
-                return Err(Error::NoMatch { key: "database", pattern: name.clone() });
+                return Err(Error::NoMatch {
+                    key: "database",
+                    pattern: name.clone(),
+                    place: "on this server".into(),
+                });
             }
             return Ok(vec![name.clone()]);
         }
@@ -74,7 +79,11 @@ pub(super) async fn databases(session: &mut Session, plan: &Plan) -> Result<Vec<
     };
     for (pattern, glob) in globs {
         if !all.iter().any(|name| glob.is_match(name)) {
-            return Err(Error::NoMatch { key: "databases", pattern: pattern.clone() });
+            return Err(Error::NoMatch {
+                key: "databases",
+                pattern: pattern.clone(),
+                place: "on this server".into(),
+            });
         }
     }
     Ok(all
@@ -112,7 +121,6 @@ impl Database<'_> {
         }
         let session = &mut snapshot.session;
         let catalog = catalog::collect(session, &self.plan.selector).await?;
-        self.matched(&catalog)?;
         catalog::check(session, &catalog).await?;
         let Catalog { items, privileges, counts, .. } = catalog;
         count(summary, &counts);
@@ -172,16 +180,6 @@ impl Database<'_> {
         let relation = item.name.split_once('.').map_or(item.name.as_str(), |(table, _)| table);
         !(item.label() == "table" || item.table.is_some())
             || !self.plan.data_only.iter().any(|pattern| pattern.takes_table(&item.schema, relation))
-    }
-
-    fn matched(&self, catalog: &Catalog) -> Result<(), Error> {
-        let (include, _) = self.plan.selector.patterns();
-        for pattern in include {
-            if !catalog.items.iter().any(|item| !item.schema.is_empty()) {
-                return Err(Error::NoMatch { key: "include", pattern: pattern.written().to_owned() });
-            }
-        }
-        Ok(())
     }
 
     fn opening(&self, session: &Session, property: &[(Kind, String)]) -> Vec<u8> {

@@ -18,7 +18,7 @@ const ROLES: &str = "SELECT rolname, format('ALTER ROLE %I WITH %s %s %s %s %s %
 FROM @roles WHERE rolname !~ '^pg_' ORDER BY rolname";
 
 const MEMBERS: &str = "SELECT pg_get_userbyid(m.roleid), pg_get_userbyid(m.member), pg_get_userbyid(m.grantor), m.admin_option, m.grantor = 10,
-  format(' WITH ADMIN %s, INHERIT %s, SET %s', m.admin_option, m.inherit_option, m.set_option) --@>=16
+  format(' WITH ADMIN %s, INHERIT %s, SET %s', m.admin_option::text, m.inherit_option::text, m.set_option::text) --@>=16
   CASE WHEN m.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END --@<16
 FROM pg_auth_members m WHERE EXISTS (SELECT FROM pg_roles r WHERE r.oid = m.roleid) ORDER BY 1, 2, 3";
 
@@ -60,6 +60,8 @@ const LISTS: &[&str] = &[
 
 /// Appends roles, their memberships and settings, tablespaces, and privileges on these.
 pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<u8>) -> Result<(), Error> {
+/// Password hashes can be read, if they are wanted.
+pub(super) async fn check_rights(session: &mut Session, plan: &Plan) -> Result<(), Error> {
     let superuser =
         session.value("SELECT rolsuper::text FROM pg_roles WHERE rolname = current_user").await? == "true";
     if plan.role_passwords && !superuser {
@@ -68,6 +70,12 @@ pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<
             right: "a superuser; set `role_passwords: false` to back up roles without them, or `globals: false`",
         });
     }
+    Ok(())
+}
+
+/// Appends roles, their memberships and settings, tablespaces, and privileges on these.
+pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<u8>) -> Result<(), Error> {
+    check_rights(session, plan).await?;
     let (roles, password) = if plan.role_passwords {
         ("pg_authid", "coalesce(' PASSWORD ' || quote_literal(rolpassword), '')")
     } else {

@@ -15,6 +15,7 @@ mod item;
 mod order;
 mod paths;
 mod remedy;
+mod patterns;
 mod probe;
 mod restore;
 mod script;
@@ -77,12 +78,14 @@ pub enum Error {
     #[error("objects that this program does not know how to dump: {}", .0.join(", "))]
     Unknown(Vec<String>),
     /// A pattern or name in the configuration that matches nothing.
-    #[error("`{key}`: `{pattern}` matches nothing on this server")]
+    #[error("`{key}`: `{pattern}` matches nothing {place}")]
     NoMatch {
         /// The key.
         key: &'static str,
         /// The pattern.
         pattern: String,
+        /// Where nothing was found.
+        place: String,
     },
     /// Something in between does not keep a session.
     #[error(

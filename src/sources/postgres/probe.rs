@@ -1,8 +1,9 @@
 //! Whether the server can be reached, and whether everything on it can be dumped.
 
+use super::catalog::expand;
 use super::config::Plan;
 use super::session::Session;
-use super::{Error, dump};
+use super::{Error, dump, globals, patterns};
 use crate::sources::Facts;
 use crate::stores::{Finding, Severity};
 
@@ -31,9 +32,34 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
         let size = session.value(&format!("SELECT pg_database_size({})::text", dump::literal(name))).await?;
         bytes += size.parse::<u64>().unwrap_or(0);
     }
+    if plan.globals {
+        globals::check_rights(&mut session, plan).await?;
+    }
+    patterns::check(plan, &databases).await?;
+    for name in &databases {
+        readable(plan, name).await?;
+    }
     facts.estimate = Some(bytes);
     session.close().await;
     Ok(facts)
+}
+
+/// Every table that is wanted can be read.
+async fn readable(plan: &Plan, database: &str) -> Result<(), Error> {
+    let mut session = Session::open(&plan.options.clone().database(database)).await?;
+    let sql = "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'S') AND @user(n) AND @own(c) AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) ORDER BY 1, 2";
+    let refused = session.rows(&expand(sql, session.major)).await?;
+    session.close().await;
+    let refused: Vec<String> = refused
+        .iter()
+        .filter(|row| plan.selector.takes_table(row.text(0), row.text(1)))
+        .map(|row| format!("{database}.{}.{}", row.text(0), row.text(1)))
+        .collect();
+    let Some(first) = refused.first() else { return Ok(()) };
+    let more = if refused.len() > 1 { format!(" and {} more", refused.len() - 1) } else { String::new() };
+    let right = "the right to SELECT; `GRANT pg_read_all_data` gives it for all tables since version 14";
+    Err(Error::Right { what: format!("reading {first}{more}"), right })
 }
 
 fn version(what: String) -> Finding {

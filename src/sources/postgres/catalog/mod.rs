@@ -9,7 +9,7 @@ mod collect;
 mod completeness;
 mod fragments;
 
-pub(super) use classes::{CLASSES, Class};
-pub(super) use collect::{Catalog, Privilege, collect};
+pub(super) use classes::CLASSES;
+pub(super) use collect::{Catalog, collect};
 pub(super) use completeness::check;
 pub(super) use fragments::expand;

@@ -12,8 +12,8 @@ SELECT c.tableoid, c.oid, n.nspname, c.relname, pg_get_userbyid(c.relowner), @id
   || @with(c)
   || coalesce((SELECT format(E'\nTABLESPACE %I', s.spcname) FROM pg_tablespace s WHERE s.oid = c.reltablespace), '')
   || ';' || coalesce(columns.after, '')
-  || CASE c.relreplident WHEN 'f' THEN format(E'\nALTER TABLE ONLY %I.%I REPLICA IDENTITY FULL;', n.nspname, c.relname)
-       WHEN 'n' THEN format(E'\nALTER TABLE ONLY %I.%I REPLICA IDENTITY NOTHING;', n.nspname, c.relname) ELSE '' END
+  || CASE WHEN c.relkind = 'f' THEN '' WHEN c.relreplident = 'f' THEN format(E'\nALTER TABLE ONLY %I.%I REPLICA IDENTITY FULL;', n.nspname, c.relname)
+       WHEN c.relreplident = 'n' THEN format(E'\nALTER TABLE ONLY %I.%I REPLICA IDENTITY NOTHING;', n.nspname, c.relname) ELSE '' END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (SELECT
   string_agg(E'\n    ' || quote_ident(a.attname)

@@ -22,7 +22,7 @@ use crate::sources::Restored;
 const ATTEMPTS: usize = 5;
 
 /// Loads one database.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in crate::sources::postgres) struct Loader {
     task: Task,
     options: PgConnectOptions,

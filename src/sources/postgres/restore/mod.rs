@@ -6,6 +6,7 @@ mod target;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use globset::{Glob, GlobMatcher};
 use sqlx::postgres::PgConnectOptions;
 
 use super::config::Plan;
@@ -23,7 +24,7 @@ pub(super) use load::Loader;
 const SWITCHES: &[&str] = &["no-owner", "no-acl", "swap"];
 
 /// What a restore was asked to do.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Task {
     /// The server, and a database on it if one was named.
     options: PgConnectOptions,
@@ -31,11 +32,20 @@ pub(super) struct Task {
     name: Option<String>,
     /// The tables to restore; empty: everything.
     only: Vec<Pattern>,
+    /// What the request names, by database.
+    wanted: Vec<Wanted>,
     replace: bool,
     swap: bool,
     no_owner: bool,
     no_acl: bool,
     jobs: usize,
+}
+
+/// One `--only`: `shop/`, `sales.orders`, or `shop/sales.orders`, each part a glob.
+#[derive(Debug, Clone)]
+struct Wanted {
+    database: Option<GlobMatcher>,
+    table: Option<Pattern>,
 }
 
 /// What the index says is in the package.
@@ -54,26 +64,35 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
         let why = format!(
             "the package has {} databases; name a server without a database to restore them all",
             contents.databases.len()
+    let databases: Vec<(&String, Task)> =
+        contents.databases.iter().filter_map(|name| Some((name, task.within(name)?))).collect();
+    if databases.is_empty() {
+        return Err(Error::Request("`--only` matches no database of the package".to_owned()));
+    }
+    if task.name.is_some() && databases.len() != 1 {
+        let names = contents.databases.join(", ");
+        let why = format!(
+            "the package has several databases ({names}); choose one with `--only NAME/`, or name a server without a database to restore them all"
         );
         return Err(Error::Request(why));
     }
     let mut restored = Restored::default();
     if request.dry_run {
-        for database in &contents.databases {
-            let into = task.name.as_deref().unwrap_or(database);
+        for (database, _) in &databases {
+            let into = task.name.as_deref().unwrap_or(database.as_str());
             let server = connect::target(&task.options);
             restored.notes.push(format!("would restore database {database} into {into} on {server}"));
         }
         return Ok(restored);
     }
-    if contents.globals && task.name.is_none() && task.only.is_empty() {
+    if contents.globals && task.name.is_none() && task.wanted.is_empty() {
         load::globals(&task, package).await?;
     }
     let mut compared = 0;
-    for database in &contents.databases {
-        compared += one(&task, package, &contents, database, &mut restored).await?;
+    for (database, task) in &databases {
+        compared += one(task, package, &contents, database, &mut restored).await?;
     }
-    restored.counts.insert("databases".into(), contents.databases.len() as u64);
+    restored.counts.insert("databases".into(), databases.len() as u64);
     restored.compared = format!("{compared} tables, sequences and large objects by fingerprint");
     Ok(restored)
 }
@@ -123,7 +142,9 @@ async fn compare(
         compared += 1;
         restored.bytes += object.fingerprint.bytes;
         *restored.counts.entry(format!("{}s", object.kind.trim_end_matches('s'))).or_default() += 1;
-        *restored.counts.entry("rows".into()).or_default() += object.fingerprint.rows;
+        if object.kind == "table" {
+            *restored.counts.entry("rows".into()).or_default() += object.fingerprint.rows;
+        }
         match found.remove(&(object.kind.clone(), object.name.clone())) {
             Some(fingerprint) if fingerprint == object.fingerprint => {}
             Some(fingerprint) => differences.push(format!(
@@ -155,21 +176,41 @@ impl Task {
                 (connect::with_session_options(options), name)
             }
         };
-        let only: Result<Vec<Pattern>, _> = request.only.iter().map(|text| Pattern::parse(text)).collect();
-        let only = only.map_err(|error| Error::Request(format!("`--only`: {error}")))?;
-        if has("swap") && !only.is_empty() {
-            return Err(Error::Request("`swap` restores whole databases; leave `--only` out".to_owned()));
+        let wanted: Result<Vec<Wanted>, _> = request.only.iter().map(|text| Wanted::parse(text)).collect();
+        let wanted = wanted.map_err(|error| Error::Request(format!("`--only`: {error}")))?;
+        if has("swap") && wanted.iter().any(|wanted| wanted.table.is_some()) {
+            return Err(Error::Request(
+                "`swap` restores whole databases; leave tables out of `--only`".to_owned(),
+            ));
         }
         Ok(Self {
             options,
             name,
-            only,
+            only: Vec::new(),
+            wanted,
             replace: request.replace,
             swap: has("swap"),
             no_owner: has("no-owner"),
             no_acl: has("no-acl"),
             jobs: plan.jobs,
         })
+    }
+
+    /// The task for one database; nothing if it is not wanted.
+    fn within(&self, database: &str) -> Option<Self> {
+        let mut task = self.clone();
+        if !self.wanted.is_empty() {
+            let of = |wanted: &&Wanted| wanted.database.as_ref().is_none_or(|glob| glob.is_match(database));
+            let wanted: Vec<&Wanted> = self.wanted.iter().filter(of).collect();
+            let tables: Option<Vec<Pattern>> = wanted.iter().map(|wanted| wanted.table.clone()).collect();
+            task.only = match tables {
+                Some(tables) if tables.is_empty() => return None,
+                Some(tables) => tables,
+                // One of them names the whole database.
+                None => Vec::new(),
+            };
+        }
+        Some(task)
     }
 
     /// Whether something that belongs to this table (as blocks and paths name it) is wanted.
@@ -180,6 +221,17 @@ impl Task {
         let Some((schema, table)) = relation.split_once('.') else { return false };
         let (Some(schema), Some(table)) = (paths::decode(schema), paths::decode(table)) else { return false };
         self.only.iter().any(|pattern| pattern.takes_table(&schema, &table))
+    }
+}
+
+impl Wanted {
+    fn parse(text: &str) -> Result<Self, globset::Error> {
+        let (database, table) = match text.split_once('/') {
+            Some((database, table)) => (Some(Glob::new(database)?.compile_matcher()), table),
+            None => (None, text),
+        };
+        let table = (!table.is_empty()).then(|| Pattern::parse(table)).transpose()?;
+        Ok(Self { database, table })
     }
 }
 

@@ -12,7 +12,6 @@ use super::Task;
 use crate::sources::Restored;
 
 /// Where one database is restored to.
-#[derive(Debug)]
 pub(super) struct Place {
     /// How to reach it.
     pub options: PgConnectOptions,

@@ -1,0 +1,76 @@
+//! Databases whose encoding is not UTF-8.
+
+use chupacabra::sources::Request;
+use serde_json::json;
+
+use crate::compare::same;
+use crate::support::postgres::{chain, dump, restore, shared};
+use crate::support::{scratch, shell};
+
+fn create(name: &str, encoding: &str, sql: &[u8]) {
+    let cluster = shared();
+    cluster.psql(
+        "postgres",
+        &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"),
+    );
+    let dir = scratch();
+    let path = dir.path().join("load.sql");
+    std::fs::write(&path, sql).unwrap();
+    cluster.file(name, &path);
+}
+
+/// Restores over the wire and with psql, and compares both with the source.
+async fn round_trip(name: &str) {
+    let cluster = shared();
+    let dumped = dump(cluster.config(json!({ "database": name, "globals": false }))).await.unwrap();
+    let copy = format!("{name}_copy");
+    restore(&dumped, &cluster.url(&copy), Request::default()).await.unwrap();
+    let bytes = |database: &str| {
+        let mut command = cluster.client("pg_dump");
+        crate::support::run(command.args(["--restrict-key=x", "-d", database])).stdout
+    };
+    assert!(bytes(&copy) == bytes(name), "{}", String::from_utf8_lossy(&bytes(&copy)));
+    cluster.psql("postgres", &format!("ALTER DATABASE {name} RENAME TO {name}_before"));
+    let dir = scratch();
+    let psql = cluster.bin.join("psql");
+    shell(&format!(
+        "{} | {} -qAtX -h 127.0.0.1 -p {} -U postgres -d postgres",
+        dumped.stock(dir.path()),
+        psql.display(),
+        cluster.port
+    ));
+    assert!(bytes(name) == bytes(&copy));
+    let facts = "SELECT md5(string_agg(t::text, '|' ORDER BY a)) FROM t";
+    same(&cluster.psql(name, facts), &cluster.psql(&copy, facts));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn latin1() {
+    let sql = b"SET client_encoding = LATIN1; CREATE TABLE t (a int, \"caf\xe9\" text); COMMENT ON TABLE t IS '\xa9';
+        INSERT INTO t VALUES (1, '\xe9\xff'), (2, E'\\\\ \\n'); CREATE FUNCTION \"\xe4\"() RETURNS text LANGUAGE sql AS $$ SELECT '\xf6'::text $$;";
+    create("latin", "LATIN1", sql);
+    round_trip("latin").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_ascii_with_bytes_of_no_encoding() {
+    let sql = b"CREATE TABLE t (a int, b text); COMMENT ON TABLE t IS 'byte \xff here'; CREATE TYPE e AS ENUM ('\xe9', '\xc3\xa9');
+        INSERT INTO t VALUES (1, E'\xff\xfe\\\\'), (2, 'caf\xc3\xa9'), (3, '\x81\\.');
+        CREATE FUNCTION \"f\xe9\"() RETURNS text LANGUAGE sql AS $$ SELECT '\xf6'::text $$; CREATE TABLE \"utf8 caf\xc3\xa9\" (x e DEFAULT '\xe9');
+        INSERT INTO \"utf8 caf\xc3\xa9\" VALUES (DEFAULT);";
+    create("ascii", "SQL_ASCII", sql);
+    round_trip("ascii").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_whose_name_cannot_be_sent_is_refused() {
+    create("unsendable", "SQL_ASCII", b"CREATE TABLE \"caf\xe9\" (a int);");
+    let cluster = shared();
+    let error =
+        dump(cluster.config(json!({ "database": "unsendable", "globals": false }))).await.err().unwrap();
+    let text = chain(&error);
+    assert!(
+        text.ends_with("in a SQL_ASCII database is not valid UTF-8 and cannot be named to the server"),
+        "{text}"
+    );
+}

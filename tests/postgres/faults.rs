@@ -1,0 +1,167 @@
+//! Whatever breaks while a dump runs makes it fail, say what, and leave no package.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::postgres::{Cluster, chain, dump, dump_with, shared};
+use crate::support::proxy::Proxy;
+use crate::support::server::wait_until;
+
+/// A database whose rows are more than what fits between the server and a package that nobody reads.
+const ROWS: &str = "CREATE TABLE first (a int); CREATE TABLE rows (id int, filler text); ALTER TABLE rows ALTER filler SET STORAGE EXTERNAL;
+INSERT INTO rows SELECT i, (SELECT string_agg(md5((i * 100 + j)::text), '') FROM generate_series(1, 100) j) FROM generate_series(1, 20000) i;";
+
+/// Ends the server's end of the dump of `database` whose latest statement fits, as soon as there is one.
+fn kill(cluster: &Cluster, database: &str, statement: &str) {
+    let sql = format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'chupacabra' AND datname = '{database}' AND query ~ '{statement}'"
+    );
+    let killed = || cluster.psql("postgres", &sql) != "0";
+    wait_until(Duration::from_secs(60), killed, || format!("nothing does {statement}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_connection_killed_while_rows_are_read() {
+    let cluster = shared();
+    cluster.database("killed_copy", ROWS);
+    let config = cluster.config(json!({ "database": "killed_copy", "globals": false }));
+    let error = dump_with(config, || kill(shared(), "killed_copy", "^COPY .*rows")).await.err().unwrap();
+    let text = chain(&error);
+    // A server that cannot send because nobody reads ends without saying why.
+    assert!(text.starts_with("reading table public.rows of killed_copy: "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_snapshot_holder_killed_while_rows_are_read() {
+    let cluster = shared();
+    cluster.database("killed_holder", ROWS);
+    let config = cluster.config(json!({ "database": "killed_holder", "globals": false }));
+    let holder = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'killed_holder' AND state = 'idle in transaction'";
+    let error = dump_with(config, || {
+        let reads = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'killed_holder' AND query ~ '^COPY .*rows'";
+        wait_until(Duration::from_secs(60), || shared().psql("postgres", reads) != "0", String::new);
+        assert_eq!(shared().psql("postgres", holder), "1");
+    });
+    let error = error.await.err().unwrap();
+    assert!(
+        chain(&error).contains("terminating connection due to administrator command"),
+        "{}",
+        chain(&error)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_connection_killed_while_it_waits_for_a_lock_and_a_lock_that_never_comes() {
+    let cluster = shared();
+    cluster.database("locked", "CREATE TABLE busy (a int); CREATE TABLE free (a int)");
+    let holder = "BEGIN; ALTER TABLE busy ADD b int; SELECT pg_sleep(600)";
+    let mut blocker = cluster.client("psql").args(["-qAtX", "-d", "locked", "-c", holder]).spawn().unwrap();
+    let waits = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE relname = 'busy' AND mode = 'AccessExclusiveLock' AND granted";
+    wait_until(Duration::from_secs(20), || cluster.psql("locked", waits) == "1", String::new);
+    let config = json!({ "database": "locked", "globals": false, "lock_timeout": "1s" });
+    let error = dump(cluster.config(config)).await.err().unwrap();
+    let text = chain(&error);
+    assert!(
+        text.starts_with("locking the tables of locked: ")
+            && text.contains("canceling statement due to lock timeout"),
+        "{text}"
+    );
+    let killer = std::thread::spawn(|| kill(shared(), "locked", "^LOCK"));
+    let error = dump(cluster.config(json!({ "database": "locked", "globals": false }))).await.err().unwrap();
+    killer.join().unwrap();
+    assert!(
+        chain(&error).contains("terminating connection due to administrator command"),
+        "{}",
+        chain(&error)
+    );
+    kill_all(cluster, "locked");
+    blocker.wait().unwrap();
+}
+
+fn kill_all(cluster: &Cluster, database: &str) {
+    cluster.psql(
+        "postgres",
+        &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_is_stopped() {
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start(15, &[])));
+    cluster.database("stopped", ROWS);
+    let config = cluster.config(json!({ "database": "stopped", "globals": false }));
+    let error = dump_with(config, || {
+        let reads =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = 'stopped' AND query ~ '^COPY .*rows'";
+        wait_until(Duration::from_secs(60), || cluster.psql("postgres", reads) != "0", String::new);
+        cluster.stop();
+    });
+    let text = chain(&error.await.err().unwrap());
+    assert!(text.starts_with("reading table public.rows of stopped: "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_network_that_is_cut() {
+    let cluster = shared();
+    cluster.database("cut", ROWS);
+    let complete = Proxy::start(cluster.port);
+    let config =
+        |port: u16| json!({ "host": "127.0.0.1", "port": port, "database": "cut", "globals": false });
+    dump(config(complete.port)).await.unwrap();
+    let total = complete.passed();
+    assert!(total > 60_000_000, "{total}");
+    // While connecting, in the catalog, in the rows, and in the last bytes.
+    for limit in [200, 60_000, total / 2, total - 500] {
+        let proxy = Proxy::start(cluster.port);
+        proxy.cut_after(limit);
+        let error = dump(config(proxy.port)).await.err();
+        assert!(error.is_some(), "cut after {limit} of {total} bytes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_without_rights_on_one_table() {
+    let cluster = shared();
+    cluster.psql(
+        "postgres",
+        "CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader; CREATE ROLE limited LOGIN",
+    );
+    cluster.database(
+        "rights",
+        "CREATE TABLE open (a int); CREATE TABLE closed (a int); GRANT SELECT ON open TO limited",
+    );
+    let config = |user: &str, more: serde_json::Value| {
+        let mut config = cluster.config(json!({ "database": "rights", "user": user }));
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+    };
+    let error = dump(config("limited", json!({ "globals": false }))).await.err().unwrap();
+    assert!(chain(&error).contains("permission denied for table closed"), "{}", chain(&error));
+    let error = dump(config("reader", json!({}))).await.err().unwrap();
+    assert_eq!(
+        chain(&error),
+        "reading the password hashes of roles needs a superuser; set `role_passwords: false` to back up roles without them, or `globals: false`"
+    );
+    let dumped = dump(config("reader", json!({ "role_passwords": false }))).await.unwrap();
+    assert_eq!(dumped.summary.counts["tables_with_rows"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_servers_own_timeouts_do_not_matter() {
+    let cluster = shared();
+    cluster.database("timeouts", ROWS);
+    cluster.psql("timeouts", "ALTER DATABASE timeouts SET statement_timeout = '50ms'; ALTER DATABASE timeouts SET idle_in_transaction_session_timeout = '50ms'");
+    cluster.psql("postgres", "ALTER DATABASE timeouts SET default_transaction_read_only = on; ALTER DATABASE timeouts SET DateStyle = 'German'; ALTER DATABASE timeouts SET search_path = public");
+    let dumped = dump(cluster.config(json!({ "database": "timeouts", "globals": false }))).await.unwrap();
+    assert_eq!(dumped.summary.counts["rows"], 20_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_of_an_unknown_kind_fail_by_name() {
+    // Nothing that a user can do makes such an object by ordinary means; a system catalog can be told to.
+    let cluster = Cluster::start(15, &["allow_system_table_mods=on"]);
+    cluster.psql("postgres", "CREATE TABLE pg_catalog.hidden (a int)");
+    let error = dump(cluster.config(json!({ "database": "postgres" }))).await.err().unwrap();
+    assert_eq!(chain(&error), "objects that this program does not know how to dump: table hidden");
+}

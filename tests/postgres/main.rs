@@ -1,0 +1,13 @@
+//! The PostgreSQL source against real servers of versions 15 and 18.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod compare;
+mod consistency;
+mod encodings;
+mod faults;
+mod gate;
+mod restore;

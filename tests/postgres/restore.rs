@@ -1,0 +1,215 @@
+//! Restores over the wire: what is refused, what is replaced, what is taken alone, and what is compared at the end.
+
+use std::path::Path;
+
+use chupacabra::sources::Request;
+use serde_json::json;
+
+use crate::compare::{content, same};
+use crate::support::package::{Keep, Step, member, sealed};
+use crate::support::postgres::{Dumped, chain, dump, restore, shared};
+
+const SHOP: &str = "CREATE SCHEMA shop; CREATE TABLE shop.customers (id serial PRIMARY KEY, name text);
+CREATE TABLE shop.orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer int REFERENCES shop.customers, total numeric);
+CREATE INDEX ON shop.orders (customer); CREATE VIEW shop.totals AS SELECT customer, sum(total) FROM shop.orders GROUP BY 1;
+INSERT INTO shop.customers (name) SELECT 'c' || i FROM generate_series(1, 100) i;
+INSERT INTO shop.orders (customer, total) SELECT i % 100 + 1, i FROM generate_series(1, 5000) i;
+GRANT SELECT ON shop.orders TO pg_monitor; ALTER TABLE shop.customers OWNER TO pg_monitor;";
+
+async fn shop(name: &str) -> Dumped {
+    let cluster = shared();
+    cluster.database(name, SHOP);
+    dump(cluster.config(json!({ "database": name, "globals": false }))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_has_something_is_refused_unless_it_may_be_replaced() {
+    let cluster = shared();
+    let dumped = shop("refused").await;
+    cluster.database("refused_into", "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+    let url = cluster.url("refused_into");
+    let error = restore(&dumped, &url, Request::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "database refused_into (function public.mine() is there) is not empty");
+    assert_eq!(cluster.psql("refused_into", "SELECT mine()"), "1");
+    let replace = Request { replace: true, ..Request::default() };
+    restore(&dumped, &url, replace).await.unwrap();
+    assert_eq!(content(cluster, "refused_into"), content(cluster, "refused"));
+    assert!(!cluster.try_psql("refused_into", "SELECT mine()").status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_database_is_filled_and_a_missing_one_created() {
+    let cluster = shared();
+    let dumped = shop("filled").await;
+    cluster.database("filled_empty", "");
+    for name in ["filled_empty", "filled_missing"] {
+        let restored = restore(&dumped, &cluster.url(name), Request::default()).await.unwrap();
+        assert_eq!((restored.counts["tables"], restored.counts["rows"]), (2, 5100));
+        same(&cluster.text("pg_dump", &["-d", name]), &cluster.text("pg_dump", &["-d", "filled"]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn owners_and_privileges_can_be_left_out() {
+    let cluster = shared();
+    let dumped = shop("switches").await;
+    let switches = vec!["no-owner".to_owned(), "no-acl".to_owned()];
+    restore(&dumped, &cluster.url("switches_into"), Request { switches, ..Request::default() })
+        .await
+        .unwrap();
+    let text = cluster.text("pg_dump", &["-d", "switches_into"]);
+    assert!(
+        !text.contains("pg_monitor") && cluster.text("pg_dump", &["-d", "switches"]).contains("pg_monitor")
+    );
+    let switches = vec!["no-such".to_owned()];
+    let error =
+        restore(&dumped, &cluster.url("x"), Request { switches, ..Request::default() }).await.unwrap_err();
+    assert_eq!(error.to_string(), "unknown switch `no-such`; there are `no-owner`, `no-acl`, `swap`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_table_is_restored_alone() {
+    let cluster = shared();
+    let dumped = shop("alone").await;
+    cluster.database("alone_into", "CREATE TABLE keep (a int)");
+    let only = Request { only: vec!["shop.orders".to_owned()], ..Request::default() };
+    let restored = restore(&dumped, &cluster.url("alone_into"), only.clone()).await.unwrap();
+    assert_eq!(
+        restored.notes,
+        ["left out, because what it refers to is not here: foreign key shop.orders.orders_customer_fkey"]
+    );
+    let facts = "SELECT count(*), sum(total), max(id) FROM shop.orders";
+    assert_eq!(cluster.psql("alone_into", facts), cluster.psql("alone", facts));
+    assert_eq!(cluster.psql("alone_into", "SELECT count(*) FROM pg_indexes WHERE schemaname = 'shop'"), "2");
+    assert_eq!(
+        cluster.psql("alone_into", "SELECT count(*) FROM keep, pg_class WHERE relname = 'customers'"),
+        "0"
+    );
+    let error = restore(&dumped, &cluster.url("alone_into"), only.clone()).await.unwrap_err();
+    assert_eq!(chain(&error), "restoring database alone: the place of table shop.orders is not empty");
+    cluster.psql("alone_into", "DELETE FROM shop.orders WHERE id < 100");
+    restore(&dumped, &cluster.url("alone_into"), Request { replace: true, ..only }).await.unwrap();
+    assert_eq!(cluster.psql("alone_into", facts), cluster.psql("alone", facts));
+    let none = Request { only: vec!["shop.nothing".to_owned()], ..Request::default() };
+    let error = restore(&dumped, &cluster.url("alone_into"), none).await.unwrap_err();
+    assert_eq!(chain(&error), "restoring database alone: `--only` matches no table of the package");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_swap_puts_the_new_database_in_place_at_the_end() {
+    let cluster = shared();
+    let dumped = shop("swapped").await;
+    cluster.psql("swapped", "DELETE FROM shop.orders");
+    let swap = Request { switches: vec!["swap".to_owned()], ..Request::default() };
+    let restored = restore(&dumped, &cluster.url("swapped"), swap.clone()).await.unwrap();
+    assert_eq!(cluster.psql("swapped", "SELECT count(*) FROM shop.orders"), "5000");
+    let [note] = restored.notes.as_slice() else { panic!("{restored:?}") };
+    let old = note.rsplit(' ').next().unwrap();
+    assert_eq!(cluster.psql(old, "SELECT count(*) FROM shop.orders"), "0");
+    restore(&dumped, &cluster.url("swapped"), Request { replace: true, ..swap }).await.unwrap();
+    assert_eq!(cluster.psql("postgres", "SELECT count(*) FROM pg_database WHERE datname ~ '^swapped'"), "2");
+}
+
+/// The package with one member changed and everything else, the fingerprints above all, as it was.
+async fn tampered(dumped: &Dumped, path: &str, from: &str, to: &str) -> Dumped {
+    let members =
+        dumped.package().read(chupacabra::package::Selection::All, Keep::default()).await.unwrap().take();
+    let objects = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = objects.clone();
+    let keep = move |line| {
+        if let chupacabra::package::index::Line::Object(object) = line {
+            kept.lock().unwrap().push(object);
+        }
+        Ok(())
+    };
+    dumped.package().index(keep).await.unwrap();
+    let mut changed = false;
+    let mut steps: Vec<Step> = members
+        .into_iter()
+        .map(|(_, header, bytes)| {
+            if header.path != path.as_bytes() {
+                return member(header, bytes);
+            }
+            let text = String::from_utf8(bytes).unwrap();
+            changed = text.contains(from);
+            member(header, text.replacen(from, to, 1))
+        })
+        .collect();
+    assert!(changed, "{path} has no {from:?}");
+    steps.extend(std::mem::take(&mut *objects.lock().unwrap()).into_iter().map(Step::Object));
+    let (store, record) = sealed(&dumped.keys, "db", steps).await;
+    let keys = crate::support::package::Keys {
+        text: dumped.keys.text.clone(),
+        identities: dumped.keys.identities.clone(),
+        recipient: dumped.keys.recipient.clone(),
+    };
+    Dumped { store, record, keys, summary: dumped.summary.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_changed_value_fails_the_restore_and_leaves_nothing() {
+    let cluster = shared();
+    let dumped = shop("tampered").await;
+    let cases = [
+        (
+            "db/tampered/2-data/shop.customers.0001.sql",
+            "\tc42\n",
+            "\tC42\n",
+            "table tampered/shop.customers: dumped 100 rows",
+        ),
+        (
+            "db/tampered/2-data/sequences.sql",
+            "100, 't'",
+            "101, 't'",
+            "sequence tampered/shop.customers_id_seq: dumped 1 rows",
+        ),
+    ];
+    for (path, from, to, expected) in cases {
+        let dumped = tampered(&dumped, path, from, to).await;
+        let error = restore(&dumped, &cluster.url("tampered_into"), Request::default()).await.unwrap_err();
+        let text = chain(&error);
+        assert!(
+            text.contains("restored content differs from what was dumped: ") && text.contains(expected),
+            "{text}"
+        );
+        assert_eq!(
+            cluster.psql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'tampered_into'"),
+            "0"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_says_and_does_nothing() {
+    let cluster = shared();
+    let dumped = shop("dry").await;
+    let request = Request { dry_run: true, ..Request::default() };
+    let restored = restore(&dumped, &cluster.url("dry_into"), request).await.unwrap();
+    assert_eq!(
+        restored.notes,
+        [format!(
+            "would restore database dry into dry_into on 127.0.0.1:{} (database dry_into, user postgres)",
+            cluster.port
+        )]
+    );
+    assert_eq!(cluster.psql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'dry_into'"), "0");
+}
+
+/// Things that pg_dump's own dump loses or changes, compared with the source by the catalog.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_peer_loses_is_kept() {
+    let cluster = shared();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres/beyond.sql");
+    cluster.database("beyond", "");
+    cluster.file("beyond", &file);
+    let dumped = dump(cluster.config(json!({ "database": "beyond", "globals": false }))).await.unwrap();
+    restore(&dumped, &cluster.url("beyond_into"), Request::default()).await.unwrap();
+    let facts = "SELECT 'member', amopfamily::text, amopstrategy::text, amopopr::regoperator::text FROM pg_amop WHERE oid >= 16384
+        UNION ALL SELECT 'language', lanname, lanplcallfoid::regproc::text, laninline::regproc::text FROM pg_language WHERE oid >= 16384
+        UNION ALL SELECT 'column', attrelid::regclass::text, attname, pg_get_expr(adbin, adrelid) FROM pg_attribute
+          LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid::regclass::text IN ('p', 'c', 'g') AND attnum > 0
+        UNION ALL SELECT 'view', oid::regclass::text, '', pg_get_viewdef(oid) FROM pg_class WHERE relkind = 'v' AND oid >= 16384 ORDER BY 1, 2, 3";
+    let expected = cluster.psql("beyond", facts);
+    assert!(expected.lines().count() > 8, "{expected}");
+    same(&cluster.psql("beyond_into", facts), &expected);
+}
