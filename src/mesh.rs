@@ -45,8 +45,9 @@ impl Mesh {
 /// One request to this pod's own loopback, which a client with TLS and pools would be too much for.
 async fn post(port: u16, path: &str) -> std::io::Result<()> {
     let mut stream = TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).await?;
-    let request =
-        format!("POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     // The sidecar may well quit in mid-answer: what came until then decides.

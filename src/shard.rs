@@ -85,7 +85,11 @@ impl Shard {
 /// `sizes` are those of the last packages; a source without one weighs as much as the median of the others. Sizes
 /// count in powers of two, so that everyday growth moves nothing. No shard gets more than a quarter above the average,
 /// or than the average and one source, whichever is more.
-pub fn assign(sources: &[SourceName], sizes: &BTreeMap<SourceName, u64>, of: u32) -> BTreeMap<SourceName, u32> {
+pub fn assign(
+    sources: &[SourceName],
+    sizes: &BTreeMap<SourceName, u64>,
+    of: u32,
+) -> BTreeMap<SourceName, u32> {
     let of = of.max(1);
     let weights = weights(sources, sizes);
     let total: u128 = weights.values().map(|weight| u128::from(*weight)).sum();
@@ -110,9 +114,13 @@ pub fn assign(sources: &[SourceName], sizes: &BTreeMap<SourceName, u64>, of: u32
     assigned
 }
 
-fn weights<'a>(sources: &'a [SourceName], sizes: &BTreeMap<SourceName, u64>) -> BTreeMap<&'a SourceName, u64> {
+fn weights<'a>(
+    sources: &'a [SourceName],
+    sizes: &BTreeMap<SourceName, u64>,
+) -> BTreeMap<&'a SourceName, u64> {
     let weight = |size: u64| size.clamp(LEAST_WEIGHT, 1 << 62).next_power_of_two();
-    let mut known: Vec<u64> = sources.iter().filter_map(|name| sizes.get(name)).map(|size| weight(*size)).collect();
+    let mut known: Vec<u64> =
+        sources.iter().filter_map(|name| sizes.get(name)).map(|size| weight(*size)).collect();
     known.sort_unstable();
     let median = known.get(known.len() / 2).copied().unwrap_or(LEAST_WEIGHT);
     sources.iter().map(|name| (name, sizes.get(name).map_or(median, |size| weight(*size)))).collect()

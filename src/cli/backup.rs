@@ -32,7 +32,13 @@ pub(super) struct Args {
     shard: Option<Shard>,
     /// Shares of equal size, judged by the packages made before this time, which must be the same for all shards
     /// [default: every source counts the same]
-    #[arg(long, value_name = "TIME", requires = "shard", conflicts_with = "as_of_job", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        requires = "shard",
+        conflicts_with = "as_of_job",
+        allow_hyphen_values = true
+    )]
     as_of: Option<When>,
     /// The same for a Job made by a CronJob, whose name holds its time
     #[arg(long, value_name = "NAME", requires = "shard", env = "CHUPACABRA_JOB", hide_env_values = true)]
@@ -81,7 +87,8 @@ impl Args {
             stop: session.shutdown.token(),
             progress: &session.progress,
         };
-        let (mut report, ()) = tokio::join!(run.backup(&names), notify(&plan.notifications, News::Start(&names)));
+        let (mut report, ()) =
+            tokio::join!(run.backup(&names), notify(&plan.notifications, News::Start(&names)));
         drop(bar);
         report.stopped = session.shutdown.stopped();
         Ok(report)
@@ -132,7 +139,10 @@ async fn sizes(
         let targets = plan.sources.get(name).into_iter().flat_map(|source| &source.stores).take(1);
         for (store, policy) in targets {
             if policy.keep_last < NEEDED {
-                let what = format!("the shards of `{name}` could not agree: its retention keeps {}", policy.keep_last);
+                let what = format!(
+                    "the shards of `{name}` could not agree: its retention keeps {}",
+                    policy.keep_last
+                );
                 let help = "write `keep_last: 3` or more, or leave `--as-of` and `--as-of-job` out";
                 return Err(Problem::usage(what, help).into());
             }
@@ -141,7 +151,9 @@ async fn sizes(
     }
     let sizes = shard::sizes(&first, as_of).await;
     let help = "run `chupacabra check`; without `--as-of` and `--as-of-job` no store needs to be read";
-    Ok(sizes.map_err(|error| Problem::failed("the sizes of the last packages cannot be had", help).because(error))?)
+    Ok(sizes.map_err(|error| {
+        Problem::failed("the sizes of the last packages cannot be had", help).because(error)
+    })?)
 }
 
 /// Prints one row for each source and store, and below it what a person should look at. Why something failed has been

@@ -64,7 +64,8 @@ impl Request {
     }
 
     pub(super) fn bearer(mut self, token: Option<&Secret>) -> Self {
-        self.bearer = token.and_then(|token| HeaderValue::try_from(format!("Bearer {}", token.expose())).ok());
+        self.bearer =
+            token.and_then(|token| HeaderValue::try_from(format!("Bearer {}", token.expose())).ok());
         if let Some(header) = &mut self.bearer {
             header.set_sensitive(true);
         }
@@ -90,7 +91,8 @@ pub(super) async fn send(request: &Request, timeout: Duration, secrets: &[&Secre
     let client = client()?;
     let attempt = |_| async {
         let answer = async {
-            let lost = |error| Error::new(Reason::Transient(None), "the server cannot be reached").because(error);
+            let lost =
+                |error| Error::new(Reason::Transient(None), "the server cannot be reached").because(error);
             let response = client.request(request.build()?).await.map_err(lost)?;
             judge(response, secrets).await
         };
@@ -119,7 +121,8 @@ fn client() -> Result<Http, Error> {
 /// Whether an answer means yes, no, or later.
 async fn judge(response: Response<hyper::body::Incoming>, secrets: &[&Secret]) -> Result<(), Error> {
     let status = response.status();
-    let later = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let later =
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let body = Limited::new(response.into_body(), MOST_READ).collect().await;
     if status.is_success() {
         return Ok(());
@@ -157,7 +160,9 @@ pub(super) fn without_secrets(text: &str, secrets: &[&Secret]) -> String {
         let path = address(whole).and_then(|uri| uri.path_and_query().map(ToString::to_string));
         let path = path.unwrap_or_default();
         let parts = path.split(['/', '?', '&', '=']).filter(|part| part.len() >= 8);
-        for part in [whole, path.trim_end_matches('/')].into_iter().chain(parts).filter(|part| part.len() >= 4) {
+        for part in
+            [whole, path.trim_end_matches('/')].into_iter().chain(parts).filter(|part| part.len() >= 4)
+        {
             text = text.replace(part, "[secret]");
         }
     }

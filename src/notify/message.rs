@@ -14,7 +14,9 @@ pub(super) fn text(news: News<'_>, label: Option<&str>, longest: usize) -> Strin
             let names: Vec<&str> = sources.iter().map(crate::catalog::SourceName::as_str).collect();
             format!("backup begins: {}", names.join(", "))
         }
-        News::Broken(why) => format!("backup FAILED before it began\n{}", cut(&plain(why), 3 * LONGEST_REASON)),
+        News::Broken(why) => {
+            format!("backup FAILED before it began\n{}", cut(&plain(why), 3 * LONGEST_REASON))
+        }
         News::End(report) => told(report),
     };
     let label = label.map(|label| format!("[{label}] ")).unwrap_or_default();
@@ -56,15 +58,20 @@ fn line(job: &Job) -> String {
     let mut reasons = Vec::new();
     reasons.extend((!job.error.is_empty()).then(|| job.error.join(": ")));
     for store in &job.stores {
-        reasons.extend((!store.committed).then(|| format!("not in {}: {}", store.store, store.error.join(": "))));
+        reasons.extend(
+            (!store.committed).then(|| format!("not in {}: {}", store.store, store.error.join(": "))),
+        );
         let pruned = store.prune_error.join(": ");
         reasons.extend((!pruned.is_empty()).then(|| format!("not pruned in {}: {pruned}", store.store)));
     }
     if let Some(record) = &job.record {
         reasons.extend(record.suspicious.clone());
-        reasons.extend(record.missing.first().map(|one| {
-            format!("{} missing, the first: {}: {}", record.missing.len(), one.name, one.why)
-        }));
+        reasons.extend(
+            record
+                .missing
+                .first()
+                .map(|one| format!("{} missing, the first: {}: {}", record.missing.len(), one.name, one.why)),
+        );
     }
     if !reasons.is_empty() {
         line += &format!(": {}", cut(&plain(&reasons.join("; ")), LONGEST_REASON));

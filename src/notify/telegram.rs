@@ -42,7 +42,11 @@ impl Config {
         let api = self.api.unwrap_or_else(|| "https://api.telegram.org".to_owned());
         let api = api.trim_end_matches('/').to_owned();
         if http::address(&api).is_none() {
-            context.problem("api", "this is no web address", "write it with `https://`, or leave the key out");
+            context.problem(
+                "api",
+                "this is no web address",
+                "write it with `https://`, or leave the key out",
+            );
         }
         if self.chat.trim().is_empty() {
             context.problem("chat", "the chat is empty", "write its number in quotes, or `@name`");
@@ -50,7 +54,11 @@ impl Config {
         let token = context.secret("token", Some(&self.token))?;
         let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
         if !token.expose().chars().all(sound) {
-            context.problem("token", "this is no bot's token", "copy it from @BotFather: digits, a colon, letters");
+            context.problem(
+                "token",
+                "this is no bot's token",
+                "copy it from @BotFather: digits, a colon, letters",
+            );
             return None;
         }
         Some(Plan { token, chat: self.chat, topic: self.topic, api })

