@@ -37,7 +37,8 @@ fn validated(version: &str, text: &str) -> (bool, String) {
 
 #[test]
 fn what_is_rendered_is_valid_for_every_kubernetes_from_1_25_to_1_37() {
-    let all: Vec<&str> = MATRIX.iter().map(|(_, values)| *values).filter(|values| !values.contains("alerts")).collect();
+    let all: Vec<&str> =
+        MATRIX.iter().map(|(_, values)| *values).filter(|values| !values.contains("alerts")).collect();
     for minor in 25..=37 {
         let version = format!("1.{minor}");
         // All values of the matrix in one file: the validator's start is what takes time.
@@ -61,7 +62,11 @@ fn what_is_rendered_is_valid_for_every_kubernetes_from_1_25_to_1_37() {
 fn judged(manifests: &[Value], without: &str) -> (Option<i32>, String) {
     let dir = scratch();
     let file = dir.path().join("config.yaml");
-    std::fs::write(&file, find(manifests, "ConfigMap", "chupacabra")["data"]["config.yaml"].as_str().unwrap()).unwrap();
+    std::fs::write(
+        &file,
+        find(manifests, "ConfigMap", "chupacabra")["data"]["config.yaml"].as_str().unwrap(),
+    )
+    .unwrap();
     let pod = find(manifests, "CronJob", "-nightly");
     let container = &pod["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
     let mut command = chupacabra();
@@ -97,7 +102,12 @@ fn the_program_accepts_the_rendered_configuration_with_what_the_pod_has() {
     let rendered = manifests(&[&as_text, &format!("secrets:{rest}")]);
     let (code, told) = judged(&rendered, "");
     assert_eq!(code, Some(0), "{told}");
-    assert!(find(&rendered, "ConfigMap", "chupacabra")["data"]["config.yaml"].as_str().unwrap().contains("# A comment of mine."));
+    assert!(
+        find(&rendered, "ConfigMap", "chupacabra")["data"]["config.yaml"]
+            .as_str()
+            .unwrap()
+            .contains("# A comment of mine.")
+    );
     // The negative control.
     let (code, told) = judged(&manifests(&[BASE]), "SHOP_PASSWORD");
     assert_eq!(code, Some(2), "{told}");
@@ -123,10 +133,15 @@ fn sources_are_mounted_read_only_and_only_where_they_are_wanted() {
         let job = find(rendered, "CronJob", name);
         let container = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
         let mounts = container["volumeMounts"].as_array().unwrap().iter();
-        mounts.map(|one| (one["mountPath"].as_str().unwrap().to_owned(), one["readOnly"] == true)).collect::<Vec<_>>()
+        mounts
+            .map(|one| (one["mountPath"].as_str().unwrap().to_owned(), one["readOnly"] == true))
+            .collect::<Vec<_>>()
     };
     let of = |path: &str, read_only| (path.to_owned(), read_only);
-    assert_eq!(mounts("-nightly", &rendered), [of("/etc/chupacabra", true), of("/data/web", true), of("/mnt/backup", false)]);
+    assert_eq!(
+        mounts("-nightly", &rendered),
+        [of("/etc/chupacabra", true), of("/data/web", true), of("/mnt/backup", false)]
+    );
     let rendered = manifests(&[BASE, MATRIX[11].1]);
     assert_eq!(mounts("-hourly", &rendered), [of("/etc/chupacabra", true), of("/mnt/backup", false)]);
     let rendered = manifests(&[BASE, MATRIX[7].1]);
@@ -141,11 +156,15 @@ fn sources_are_mounted_read_only_and_only_where_they_are_wanted() {
 fn shards_are_an_indexed_job_whose_pods_know_their_jobs_name() {
     let rendered = manifests(&[BASE, SHARDS]);
     let job = &find(&rendered, "CronJob", "-nightly")["spec"]["jobTemplate"]["spec"];
-    assert_eq!((&job["completionMode"], &job["completions"], &job["parallelism"]), (&json!("Indexed"), &json!(3), &json!(3)));
+    assert_eq!(
+        (&job["completionMode"], &job["completions"], &job["parallelism"]),
+        (&json!("Indexed"), &json!(3), &json!(3))
+    );
     assert_eq!((&job["backoffLimitPerIndex"], &job["backoffLimit"]), (&json!(1), &Value::Null));
     let container = &job["template"]["spec"]["containers"][0];
     assert_eq!(container["args"], json!(["backup", "--shard=$(JOB_COMPLETION_INDEX)/3", "--json"]));
-    let name = container["env"].as_array().unwrap().iter().find(|one| one["name"] == "CHUPACABRA_JOB").unwrap();
+    let name =
+        container["env"].as_array().unwrap().iter().find(|one| one["name"] == "CHUPACABRA_JOB").unwrap();
     assert_eq!(name["valueFrom"]["fieldRef"]["fieldPath"], "metadata.labels['batch.kubernetes.io/job-name']");
 }
 
@@ -159,7 +178,8 @@ fn two_runs_never_meet_and_a_wrong_configuration_is_not_tried_again() {
         assert!(job["jobTemplate"]["spec"]["activeDeadlineSeconds"].is_u64(), "{name}");
     }
     let rendered = manifests(&[BASE]);
-    let rules = &find(&rendered, "CronJob", "-nightly")["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"];
+    let rules =
+        &find(&rendered, "CronJob", "-nightly")["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"];
     assert_eq!(rules[0]["onExitCodes"]["values"], json!([2]));
     assert_eq!(rules[0]["action"], "FailJob");
 }
@@ -181,13 +201,20 @@ fn the_network_is_open_to_what_is_configured_and_to_nothing_else() {
 #[test]
 fn every_value_is_in_the_charts_readme() {
     let readme = std::fs::read_to_string(chart().join("README.md")).unwrap();
-    let values: Value = serde_saphyr::from_str(&std::fs::read_to_string(chart().join("values.yaml")).unwrap()).unwrap();
+    let values: Value =
+        serde_saphyr::from_str(&std::fs::read_to_string(chart().join("values.yaml")).unwrap()).unwrap();
     let mut missing = Vec::new();
     for (key, value) in values.as_object().unwrap() {
         // Where a mapping is written out in values.yaml its keys have a row each.
-        let inner = value.as_object().filter(|inner| !inner.is_empty() && key != "schedules" && key != "resources");
+        let inner =
+            value.as_object().filter(|inner| !inner.is_empty() && key != "schedules" && key != "resources");
         match inner {
-            Some(inner) => missing.extend(inner.keys().map(|one| format!("{key}.{one}")).filter(|row| !readme.contains(&format!("| {row} |")))),
+            Some(inner) => missing.extend(
+                inner
+                    .keys()
+                    .map(|one| format!("{key}.{one}"))
+                    .filter(|row| !readme.contains(&format!("| {row} |"))),
+            ),
             None => missing.extend((!readme.contains(&format!("| {key} |"))).then(|| key.clone())),
         }
     }

@@ -25,12 +25,25 @@ fn breaches(pod: &Value) -> Vec<&'static str> {
     rule("host namespaces", ["hostNetwork", "hostPID", "hostIPC"].iter().all(|key| pod[*key] != true));
     let ports = |container: &Value| container["ports"].as_array().cloned().unwrap_or_default();
     rule("host ports", each(&|one| ports(one).iter().all(|port| port.get("hostPort").is_none())));
-    let types =
-        ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"];
-    let allowed = |volume: &Value| volume.as_object().unwrap().keys().all(|key| key == "name" || types.contains(&&**key));
+    let types = [
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    ];
+    let allowed = |volume: &Value| {
+        volume.as_object().unwrap().keys().all(|key| key == "name" || types.contains(&&**key))
+    };
     rule("volume types", all("volumes").iter().all(allowed));
     let privileged = |one: &Value| one["securityContext"]["privileged"] == true;
-    rule("privilege escalation", each(&|one| one["securityContext"]["allowPrivilegeEscalation"] == false && !privileged(one)));
+    rule(
+        "privilege escalation",
+        each(&|one| one["securityContext"]["allowPrivilegeEscalation"] == false && !privileged(one)),
+    );
     rule("runAsNonRoot", each(&|one| said(one, "runAsNonRoot") == true));
     rule("runAsUser", each(&|one| said(one, "runAsUser") != 0));
     let profile = |one: &Value| said(one, "seccompProfile")["type"].clone();

@@ -32,8 +32,14 @@ fn unknown_keys_and_wrong_types_are_refused_with_their_place() {
         for helm in HELMS {
             let told = told(helm, "1.33", BASE, values);
             let message = told.to_lowercase();
-            assert!(message.contains("don't meet the specifications of the schema"), "{helm}: {values}: {told}");
-            assert!(told.contains(place) && told.contains(why) || message.contains(why), "{helm}: {values}: {told}");
+            assert!(
+                message.contains("don't meet the specifications of the schema"),
+                "{helm}: {values}: {told}"
+            );
+            assert!(
+                told.contains(place) && told.contains(why) || message.contains(why),
+                "{helm}: {values}: {told}"
+            );
         }
     }
 }
@@ -43,12 +49,42 @@ fn contradictions_are_told_in_words() {
     for (version, base, values, words) in [
         ("1.33", "{}", "{}", "there is nothing to back up: write the ChupaCabra configuration into `config`"),
         ("1.33", BASE, "existingConfigMap: mine", "config and existingConfigMap exclude each other"),
-        ("1.33", BASE, "schedules: { nightly: { sources: [shop, shpo] } }", "schedules.nightly.sources: there is no source shpo in config"),
-        ("1.33", BASE, "schedules: { nightly: { volumes: [wbe] } }", "schedules.nightly.volumes: there is no volume wbe in volumes"),
-        ("1.33", BASE, "restore: { volumes: [{ name: web, claim: x, path: /restore }] }", "two volumes have the name web"),
-        ("1.33", BASE, "restore: { volumes: [{ name: x, claim: x, path: /data/web }] }", "two volumes are mounted at /data/web"),
-        ("1.28", BASE, "schedules: { nightly: { shards: 2 } }", "schedules.nightly.shards: more than one needs Kubernetes 1.29"),
-        ("1.33", BASE, "{ job: { backoffLimit: 5 }, schedules: { nightly: { shards: 2 } } }", "job.backoffLimit must be at most 1 with shards"),
+        (
+            "1.33",
+            BASE,
+            "schedules: { nightly: { sources: [shop, shpo] } }",
+            "schedules.nightly.sources: there is no source shpo in config",
+        ),
+        (
+            "1.33",
+            BASE,
+            "schedules: { nightly: { volumes: [wbe] } }",
+            "schedules.nightly.volumes: there is no volume wbe in volumes",
+        ),
+        (
+            "1.33",
+            BASE,
+            "restore: { volumes: [{ name: web, claim: x, path: /restore }] }",
+            "two volumes have the name web",
+        ),
+        (
+            "1.33",
+            BASE,
+            "restore: { volumes: [{ name: x, claim: x, path: /data/web }] }",
+            "two volumes are mounted at /data/web",
+        ),
+        (
+            "1.28",
+            BASE,
+            "schedules: { nightly: { shards: 2 } }",
+            "schedules.nightly.shards: more than one needs Kubernetes 1.29",
+        ),
+        (
+            "1.33",
+            BASE,
+            "{ job: { backoffLimit: 5 }, schedules: { nightly: { shards: 2 } } }",
+            "job.backoffLimit must be at most 1 with shards",
+        ),
     ] {
         for helm in HELMS {
             let told = told(helm, version, base, values);

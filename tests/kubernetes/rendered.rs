@@ -46,16 +46,34 @@ volumes:
 pub(crate) const MATRIX: [(&str, &str); 12] = [
     ("as it is", "{}"),
     ("a user of its own", "user: { id: 1000, group: 1000, fsGroup: 2000, supplementalGroups: [3000, 4000] }"),
-    ("private images", "imagePullSecrets: [hub]\nimage: { digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }"),
-    ("node pools", "nodeSelector: { pool: batch }\ntolerations: [{ key: pool, operator: Exists }]\naffinity: { nodeAffinity: {} }\npriorityClassName: low"),
+    (
+        "private images",
+        "imagePullSecrets: [hub]\nimage: { digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }",
+    ),
+    (
+        "node pools",
+        "nodeSelector: { pool: batch }\ntolerations: [{ key: pool, operator: Exists }]\naffinity: { nodeAffinity: {} }\npriorityClassName: low",
+    ),
     ("files of secrets", "secrets: { files: [{ secret: drive, path: /run/secrets/drive }], envFrom: [all] }"),
     ("a mesh", "mesh: istio\npodAnnotations: { sidecar.istio.io/inject: 'true' }\npodLabels: { team: shop }"),
     ("no restore", "restore: { enabled: false }"),
-    ("a restore", "restore: { args: [restore, web, --into, /restore/web], identitySecret: key, volumes: [{ name: target, claim: target, path: /restore }] }"),
-    ("workload identity", "serviceAccount: { annotations: { eks.amazonaws.com/role-arn: 'arn:aws:iam::1:role/x' }, automountToken: true }"),
+    (
+        "a restore",
+        "restore: { args: [restore, web, --into, /restore/web], identitySecret: key, volumes: [{ name: target, claim: target, path: /restore }] }",
+    ),
+    (
+        "workload identity",
+        "serviceAccount: { annotations: { eks.amazonaws.com/role-arn: 'arn:aws:iam::1:role/x' }, automountToken: true }",
+    ),
     ("an account that exists", "serviceAccount: { create: false, name: backup }"),
-    ("networks", "networkPolicy: { enabled: true, ports: [27017], to: [{ ipBlock: { cidr: 10.0.0.0/8 } }] }\nalerts: { enabled: true, labels: { release: prometheus } }"),
-    ("several schedules", "schedules: { hourly: { cron: '0 * * * *', sources: [shop, cache], volumes: [nas], timeZone: Europe/Berlin, resources: { limits: { memory: 1Gi } } } }"),
+    (
+        "networks",
+        "networkPolicy: { enabled: true, ports: [27017], to: [{ ipBlock: { cidr: 10.0.0.0/8 } }] }\nalerts: { enabled: true, labels: { release: prometheus } }",
+    ),
+    (
+        "several schedules",
+        "schedules: { hourly: { cron: '0 * * * *', sources: [shop, cache], volumes: [nas], timeZone: Europe/Berlin, resources: { limits: { memory: 1Gi } } } }",
+    ),
 ];
 
 /// Needs Kubernetes 1.29.
@@ -90,7 +108,8 @@ pub(crate) fn text(helm: &str, version: &str, values: &[&str]) -> String {
 /// The manifests of a YAML text.
 pub(crate) fn documents(text: &str) -> Vec<Value> {
     let parts = text.split("\n---").map(|part| part.trim_start_matches("---"));
-    let parsed = parts.map(|part| serde_saphyr::from_str::<Value>(part).unwrap_or_else(|e| panic!("{e}\n{part}")));
+    let parsed =
+        parts.map(|part| serde_saphyr::from_str::<Value>(part).unwrap_or_else(|e| panic!("{e}\n{part}")));
     parsed.filter(|document| !document.is_null()).collect()
 }
 
@@ -111,7 +130,10 @@ pub(crate) fn find<'a>(manifests: &'a [Value], kind: &str, name: &str) -> &'a Va
 pub(crate) fn pods(manifests: &[Value]) -> Vec<(String, &Value)> {
     let jobs = manifests.iter().filter(|one| one["kind"] == "CronJob");
     jobs.map(|job| {
-        (job["metadata"]["name"].as_str().unwrap().to_owned(), &job["spec"]["jobTemplate"]["spec"]["template"]["spec"])
+        (
+            job["metadata"]["name"].as_str().unwrap().to_owned(),
+            &job["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+        )
     })
     .collect()
 }
