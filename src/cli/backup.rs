@@ -3,11 +3,17 @@
 use clap::Args as ClapArgs;
 
 use super::output::{self, count, ratio, size};
-use super::{Session, check, session};
+use super::when::When;
+use super::{Problem, Session, check, problem, session};
 use crate::backup::Run;
+use crate::catalog::SourceName;
+use crate::clock::Timestamp;
+use crate::config::Plan;
 use crate::config::units::Span;
 use crate::exit::Exit;
+use crate::notify::{News, notify};
 use crate::report::{Job, Report, Status};
+use crate::shard::{self, Shard};
 use crate::telemetry::Format;
 
 /// Back up all sources, or those named
@@ -15,11 +21,28 @@ use crate::telemetry::Format;
 /// Each source is dumped, packed, encrypted and sent to its stores; what the stores hold is compared with what was
 /// sent, and only then recorded. Retention is applied afterwards, to sources whose backup is good.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "EXAMPLE:\n  chupacabra backup\n  chupacabra backup web --dry-run")]
+#[command(after_help = "EXAMPLE:\n  chupacabra backup\n  chupacabra backup web --dry-run\n  \
+                        chupacabra backup --shard 0/3 --as-of 2026-11-21T02:30:00Z")]
 pub(super) struct Args {
     /// The sources to back up [default: all]
     #[arg(value_name = "SOURCE")]
     sources: Vec<String>,
+    /// Back up only this share of the sources: 0/3, 1/3 or 2/3 of three runs that together back up all
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Shares of equal size, judged by the packages made before this time, which must be the same for all shards
+    /// [default: every source counts the same]
+    #[arg(
+        long,
+        value_name = "TIME",
+        requires = "shard",
+        conflicts_with = "as_of_job",
+        allow_hyphen_values = true
+    )]
+    as_of: Option<When>,
+    /// The same for a Job made by a CronJob, whose name holds its time
+    #[arg(long, value_name = "NAME", requires = "shard", env = "CHUPACABRA_JOB", hide_env_values = true)]
+    as_of_job: Option<String>,
     /// Only examine sources and stores, and say what would be backed up
     #[arg(long)]
     dry_run: bool,
@@ -31,29 +54,106 @@ pub(super) struct Args {
 impl Args {
     pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
         let plan = session.plan()?;
-        let names = session::sources(&plan, &self.sources)?;
         if self.dry_run {
+            let names = self.names(&plan, session).await?;
             return check::examine(&plan, &names, self.json).await;
         }
-        let stores = session::connect(&plan, None).await?;
+        match self.back_up(&plan, session).await {
+            Ok(report) => {
+                notify(&plan.notifications, News::End(&report)).await;
+                if self.json {
+                    output::json(&report)?;
+                } else if session.screen.format() == Format::Human {
+                    show(&report)?;
+                }
+                Ok(report.exit())
+            }
+            Err(error) => {
+                let told: Vec<String> = problem::told(&error).into_iter().map(|told| told.problem).collect();
+                notify(&plan.notifications, News::Broken(&told.join("; "))).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn back_up(&self, plan: &Plan, session: &Session) -> anyhow::Result<Report> {
+        let names = self.names(plan, session).await?;
+        let stores = session::connect(plan, None).await?;
         let bar = session.bar();
         let run = Run {
-            plan: &plan,
+            plan,
             stores: &stores,
             clock: session.clock,
             stop: session.shutdown.token(),
             progress: &session.progress,
         };
-        let mut report = run.backup(&names).await;
+        let (mut report, ()) =
+            tokio::join!(run.backup(&names), notify(&plan.notifications, News::Start(&names)));
         drop(bar);
         report.stopped = session.shutdown.stopped();
-        if self.json {
-            output::json(&report)?;
-        } else if session.screen.format() == Format::Human {
-            show(&report)?;
-        }
-        Ok(report.exit())
+        Ok(report)
     }
+
+    /// The sources of this run.
+    async fn names(&self, plan: &Plan, session: &Session) -> anyhow::Result<Vec<SourceName>> {
+        let names = session::sources(plan, &self.sources)?;
+        let Some(shard) = self.shard else { return Ok(names) };
+        let sizes = match self.reference(session) {
+            Some(as_of) => sizes(plan, &names, as_of).await?,
+            None => std::collections::BTreeMap::new(),
+        };
+        let own = shard.of(&names, &sizes);
+        let list = own.iter().map(SourceName::as_str).collect::<Vec<_>>().join(", ");
+        tracing::info!(%shard, weighted = !sizes.is_empty(), sources = list, "the share of this run");
+        Ok(own)
+    }
+
+    /// The time that all shards share, if there is one.
+    fn reference(&self, session: &Session) -> Option<Timestamp> {
+        match (&self.as_of, &self.as_of_job) {
+            (Some(when), _) => Some(when.resolve(session.clock.now())),
+            (None, Some(job)) => {
+                let at = shard::scheduled(job);
+                if at.is_none() {
+                    tracing::info!(job, "this Job was not made by a CronJob: every source counts the same");
+                }
+                at
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// How many of the newest good packages retention must leave for the shards to see the same sizes: this run adds one,
+/// a shard that is tried again another.
+const NEEDED: u32 = 3;
+
+async fn sizes(
+    plan: &Plan,
+    names: &[SourceName],
+    as_of: Timestamp,
+) -> anyhow::Result<std::collections::BTreeMap<SourceName, u64>> {
+    let stores = session::connect(plan, None).await?;
+    let mut first = Vec::new();
+    for name in names {
+        let targets = plan.sources.get(name).into_iter().flat_map(|source| &source.stores).take(1);
+        for (store, policy) in targets {
+            if policy.keep_last < NEEDED {
+                let what = format!(
+                    "the shards of `{name}` could not agree: its retention keeps {}",
+                    policy.keep_last
+                );
+                let help = "write `keep_last: 3` or more, or leave `--as-of` and `--as-of-job` out";
+                return Err(Problem::usage(what, help).into());
+            }
+            first.extend(stores.get(store).map(|named| (name.clone(), named.clone())));
+        }
+    }
+    let sizes = shard::sizes(&first, as_of).await;
+    let help = "run `chupacabra check`; without `--as-of` and `--as-of-job` no store needs to be read";
+    Ok(sizes.map_err(|error| {
+        Problem::failed("the sizes of the last packages cannot be had", help).because(error)
+    })?)
 }
 
 /// Prints one row for each source and store, and below it what a person should look at. Why something failed has been

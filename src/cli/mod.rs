@@ -29,6 +29,7 @@ pub use session::Session;
 
 use crate::clock::Clock;
 use crate::exit::Exit;
+use crate::mesh::Mesh;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
@@ -57,6 +58,16 @@ pub struct Cli {
         default_value = "auto"
     )]
     log_format: LogFormat,
+    /// Tell a mesh's sidecar to quit at the end, so that the Job ends too (native sidecars need nothing)
+    #[arg(
+        long,
+        global = true,
+        value_name = "MESH",
+        env = "CHUPACABRA_MESH",
+        hide_env_values = true,
+        default_value = "none"
+    )]
+    mesh: Mesh,
     /// Tell more; twice for more still
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -100,19 +111,28 @@ impl Cli {
 
     /// Runs the verb.
     pub async fn run(self, session: &Session) -> anyhow::Result<Exit> {
-        match self.verb {
-            Verb::Backup(args) => args.run(session).await,
-            Verb::List(args) => args.run(session).await,
-            Verb::Show(args) => args.run(session).await,
-            Verb::Restore(args) => args.run(session).await,
-            Verb::Verify(args) => args.run(session).await,
-            Verb::Prune(args) => args.run(session).await,
-            Verb::Check(args) => args.run(session).await,
-            Verb::Keygen(args) => args.run(),
-            Verb::Quickstart(args) => args.run(session).await,
-            Verb::Config(args) => args.run(session),
-            Verb::Completions(args) => args.run(),
-            Verb::Man(args) => args.run(),
+        let mesh = self.mesh;
+        let done = self.verb.run(session).await;
+        mesh.quit().await;
+        done
+    }
+}
+
+impl Verb {
+    async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+        match self {
+            Self::Backup(args) => args.run(session).await,
+            Self::List(args) => args.run(session).await,
+            Self::Show(args) => args.run(session).await,
+            Self::Restore(args) => args.run(session).await,
+            Self::Verify(args) => args.run(session).await,
+            Self::Prune(args) => args.run(session).await,
+            Self::Check(args) => args.run(session).await,
+            Self::Keygen(args) => args.run(),
+            Self::Quickstart(args) => args.run(session).await,
+            Self::Config(args) => args.run(session),
+            Self::Completions(args) => args.run(),
+            Self::Man(args) => args.run(),
         }
     }
 }

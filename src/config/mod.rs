@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{retention, sources, stores};
+use crate::{notify, retention, sources, stores};
 pub use document::Place;
 pub use load::{Error, Located, find, load};
 pub use plan::Plan;
@@ -45,6 +45,9 @@ pub struct Config {
     /// How long packages are kept, unless a source or a store says otherwise.
     #[serde(default)]
     pub retention: retention::Config,
+    /// Who is told how runs go, by name.
+    #[serde(default)]
+    pub notifications: BTreeMap<String, notify::Config>,
 }
 
 /// For whom packages are encrypted, and with what they are opened.

@@ -16,7 +16,7 @@ use crate::sources::mariadb::MariaDb;
 use crate::sources::mongodb::MongoDb;
 use crate::sources::postgres::Postgres;
 use crate::sources::redis::Redis;
-use crate::{package, sources, stores};
+use crate::{notify, package, sources, stores};
 
 /// Compression that costs least for what it saves.
 const LEVEL: u8 = 1;
@@ -38,6 +38,8 @@ pub struct Plan {
     pub stores: BTreeMap<String, StorePlan>,
     /// The sources by name.
     pub sources: BTreeMap<SourceName, SourcePlan>,
+    /// Who is told how runs go.
+    pub notifications: Vec<notify::Notifier>,
 }
 
 /// A store as meant.
@@ -73,9 +75,11 @@ impl Config {
             let known = Known { stores: &stores, kept: &kept, general: &general };
             plan_sources(self.sources, &known, context)
         });
+        let notifications =
+            context.at("notifications", |context| plan_notifications(self.notifications, context));
         let problems = context.into_problems();
         if problems.is_empty() {
-            Ok(Plan { package, identity, passphrase, stores, sources })
+            Ok(Plan { package, identity, passphrase, stores, sources, notifications })
         } else {
             Err(problems)
         }
@@ -193,6 +197,32 @@ fn holds_no_store(source: &Source, targets: &[(String, Policy)], known: &Known<'
             context.problem("files.path", what, help);
         }
     }
+}
+
+fn plan_notifications(
+    written: BTreeMap<String, notify::Config>,
+    context: &mut Context,
+) -> Vec<notify::Notifier> {
+    let plan = |(name, mut notification): (String, notify::Config)| {
+        context.at(name.clone(), |context| {
+            let mut kinds = Kinds::new();
+            kinds.kind("telegram", notification.telegram.take(), context, |config, context| {
+                config.plan(context).map(notify::Channel::Telegram)
+            });
+            kinds.kind("slack", notification.slack.take(), context, |config, context| {
+                config.plan(context).map(notify::Channel::Slack)
+            });
+            kinds.kind("webhook", notification.webhook.take(), context, |config, context| {
+                config.plan(context).map(notify::Channel::Webhook)
+            });
+            kinds.kind("healthchecks", notification.healthchecks.take(), context, |config, context| {
+                config.plan(context).map(notify::Channel::Healthchecks)
+            });
+            let channel = kinds.one(context);
+            notification.plan_with(&name, channel, context)
+        })
+    };
+    written.into_iter().filter_map(plan).collect()
 }
 
 fn policy(own: &retention::Config, context: &mut Context) -> Policy {

@@ -1,0 +1,52 @@
+//! Healthchecks: signs of life to a monitor that alarms when they stay away.
+//!
+//! The protocol of Healthchecks and its likes: the check's address alone means success, `/start` and `/fail` below it
+//! mean what they say. A partial run is a failure here: such a check knows nothing between.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::http::Request;
+use super::{Event, News, config, message};
+use crate::config::context::Context;
+use crate::config::secret::{Secret, SecretRef};
+use crate::stores;
+
+/// Healthchecks keeps the first 100 kB of a message; other monitors less.
+const LONGEST: usize = 9000;
+
+/// A check as written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The check's address, which is a secret: whoever knows it can silence the alarm.
+    pub url: SecretRef,
+}
+
+/// A check as meant.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(super) url: Secret,
+}
+
+impl Config {
+    pub(crate) fn plan(self, context: &mut Context) -> Option<Plan> {
+        Some(Plan { url: config::address("url", &self.url, context)? })
+    }
+}
+
+impl Plan {
+    pub(super) fn request(&self, news: News<'_>, label: Option<&str>) -> Result<Request, stores::Error> {
+        let (path, query) = match self.url.expose().split_once('?') {
+            Some((path, query)) => (path, format!("?{query}")),
+            None => (self.url.expose(), String::new()),
+        };
+        let signal = match news.event() {
+            Event::Start => "/start",
+            Event::Success => "",
+            Event::Partial | Event::Failure => "/fail",
+        };
+        let address = format!("{}{signal}{query}", path.trim_end_matches('/'));
+        Request::text(&address, message::text(news, label, LONGEST))
+    }
+}

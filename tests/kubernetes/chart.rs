@@ -1,0 +1,222 @@
+//! What the chart renders: valid for every Kubernetes, and a configuration that the program itself accepts.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::rendered::{BASE, HELMS, MATRIX, SHARDS, chart, find, manifests, pods, text};
+use crate::support::{chupacabra, run, scratch, tool};
+
+#[test]
+fn both_helms_lint_it_and_render_the_same() {
+    let dir = scratch();
+    let base = dir.path().join("base.yaml");
+    std::fs::write(&base, BASE).unwrap();
+    for helm in HELMS {
+        run(Command::new(tool(helm)).args(["lint", "--strict"]).arg(chart()).arg("--values").arg(&base));
+    }
+    for (name, values) in MATRIX {
+        let lines = |helm| {
+            let text = text(helm, "1.33", &[BASE, values]);
+            text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines("helm3"), lines("helm4"), "{name}");
+    }
+}
+
+/// Runs `kubernetes-validate --strict` over a text; what it says, and whether it was content.
+fn validated(version: &str, text: &str) -> (bool, String) {
+    let dir = scratch();
+    let file = dir.path().join("all.yaml");
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new(tool("kubernetes-validate"));
+    let output = command.args(["-k", version, "--strict"]).arg(&file).output().unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&told).into_owned())
+}
+
+#[test]
+fn what_is_rendered_is_valid_for_every_kubernetes_from_1_25_to_1_37() {
+    let all: Vec<&str> =
+        MATRIX.iter().map(|(_, values)| *values).filter(|values| !values.contains("alerts")).collect();
+    for minor in 25..=37 {
+        let version = format!("1.{minor}");
+        // All values of the matrix in one file: the validator's start is what takes time.
+        let mut together = String::new();
+        let mut sets: Vec<&str> = if minor % 4 == 1 { all.clone() } else { vec![MATRIX[0].1] };
+        sets.extend((minor >= 29).then_some(SHARDS));
+        for values in sets {
+            together += &text("helm4", &version, &[BASE, values]);
+            together += "\n";
+        }
+        let (valid, told) = validated(&format!("{version}.0"), &together);
+        assert!(valid && told.contains("cronjob/shop-chupacabra-nightly"), "{version}: {told}");
+    }
+    // The negative control: a field that does not exist.
+    let wrong = text("helm4", "1.33", &[BASE]).replace("suspend: false", "suspended: false");
+    let (valid, told) = validated("1.33.0", &wrong);
+    assert!(!valid && told.contains("suspended"), "{told}");
+}
+
+/// Runs `config check` on the rendered configuration with just the variables that the pod would have.
+fn judged(manifests: &[Value], without: &str) -> (Option<i32>, String) {
+    let dir = scratch();
+    let file = dir.path().join("config.yaml");
+    std::fs::write(
+        &file,
+        find(manifests, "ConfigMap", "chupacabra")["data"]["config.yaml"].as_str().unwrap(),
+    )
+    .unwrap();
+    let pod = find(manifests, "CronJob", "-nightly");
+    let container = &pod["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
+    let mut command = chupacabra();
+    command.env_clear();
+    for variable in container["env"].as_array().unwrap() {
+        let name = variable["name"].as_str().unwrap();
+        if variable["valueFrom"]["secretKeyRef"].is_object() && name != without {
+            command.env(name, "123456:secret");
+        }
+    }
+    let output = command.arg("--config").arg(&file).args(["config", "check"]).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[test]
+fn the_program_accepts_the_rendered_configuration_with_what_the_pod_has() {
+    for (name, values) in MATRIX {
+        let (code, told) = judged(&manifests(&[BASE, values]), "");
+        // The list of variables is replaced, not extended, by values that set it.
+        if values.contains("secrets:") {
+            assert!(code == Some(0) || !values.contains("env:"), "{name}: {told}");
+        } else {
+            assert_eq!(code, Some(0), "{name}: {told}");
+        }
+    }
+    // A number of eight digits came through as one, and the text form is taken as it is.
+    let config = find(&manifests(&[BASE]), "ConfigMap", "chupacabra")["data"]["config.yaml"].clone();
+    assert!(config.as_str().unwrap().contains("topic: 12345678"), "{config}");
+    let indented = config.as_str().unwrap().replace('\n', "\n  ");
+    let as_text = format!("config: |\n  # A comment of mine.\n  {indented}");
+    let base = BASE.replacen("config:\n", "ignored:\n", 1);
+    let rest = base.split_once("secrets:").unwrap().1;
+    let rendered = manifests(&[&as_text, &format!("secrets:{rest}")]);
+    let (code, told) = judged(&rendered, "");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        find(&rendered, "ConfigMap", "chupacabra")["data"]["config.yaml"]
+            .as_str()
+            .unwrap()
+            .contains("# A comment of mine.")
+    );
+    // The negative control.
+    let (code, told) = judged(&manifests(&[BASE]), "SHOP_PASSWORD");
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("SHOP_PASSWORD"), "{told}");
+}
+
+#[test]
+fn a_missing_secret_stops_the_pod_and_names_itself() {
+    let manifests = manifests(&[BASE]);
+    let (_, pod) = pods(&manifests)[0];
+    let env = pod["containers"][0]["env"].as_array().unwrap();
+    let references: Vec<_> = env.iter().filter_map(|one| one["valueFrom"].get("secretKeyRef")).collect();
+    assert_eq!(references.len(), 4);
+    // An optional one would start the program without it, and the message would be ours, without the Secret's name.
+    assert!(references.iter().all(|one| one.get("optional").is_none()));
+    assert_eq!(references[0], &json!({ "name": "shop", "key": "password" }));
+}
+
+#[test]
+fn sources_are_mounted_read_only_and_only_where_they_are_wanted() {
+    let rendered = manifests(&[BASE]);
+    let mounts = |name: &str, rendered: &[Value]| {
+        let job = find(rendered, "CronJob", name);
+        let container = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
+        let mounts = container["volumeMounts"].as_array().unwrap().iter();
+        mounts
+            .map(|one| (one["mountPath"].as_str().unwrap().to_owned(), one["readOnly"] == true))
+            .collect::<Vec<_>>()
+    };
+    let of = |path: &str, read_only| (path.to_owned(), read_only);
+    assert_eq!(
+        mounts("-nightly", &rendered),
+        [of("/etc/chupacabra", true), of("/data/web", true), of("/mnt/backup", false)]
+    );
+    let rendered = manifests(&[BASE, MATRIX[11].1]);
+    assert_eq!(mounts("-hourly", &rendered), [of("/etc/chupacabra", true), of("/mnt/backup", false)]);
+    let rendered = manifests(&[BASE, MATRIX[7].1]);
+    let wanted = ["/etc/chupacabra", "/run/identity", "/data/web", "/mnt/backup", "/restore"];
+    let restore = mounts("-restore", &rendered);
+    assert_eq!(restore.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), wanted);
+    // The private key is where restores run, and nowhere else.
+    assert!(!mounts("-nightly", &rendered).iter().any(|(path, _)| path == "/run/identity"));
+}
+
+#[test]
+fn shards_are_an_indexed_job_whose_pods_know_their_jobs_name() {
+    let rendered = manifests(&[BASE, SHARDS]);
+    let job = &find(&rendered, "CronJob", "-nightly")["spec"]["jobTemplate"]["spec"];
+    assert_eq!(
+        (&job["completionMode"], &job["completions"], &job["parallelism"]),
+        (&json!("Indexed"), &json!(3), &json!(3))
+    );
+    assert_eq!((&job["backoffLimitPerIndex"], &job["backoffLimit"]), (&json!(1), &Value::Null));
+    let container = &job["template"]["spec"]["containers"][0];
+    assert_eq!(container["args"], json!(["backup", "--shard=$(JOB_COMPLETION_INDEX)/3", "--json"]));
+    let name =
+        container["env"].as_array().unwrap().iter().find(|one| one["name"] == "CHUPACABRA_JOB").unwrap();
+    assert_eq!(name["valueFrom"]["fieldRef"]["fieldPath"], "metadata.labels['batch.kubernetes.io/job-name']");
+}
+
+#[test]
+fn two_runs_never_meet_and_a_wrong_configuration_is_not_tried_again() {
+    for (name, _) in pods(&manifests(&[BASE])) {
+        let rendered = manifests(&[BASE]);
+        let job = &find(&rendered, "CronJob", &name)["spec"];
+        assert_eq!(job["concurrencyPolicy"], "Forbid", "{name}");
+        assert_eq!(job["suspend"], name.ends_with("-restore"), "{name}");
+        assert!(job["jobTemplate"]["spec"]["activeDeadlineSeconds"].is_u64(), "{name}");
+    }
+    let rendered = manifests(&[BASE]);
+    let rules =
+        &find(&rendered, "CronJob", "-nightly")["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"];
+    assert_eq!(rules[0]["onExitCodes"]["values"], json!([2]));
+    assert_eq!(rules[0]["action"], "FailJob");
+}
+
+#[test]
+fn the_network_is_open_to_what_is_configured_and_to_nothing_else() {
+    let rendered = manifests(&[BASE, "networkPolicy: { enabled: true }"]);
+    let policy = &find(&rendered, "NetworkPolicy", "chupacabra")["spec"];
+    let ports = |rule: usize| {
+        let ports = policy["egress"][rule]["ports"].as_array().unwrap().iter();
+        ports.map(|one| one["port"].as_u64().unwrap()).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(ports(0), [53].into());
+    // MariaDB's usual port, Redis's configured one, the store's, and that of notifications.
+    assert_eq!(ports(1), [443, 3306, 6380, 8333].into());
+    assert_eq!((&policy["policyTypes"], &policy["ingress"]), (&json!(["Ingress", "Egress"]), &json!([])));
+}
+
+#[test]
+fn every_value_is_in_the_charts_readme() {
+    let readme = std::fs::read_to_string(chart().join("README.md")).unwrap();
+    let values: Value =
+        serde_saphyr::from_str(&std::fs::read_to_string(chart().join("values.yaml")).unwrap()).unwrap();
+    let mut missing = Vec::new();
+    for (key, value) in values.as_object().unwrap() {
+        // Where a mapping is written out in values.yaml its keys have a row each.
+        let inner =
+            value.as_object().filter(|inner| !inner.is_empty() && key != "schedules" && key != "resources");
+        match inner {
+            Some(inner) => missing.extend(
+                inner
+                    .keys()
+                    .map(|one| format!("{key}.{one}"))
+                    .filter(|row| !readme.contains(&format!("| {row} |"))),
+            ),
+            None => missing.extend((!readme.contains(&format!("| {key} |"))).then(|| key.clone())),
+        }
+    }
+    assert!(missing.is_empty(), "not in deploy/chart/README.md: {missing:?}");
+}

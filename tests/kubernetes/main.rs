@@ -1,0 +1,15 @@
+//! The chart, the GitOps examples, the workflows and the Dockerfile, judged by the tools that will use them.
+//!
+//! The image itself is built and run by `tests/kubernetes/image.sh` (ring `image`).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chart;
+mod gitops;
+mod pods;
+mod refusals;
+mod rendered;
+mod runs;
+mod tools;

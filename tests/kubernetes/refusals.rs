@@ -1,0 +1,94 @@
+//! Values that cannot be meant are refused, in words that say what to change.
+
+use crate::rendered::{BASE, HELMS, template};
+
+/// What Helm says to these values on top of the base.
+fn told(helm: &str, version: &str, base: &str, values: &str) -> String {
+    let output = template(helm, version, &[base, values]);
+    assert!(!output.status.success(), "{helm} takes this:\n{values}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn unknown_keys_and_wrong_types_are_refused_with_their_place() {
+    for (values, place, why) in [
+        ("colour: red", "", "colour"),
+        ("image: { tagg: x }", "image", "tagg"),
+        ("schedules: { nightly: { cron: '30 2 * * *', shard: 2 } }", "schedules", "shard"),
+        ("schedules: { nightly: { shards: two } }", "shards", "integer"),
+        ("schedules: { nightly: { shards: 0 } }", "shards", "1"),
+        ("schedules: { nightly: { cron: 'every night' } }", "cron", "pattern"),
+        ("schedules: { restore: { cron: '30 2 * * *' } }", "", "restore"),
+        ("user: { id: 0 }", "user", "1"),
+        ("volumes: [{ name: web, path: /data/web }]", "volumes", "claim"),
+        ("volumes: [{ name: web, claim: web, path: data/web }]", "volumes", "pattern"),
+        ("secrets: { env: [{ name: 'A B', secret: s, key: k }] }", "secrets", "pattern"),
+        ("secrets: { env: [{ name: A, value: hunter2 }] }", "secrets", "value"),
+        ("mesh: consul", "mesh", "istio"),
+        ("config: 7", "config", "object"),
+        ("timeZone: 1", "timeZone", "string"),
+        ("restore: { args: list }", "args", "array"),
+    ] {
+        for helm in HELMS {
+            let told = told(helm, "1.33", BASE, values);
+            let message = told.to_lowercase();
+            assert!(
+                message.contains("don't meet the specifications of the schema"),
+                "{helm}: {values}: {told}"
+            );
+            assert!(
+                told.contains(place) && told.contains(why) || message.contains(why),
+                "{helm}: {values}: {told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn contradictions_are_told_in_words() {
+    for (version, base, values, words) in [
+        ("1.33", "{}", "{}", "there is nothing to back up: write the ChupaCabra configuration into `config`"),
+        ("1.33", BASE, "existingConfigMap: mine", "config and existingConfigMap exclude each other"),
+        (
+            "1.33",
+            BASE,
+            "schedules: { nightly: { sources: [shop, shpo] } }",
+            "schedules.nightly.sources: there is no source shpo in config",
+        ),
+        (
+            "1.33",
+            BASE,
+            "schedules: { nightly: { volumes: [wbe] } }",
+            "schedules.nightly.volumes: there is no volume wbe in volumes",
+        ),
+        (
+            "1.33",
+            BASE,
+            "restore: { volumes: [{ name: web, claim: x, path: /restore }] }",
+            "two volumes have the name web",
+        ),
+        (
+            "1.33",
+            BASE,
+            "restore: { volumes: [{ name: x, claim: x, path: /data/web }] }",
+            "two volumes are mounted at /data/web",
+        ),
+        (
+            "1.28",
+            BASE,
+            "schedules: { nightly: { shards: 2 } }",
+            "schedules.nightly.shards: more than one needs Kubernetes 1.29",
+        ),
+        (
+            "1.33",
+            BASE,
+            "{ job: { backoffLimit: 5 }, schedules: { nightly: { shards: 2 } } }",
+            "job.backoffLimit must be at most 1 with shards",
+        ),
+    ] {
+        for helm in HELMS {
+            let told = told(helm, version, base, values);
+            assert!(told.contains(words), "{helm}: {values}: {told}");
+        }
+    }
+}
