@@ -127,6 +127,7 @@ fn report(statuses: &[Status]) -> Report {
             } else {
                 vec!["cannot <read> it".into(), "gone".into()]
             },
+            help: None,
             seconds: 1.0,
         }
     };

@@ -58,8 +58,6 @@ const LISTS: &[&str] = &[
     "unix_socket_directories",
 ];
 
-/// Appends roles, their memberships and settings, tablespaces, and privileges on these.
-pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<u8>) -> Result<(), Error> {
 /// Password hashes can be read, if they are wanted.
 pub(super) async fn check_rights(session: &mut Session, plan: &Plan) -> Result<(), Error> {
     let superuser =

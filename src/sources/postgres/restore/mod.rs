@@ -60,10 +60,6 @@ struct Contents {
 pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -> Result<Restored, Error> {
     let task = Task::new(plan, request)?;
     let contents = contents(package).await?;
-    if task.name.is_some() && contents.databases.len() != 1 {
-        let why = format!(
-            "the package has {} databases; name a server without a database to restore them all",
-            contents.databases.len()
     let databases: Vec<(&String, Task)> =
         contents.databases.iter().filter_map(|name| Some((name, task.within(name)?))).collect();
     if databases.is_empty() {
