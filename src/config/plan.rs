@@ -14,8 +14,8 @@ use crate::sources::files::Files;
 use crate::sources::files::globs::Globs;
 use crate::sources::mariadb::MariaDb;
 use crate::sources::mongodb::MongoDb;
-use crate::sources::redis::Redis;
 use crate::sources::postgres::Postgres;
+use crate::sources::redis::Redis;
 use crate::{package, sources, stores};
 
 /// Compression that costs least for what it saves.

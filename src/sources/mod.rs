@@ -6,8 +6,8 @@
 pub mod files;
 pub mod mariadb;
 pub mod mongodb;
-pub mod redis;
 pub mod postgres;
+pub mod redis;
 
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod backups;
-pub mod fault_proxy;
 pub mod cut;
+pub mod fault_proxy;
 pub mod faulty_store;
 pub mod mariadb;
 pub mod memory_store;
