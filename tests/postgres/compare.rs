@@ -1,4 +1,4 @@
-//! What makes two databases the same: pg_dump's text, and every table's rows.
+//! What makes two databases the same: `pg_dump`'s text, and every table's rows.
 
 use crate::support::postgres::Cluster;
 
@@ -27,7 +27,7 @@ pub(crate) fn content(cluster: &Cluster, database: &str) -> Vec<String> {
     rows
 }
 
-/// pg_dump's text of a database. Which partition of a hash of an enum has a row is not part of it.
+/// `pg_dump`'s text of a database. Which partition of a hash of an enum has a row is not part of it.
 pub(crate) fn text(cluster: &Cluster, database: &str) -> String {
     cluster.text("pg_dump", &["--exclude-table-data=app.moods_*", "-d", database])
 }

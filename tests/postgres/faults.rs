@@ -18,7 +18,7 @@ fn kill(cluster: &Cluster, database: &str, statement: &str) {
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'chupacabra' AND datname = '{database}' AND query ~ '{statement}'"
     );
     let killed = || cluster.psql("postgres", &sql) != "0";
-    wait_until(Duration::from_secs(60), killed, || format!("nothing does {statement}"));
+    wait_until(Duration::from_mins(1), killed, || format!("nothing does {statement}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -40,7 +40,7 @@ async fn the_snapshot_holder_killed_while_rows_are_read() {
     let holder = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'killed_holder' AND state = 'idle in transaction'";
     let error = dump_with(config, || {
         let reads = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'killed_holder' AND query ~ '^COPY .*rows'";
-        wait_until(Duration::from_secs(60), || shared().psql("postgres", reads) != "0", String::new);
+        wait_until(Duration::from_mins(1), || shared().psql("postgres", reads) != "0", String::new);
         assert_eq!(shared().psql("postgres", holder), "1");
     });
     let error = error.await.err().unwrap();
@@ -94,7 +94,7 @@ async fn a_server_that_is_stopped() {
     let error = dump_with(config, || {
         let reads =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = 'stopped' AND query ~ '^COPY .*rows'";
-        wait_until(Duration::from_secs(60), || cluster.psql("postgres", reads) != "0", String::new);
+        wait_until(Duration::from_mins(1), || cluster.psql("postgres", reads) != "0", String::new);
         cluster.stop();
     });
     let text = chain(&error.await.err().unwrap());

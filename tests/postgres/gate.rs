@@ -1,4 +1,4 @@
-//! The gate: our dump restored into A and pg_dump's into B give databases that pg_dump cannot tell apart.
+//! The gate: our dump restored into A and `pg_dump`'s into B give databases that `pg_dump` cannot tell apart.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ fn stock(dumped: &Dumped, cluster: &Cluster) {
     ));
 }
 
-/// Restores what pg_dumpall says.
+/// Restores what `pg_dumpall` says.
 fn peer(source: &Cluster, target: &Cluster) {
     let dir = scratch();
     let path = dir.path().join("all.sql");

@@ -195,7 +195,7 @@ async fn a_dry_run_says_and_does_nothing() {
     assert_eq!(cluster.psql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'dry_into'"), "0");
 }
 
-/// Things that pg_dump's own dump loses or changes, compared with the source by the catalog.
+/// Things that `pg_dump`'s own dump loses or changes, compared with the source by the catalog.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_peer_loses_is_kept() {
     let cluster = shared();

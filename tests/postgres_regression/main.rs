@@ -19,9 +19,15 @@ use support::{scratch, shell};
 
 /// Runs the server's regression tests, which leave the database behind.
 fn load(cluster: &Cluster) {
-    let given = std::env::var_os("CHUPACABRA_REGRESS").expect("CHUPACABRA_REGRESS is set; ./tests/run prepares it");
+    let given =
+        std::env::var_os("CHUPACABRA_REGRESS").expect("CHUPACABRA_REGRESS is set; ./tests/run prepares it");
     let sources = cluster.dir.join("regress");
-    shell(&format!("cp -r {} {} && mkdir -p {}/testtablespace", PathBuf::from(given).display(), sources.display(), sources.display()));
+    shell(&format!(
+        "cp -r {} {} && mkdir -p {}/testtablespace",
+        PathBuf::from(given).display(),
+        sources.display(),
+        sources.display()
+    ));
     if rustix::process::geteuid().is_root() {
         shell(&format!("chown -R nobody {}", sources.display()));
     }
@@ -45,8 +51,13 @@ fn load(cluster: &Cluster) {
     let line = unprivileged(&program, &arguments);
     // Some of its tests differ by locale and settings; what counts is what they leave.
     let output = Command::new(line[0]).args(&line[1..]).current_dir(&sources).output().unwrap();
-    let tables = cluster.psql("regression", "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384");
-    assert!(tables.parse::<u32>().unwrap() > 500, "{tables} tables\n{}", String::from_utf8_lossy(&output.stdout));
+    let tables = cluster
+        .psql("regression", "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384");
+    assert!(
+        tables.parse::<u32>().unwrap() > 500,
+        "{tables} tables\n{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,7 +66,9 @@ async fn pg_dump_cannot_tell_them_apart() {
     load(source);
     let dumped = dump(source.config(json!({}))).await.unwrap();
     let dir = scratch();
-    let psql = |cluster: &Cluster| format!("{} -qAtX -h 127.0.0.1 -p {} -U postgres", cluster.bin.join("psql").display(), cluster.port);
+    let psql = |cluster: &Cluster| {
+        format!("{} -qAtX -h 127.0.0.1 -p {} -U postgres", cluster.bin.join("psql").display(), cluster.port)
+    };
     shell(&format!("{} | {} -d postgres", dumped.stock(dir.path()), psql(ours)));
     let all = dir.path().join("all.sql");
     support::run(source.client("pg_dumpall").arg("-f").arg(&all));

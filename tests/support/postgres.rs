@@ -82,7 +82,7 @@ impl Cluster {
         let server = Server::start(self.port, &log, line[0], &line[1..], &[]);
         *self.server.lock().unwrap() = Some(server);
         wait_until(
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             || self.try_psql("postgres", "SELECT 1").status.success(),
             || format!("no server\n{}", std::fs::read_to_string(&log).unwrap_or_default()),
         );
@@ -127,7 +127,7 @@ impl Cluster {
         self.psql(name, sql);
     }
 
-    /// What pg_dump says of a database, or pg_dumpall of the server.
+    /// What `pg_dump` says of a database, or `pg_dumpall` of the server.
     pub fn text(&self, program: &str, arguments: &[&str]) -> String {
         let mut command = self.client(program);
         command.arg("--restrict-key=x").args(arguments);
@@ -135,6 +135,7 @@ impl Cluster {
     }
 
     /// A source's configuration for this server.
+    #[allow(clippy::needless_pass_by_value, reason = "called with json!() in place")]
     pub fn config(&self, more: Value) -> Value {
         let mut config = serde_json::json!({ "host": "127.0.0.1", "port": self.port });
         config.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
@@ -147,13 +148,13 @@ impl Cluster {
     }
 }
 
-/// Three servers of one version: the source, the target of our dump, the target of pg_dump's.
+/// Three servers of one version: the source, the target of our dump, the target of `pg_dump`'s.
 pub struct Trio {
     /// What is dumped.
     pub source: Cluster,
     /// Where our dump is restored to.
     pub ours: Cluster,
-    /// Where pg_dump's is.
+    /// Where `pg_dump`'s is.
     pub theirs: Cluster,
 }
 

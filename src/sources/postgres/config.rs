@@ -128,7 +128,7 @@ impl Plan {
             globals: true,
             role_passwords: true,
             jobs: 2,
-            lock_timeout: std::time::Duration::from_secs(300),
+            lock_timeout: std::time::Duration::from_mins(5),
         }
     }
 }
@@ -184,7 +184,7 @@ impl Config {
             globals: self.globals.unwrap_or(true),
             role_passwords: self.role_passwords.unwrap_or(true),
             jobs: self.jobs.unwrap_or(2).max(1),
-            lock_timeout: self.lock_timeout.map_or(std::time::Duration::from_secs(300), |span| span.0),
+            lock_timeout: self.lock_timeout.map_or(std::time::Duration::from_mins(5), |span| span.0),
         })
     }
 }

@@ -43,13 +43,11 @@ pub(super) fn options(config: &Config, context: &mut Context) -> Option<PgConnec
     } else if let Some(path) = &config.passfile {
         let help = "make the file readable, with lines `host:port:database:user:password`";
         let text = context.check("passfile", std::fs::read_to_string(path), help)?;
-        match password(&text, &options) {
-            Some(password) => options = options.password(&password),
-            None => {
-                context.problem("passfile", format!("no line for {}", target(&options)), help);
-                return None;
-            }
-        }
+        let Some(password) = password(&text, &options) else {
+            context.problem("passfile", format!("no line for {}", target(&options)), help);
+            return None;
+        };
+        options = options.password(&password);
     }
     Some(with_session_options(options))
 }
@@ -62,13 +60,11 @@ pub(super) fn from_url(url: &str, context: &mut Context) -> Option<PgConnectOpti
         context.problem("url", "not a postgres:// URL", help);
         return None;
     }
-    match PgConnectOptions::from_str(url) {
-        Ok(options) => Some(options),
-        Err(_) => {
-            context.problem("url", "not a valid postgres:// URL", help);
-            None
-        }
+    let options = PgConnectOptions::from_str(url).ok();
+    if options.is_none() {
+        context.problem("url", "not a valid postgres:// URL", help);
     }
+    options
 }
 
 /// Settings that every connection of this program has.

@@ -7,7 +7,7 @@ pub(super) fn component(name: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            text.extend(["%", &hex::encode_upper([byte])]);
         }
     }
     text

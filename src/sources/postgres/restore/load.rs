@@ -244,15 +244,13 @@ impl Loader {
 
 /// Runs the statements of a block in one go.
 pub(super) async fn run(session: &mut Session, statements: &[u8]) -> Result<(), Error> {
-    match std::str::from_utf8(statements) {
-        Ok(text) => session.execute_sent(text).await,
-        Err(_) => {
-            // Only a SQL_ASCII database has such names. The driver sends text, so the server puts the bytes together.
-            let bytes = hex::encode(statements);
-            let sql = format!("DO $$ BEGIN EXECUTE convert_from('\\x{bytes}'::bytea, 'SQL_ASCII'); END $$");
-            session.execute_sent(&sql).await
-        }
+    if let Ok(text) = std::str::from_utf8(statements) {
+        return session.execute_sent(text).await;
     }
+    // Only a SQL_ASCII database has such names. The driver sends text, so the server puts the bytes together.
+    let bytes = hex::encode(statements);
+    let sql = format!("DO $$ BEGIN EXECUTE convert_from('\\x{bytes}'::bytea, 'SQL_ASCII'); END $$");
+    session.execute_sent(&sql).await
 }
 
 /// The server's error code, if it is the server that refused.

@@ -25,6 +25,7 @@ const SWITCHES: &[&str] = &["no-owner", "no-acl", "swap"];
 
 /// What a restore was asked to do.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct Task {
     /// The server, and a database on it if one was named.
     options: PgConnectOptions,

@@ -124,6 +124,6 @@ async fn copy(session: &mut Session, path: &str, statement: &[u8], data: &[u8]) 
         stream.send(piece).await?;
     }
     let loaded = stream.finish().await?;
-    let sent = rows.iter().filter(|byte| **byte == b'\n').count() as u64;
+    let sent = rows.split(|byte| *byte == b'\n').count() as u64 - 1;
     if loaded == sent { Ok(()) } else { Err(broken(&format!("{sent} rows sent, {loaded} loaded"))) }
 }
