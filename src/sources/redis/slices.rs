@@ -7,11 +7,15 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::rdb::{self, Feed};
+use crate::package::budget::Budget;
 use crate::package::member::{Content, Header, Time};
 use crate::package::outlet::{Closed, Outlet};
 
 /// The size of a member, in bytes.
 pub(super) const SLICE: usize = 4 << 20;
+
+/// Bytes of members that may wait: enough to keep the package busy, as the source is one stream.
+const WAITING: usize = 3 * SLICE;
 
 /// Bytes of the magic, before which nothing can be added.
 const MAGIC: usize = 9;
@@ -25,6 +29,7 @@ pub(super) struct Slices {
     count: u64,
     due: bool,
     added: Option<Added>,
+    budget: Budget,
 }
 
 /// Metadata that is added to the file, and the checksum that becomes of it.
@@ -38,7 +43,8 @@ impl Slices {
     pub(super) fn new(pieces: mpsc::Receiver<Bytes>, outlet: Outlet, mtime: Time, fields: Vec<u8>) -> Self {
         let sum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Redis);
         let added = (!fields.is_empty()).then_some(Added { fields, sum });
-        Self { pieces, outlet, mtime, slice: Vec::new(), count: 0, due: false, added }
+        let budget = Budget::new(WAITING.min(outlet.budget().total()));
+        Self { pieces, outlet, mtime, slice: Vec::new(), count: 0, due: false, added, budget }
     }
 
     /// Hands over what is left, with the checksum that is right for it.
@@ -68,7 +74,7 @@ impl Slices {
         self.count += 1;
         let path = format!("dump/{:06}.rdb", self.count);
         let header = Header::data(path, "dump", whole.len() as u64, self.mtime);
-        let lease = self.outlet.budget().take_blocking(whole.len());
+        let lease = self.budget.take_blocking(whole.len());
         self.outlet.leased_blocking(header, Content::Bytes(whole.into()), Some(lease))
     }
 }
@@ -86,7 +92,7 @@ impl Feed for Slices {
 
     fn passed(&mut self, bytes: &[u8]) -> Result<(), rdb::Error> {
         if self.slice.capacity() == 0 {
-            self.slice.reserve(SLICE + SLICE / 8);
+            self.slice.reserve_exact(SLICE + SLICE / 8);
         }
         let first = self.slice.is_empty() && self.count == 0;
         self.slice.extend_from_slice(bytes);
