@@ -149,8 +149,9 @@ pub async fn sizes(
                 _ => {}
             }
         }
-        let before = packages.into_iter().rev().filter(|(key, _)| key.source() == name && key.at() < as_of);
-        let newest = before.filter_map(|(_, (size, recorded))| size.filter(|_| recorded)).next();
+        let mut before =
+            packages.into_iter().rev().filter(|(key, _)| key.source() == name && key.at() < as_of);
+        let newest = before.find_map(|(_, (size, recorded))| size.filter(|_| recorded));
         sizes.extend(newest.map(|size| (name.clone(), size)));
     }
     Ok(sizes)

@@ -58,7 +58,7 @@ impl Args {
             let names = self.names(&plan, session).await?;
             return check::examine(&plan, &names, self.json).await;
         }
-        match self.back_up(&plan, session).await {
+        match Box::pin(self.back_up(&plan, session)).await {
             Ok(report) => {
                 notify(&plan.notifications, News::End(&report)).await;
                 if self.json {

@@ -112,7 +112,7 @@ impl Cli {
     /// Runs the verb.
     pub async fn run(self, session: &Session) -> anyhow::Result<Exit> {
         let mesh = self.mesh;
-        let done = self.verb.run(session).await;
+        let done = Box::pin(self.verb.run(session)).await;
         mesh.quit().await;
         done
     }
@@ -121,7 +121,7 @@ impl Cli {
 impl Verb {
     async fn run(self, session: &Session) -> anyhow::Result<Exit> {
         match self {
-            Self::Backup(args) => args.run(session).await,
+            Self::Backup(args) => Box::pin(args.run(session)).await,
             Self::List(args) => args.run(session).await,
             Self::Show(args) => args.run(session).await,
             Self::Restore(args) => args.run(session).await,

@@ -25,7 +25,7 @@ pub struct Config {
 
 /// A check as meant.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub(super) url: Secret,
 }
 

@@ -51,10 +51,11 @@ fn line(job: &Job) -> String {
         Status::Partial => "PARTIAL",
         Status::Failed => "FAILED",
     };
-    let mut line = format!("{} ({}): {word}", job.source, job.kind);
-    if let Some(record) = &job.record {
-        line += &format!(", {} in {:.0} s", ByteSize(record.package.size), job.seconds.max(0.0));
-    }
+    let size = job
+        .record
+        .iter()
+        .map(|record| format!(", {} in {:.0} s", ByteSize(record.package.size), job.seconds.max(0.0)));
+    let line = format!("{} ({}): {word}{}", job.source, job.kind, size.collect::<String>());
     let mut reasons = Vec::new();
     reasons.extend((!job.error.is_empty()).then(|| job.error.join(": ")));
     for store in &job.stores {
@@ -73,10 +74,10 @@ fn line(job: &Job) -> String {
                 .map(|one| format!("{} missing, the first: {}: {}", record.missing.len(), one.name, one.why)),
         );
     }
-    if !reasons.is_empty() {
-        line += &format!(": {}", cut(&plain(&reasons.join("; ")), LONGEST_REASON));
+    if reasons.is_empty() {
+        return line;
     }
-    line
+    format!("{line}: {}", cut(&plain(&reasons.join("; ")), LONGEST_REASON))
 }
 
 /// On one line and without control characters: names of files and messages of servers may hold anything.

@@ -23,7 +23,7 @@ pub struct Config {
 
 /// An incoming webhook as meant.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub(super) url: Secret,
 }
 

@@ -17,7 +17,7 @@ const LONGEST: usize = 4096;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The bot's token, from @BotFather.
+    /// The bot's token, from `@BotFather`.
     pub token: SecretRef,
     /// The chat's number, in quotes, or `@name` of a public channel.
     pub chat: String,
@@ -29,7 +29,7 @@ pub struct Config {
 
 /// A chat as meant.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub(super) token: Secret,
     chat: String,
     topic: Option<i64>,
