@@ -76,7 +76,7 @@ impl Run<'_> {
         let mut jobs = Vec::new();
         for name in names {
             if let Some(source) = self.plan.sources.get(name) {
-                jobs.push(self.job(name, source).await);
+                jobs.push(Box::pin(self.job(name, source)).await);
             }
         }
         Report { started, finished: self.clock.now(), jobs, stopped: None }
@@ -85,7 +85,8 @@ impl Run<'_> {
     async fn job(&self, name: &SourceName, source: &SourcePlan) -> Job {
         let (began, key) = (Instant::now(), Key::new(name.clone(), self.clock.now()));
         tracing::info!(source = %name, key = %key, "backup begins");
-        let (result, mut stores) = match self.one(&key, source).await {
+        self.sweep(name, source).await;
+        let (result, mut stores) = match Box::pin(self.one(&key, source)).await {
             Ok(sealed) => self.commit(sealed).await,
             Err((error, stores)) => (Err(error), stores),
         };
@@ -113,11 +114,29 @@ impl Run<'_> {
         job
     }
 
+    /// Removes what dead runs have left of this source's uploads. Never fails a backup: a later sweep may succeed.
+    async fn sweep(&self, name: &SourceName, source: &SourcePlan) {
+        for (store, policy) in &source.stores {
+            let Some(named) = self.stores.get(store) else { continue };
+            let age = jiff::SignedDuration::try_from(policy.orphans_after).unwrap_or(jiff::SignedDuration::MAX);
+            let Ok(before) = self.clock.now().checked_sub(age) else { continue };
+            let sweep = async {
+                named.store.sweep(&format!("{name}/"), before, false).await.map_err(|_| Error::NoStore)
+            };
+            match self.unless_stopped(sweep).await {
+                Ok(swept) if swept.is_empty() => {}
+                Ok(swept) => tracing::info!(source = %name, store, count = swept.len(), "unfinished uploads removed"),
+                // A key that may only write is a sound choice; a store that is down shows when the upload begins.
+                Err(_) => tracing::info!(source = %name, store, "cannot look for unfinished uploads"),
+            }
+        }
+    }
+
     /// Probes, dumps and seals one source into all its stores.
     async fn one(&self, key: &Key, source: &SourcePlan) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
         let untouched = |error| (error, Vec::new());
         self.progress.begin(key.source().as_str(), "probing", None);
-        let probe = async { source.source.probe().await.map_err(Error::from) };
+        let probe = async { Box::pin(source.source.probe()).await.map_err(Error::from) };
         let facts = self.unless_stopped(probe).await.map_err(untouched)?;
         for finding in &facts.findings {
             tracing::info!(source = %key.source(), topic = %finding.topic, help = %finding.help, "{}", finding.what);

@@ -51,7 +51,7 @@ pub(super) async fn seal_and_send(
         let (outlet, sealing) =
             seal(&run.plan.package, &key.to_string(), package_out, index_out).map_err(Error::Package)?;
         run.progress.watch(sealing.counters());
-        let dumped = source.source.dump(outlet, &run.stop).await;
+        let dumped = Box::pin(source.source.dump(outlet, &run.stop)).await;
         close(dumped, sealing).await
     };
     let streamed = async {
@@ -67,7 +67,7 @@ pub(super) async fn seal_and_send(
             (_, Err(_)) => Err(Error::NoStore),
         }
     };
-    let done = run.unless_stopped(streamed).await;
+    let done = Box::pin(run.unless_stopped(streamed)).await;
     match done {
         Ok((packed, summary)) => {
             run.progress.doing("finishing");

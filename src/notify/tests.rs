@@ -277,7 +277,7 @@ async fn no_error_ever_holds_a_secret_even_if_the_server_repeats_it() {
         { TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port() };
     let request = Request::text(&format!("http://127.0.0.1:{port}/{SECRET}"), String::new()).unwrap();
     let sent = http::send(&request, Duration::from_secs(5), &[]);
-    let error = tokio::time::timeout(Duration::from_secs(60), sent).await.unwrap().unwrap_err();
+    let error = tokio::time::timeout(Duration::from_mins(1), sent).await.unwrap().unwrap_err();
     assert!(!format!("{error:?}").contains("AAhush"), "{error:?}");
 }
 

@@ -101,7 +101,7 @@ mod tests {
     #[tokio::test]
     async fn all_bytes_pass_in_order_and_end() {
         let (mut writer, mut reader) = pipe(2);
-        let sent: Vec<u8> = (0..3 * CHUNK + 17).map(|i| (i % 251) as u8).collect();
+        let sent: Vec<u8> = (0..=250u8).cycle().take(3 * CHUNK + 17).collect();
         let copy = sent.clone();
         let thread = std::thread::spawn(move || {
             writer.write_all(&copy)?;

@@ -246,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_may_ask_for_more_time_but_not_for_ever() {
-        let (outcome, waits) = failing(1, Reason::Transient(Some(Duration::from_secs(60)))).await;
+        let (outcome, waits) = failing(1, Reason::Transient(Some(Duration::from_mins(1)))).await;
         assert!(outcome.is_ok() && waits == [60.0], "{waits:?}");
         let (outcome, waits) = failing(1, Reason::Transient(Some(Duration::from_hours(1)))).await;
         assert!(outcome.unwrap_err().to_string().contains("wait 3600s") && waits.is_empty());

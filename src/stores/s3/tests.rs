@@ -7,19 +7,19 @@ use crate::config::units::{ByteSize, Span};
 use super::config::{Config, LockMode, ObjectLock, Plan, ServerSideEncryption};
 use super::provider::Provider;
 
-fn secret() -> Option<SecretRef> {
+fn secret() -> SecretRef {
     let dir = tempfile::tempdir().unwrap().keep();
     let path = dir.join("secret");
     std::fs::write(&path, "value").unwrap();
-    Some(SecretRef { env: None, file: Some(path) })
+    SecretRef { env: None, file: Some(path) }
 }
 
 fn good() -> Config {
     Config {
         bucket: "backups".into(),
         region: Some("eu-central-1".into()),
-        access_key_id: secret(),
-        secret_access_key: secret(),
+        access_key_id: Some(secret()),
+        secret_access_key: Some(secret()),
         ..Config::default()
     }
 }
