@@ -11,7 +11,7 @@ use super::Error;
 use super::connect::{Connection, Endpoint, Reply};
 
 /// How many pieces of the snapshot may wait for the walker.
-pub(super) const DEPTH: usize = 8;
+pub(super) const DEPTH: usize = 4;
 
 const MARK: usize = 40;
 

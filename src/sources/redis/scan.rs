@@ -19,7 +19,7 @@ use super::rdb::{self, Format, write};
 const BATCH: usize = 500;
 
 /// How many bytes of values are asked for at once; a larger value is asked for alone.
-const BYTES: u64 = 4 << 20;
+const BYTES: u64 = 1 << 20;
 
 /// How many keys are remembered at once, at about 35 bytes each.
 const REMEMBERED: u64 = 400_000;

@@ -12,10 +12,10 @@ use crate::package::member::{Content, Header, Time};
 use crate::package::outlet::{Closed, Outlet};
 
 /// The size of a member, in bytes.
-pub(super) const SLICE: usize = 4 << 20;
+pub(super) const SLICE: usize = 2 << 20;
 
 /// Bytes of members that may wait: enough to keep the package busy, as the source is one stream.
-const WAITING: usize = 3 * SLICE;
+const WAITING: usize = 2 * SLICE;
 
 /// Bytes of the magic, before which nothing can be added.
 const MAGIC: usize = 9;
