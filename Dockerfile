@@ -1,10 +1,10 @@
 # syntax=docker/dockerfile:1
 # A static binary, root certificates and nothing else: no shell, no libc, no package manager.
 FROM rust:1.95-slim-bookworm AS build
-# libisal-dev: compression levels 1 to 3 through ISA-L; ca-certificates: what the image takes over.
+# nasm and autotools: ISA-L is built from source; ca-certificates: what the image takes over.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev libisal-dev make pkg-config \
+    && apt-get install -y --no-install-recommends autoconf automake ca-certificates gcc libc6-dev libtool make nasm \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY Cargo.toml Cargo.lock README.md LICENSE ./

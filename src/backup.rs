@@ -118,14 +118,17 @@ impl Run<'_> {
     async fn sweep(&self, name: &SourceName, source: &SourcePlan) {
         for (store, policy) in &source.stores {
             let Some(named) = self.stores.get(store) else { continue };
-            let age = jiff::SignedDuration::try_from(policy.orphans_after).unwrap_or(jiff::SignedDuration::MAX);
+            let age =
+                jiff::SignedDuration::try_from(policy.orphans_after).unwrap_or(jiff::SignedDuration::MAX);
             let Ok(before) = self.clock.now().checked_sub(age) else { continue };
             let sweep = async {
                 named.store.sweep(&format!("{name}/"), before, false).await.map_err(|_| Error::NoStore)
             };
             match self.unless_stopped(sweep).await {
                 Ok(swept) if swept.is_empty() => {}
-                Ok(swept) => tracing::info!(source = %name, store, count = swept.len(), "unfinished uploads removed"),
+                Ok(swept) => {
+                    tracing::info!(source = %name, store, count = swept.len(), "unfinished uploads removed")
+                }
                 // A key that may only write is a sound choice; a store that is down shows when the upload begins.
                 Err(_) => tracing::info!(source = %name, store, "cannot look for unfinished uploads"),
             }
@@ -201,7 +204,14 @@ impl Run<'_> {
 
 impl StoreOutcome {
     fn committed(store: &str) -> Self {
-        Self { store: store.into(), committed: true, error: Vec::new(), help: None, pruned: 0, prune_error: Vec::new() }
+        Self {
+            store: store.into(),
+            committed: true,
+            error: Vec::new(),
+            help: None,
+            pruned: 0,
+            prune_error: Vec::new(),
+        }
     }
 
     fn failed(store: &str, error: &(dyn std::error::Error + 'static)) -> Self {

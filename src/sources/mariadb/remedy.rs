@@ -11,7 +11,9 @@ impl Error {
                 Self::Connect { .. } => "check host, port, user, password and `tls`, and network policies",
                 Self::Unconfigured => "say where to with `--into mysql://USER@HOST:PORT`",
                 Self::Privileges { .. } => "grant them to the backup's user, or accept what will be missing",
-                Self::UnknownClass { .. } => "exclude it if it can be lost, or use a newer version of this program",
+                Self::UnknownClass { .. } => {
+                    "exclude it if it can be lost, or use a newer version of this program"
+                }
                 Self::BrokenTable { .. } => "repair the table on the server, or leave it out with `exclude`",
                 Self::NoDatabase { .. } => "correct the globs; system databases are never matched",
                 Self::Changing { .. } => "run the backup when no migration is running",
@@ -46,7 +48,9 @@ fn of_restore(error: &restore::Error) -> Option<String> {
     let help = match error {
         restore::Error::Source(error) => return error.help(),
         restore::Error::Package(error) => return error.help(),
-        restore::Error::Nothing(_) | restore::Error::Only(_) => "`chupacabra show` lists what is in the package",
+        restore::Error::Nothing(_) | restore::Error::Only(_) => {
+            "`chupacabra show` lists what is in the package"
+        }
         restore::Error::NotEmpty(_) => "give an empty server or another database name, or say `--replace`",
         restore::Error::Mismatch(_) => "see whether something else writes to the target, and restore again",
         _ => return None,

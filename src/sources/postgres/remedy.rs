@@ -12,7 +12,9 @@ impl Error {
                 Self::NoMatch { .. } => "correct the pattern; the names are case-sensitive",
                 Self::Pooled => "connect to the server itself, or to a pool in session mode",
                 Self::Right { .. } => "grant it to the backup's user, or leave the object out with `exclude`",
-                Self::Unknown(_) => "exclude them if they can be lost, or use a newer version of this program",
+                Self::Unknown(_) => {
+                    "exclude them if they can be lost, or use a newer version of this program"
+                }
                 Self::Unsettled => "run the backup when no migration is running",
                 Self::NotEmpty(_) => "give an empty database with `--into`, or say `--replace`",
                 Self::Differs(_) => "see whether something else writes to the target, and restore again",
