@@ -127,7 +127,7 @@ impl Run<'_> {
             match self.unless_stopped(sweep).await {
                 Ok(swept) if swept.is_empty() => {}
                 Ok(swept) => {
-                    tracing::info!(source = %name, store, count = swept.len(), "unfinished uploads removed")
+                    tracing::info!(source = %name, store, count = swept.len(), "unfinished uploads removed");
                 }
                 // A key that may only write is a sound choice; a store that is down shows when the upload begins.
                 Err(_) => tracing::info!(source = %name, store, "cannot look for unfinished uploads"),
