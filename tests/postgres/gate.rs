@@ -68,9 +68,17 @@ async fn gate(major: u32) {
     let only = Request { only: vec!["torture/".to_owned()], ..Request::default() };
     let restored = restore(&dumped, &ours.url("other"), only).await.unwrap();
     assert!(restored.counts["tables"] >= 19 && restored.counts["sequences"] >= 6, "{restored:?}");
-    same(&text(ours, "other"), &expected);
+    // Several connections loaded the rows, so their order is no promise.
+    let expected = sorted(&expected);
+    same(&sorted(&text(ours, "other")), &expected);
     assert_eq!(content(ours, "other"), rows);
     negative_controls(ours, &expected, &rows);
+}
+
+fn sorted(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
 }
 
 /// One changed thing of each kind must be seen, or the gate proves nothing.
@@ -87,13 +95,10 @@ fn negative_controls(cluster: &Cluster, expected: &str, rows: &[String]) {
     ];
     for (change, back) in changes {
         cluster.psql("other", change);
-        assert_ne!(text(cluster, "other"), expected, "{change}");
+        assert!(sorted(&text(cluster, "other")) != expected, "{change}");
         cluster.psql("other", back);
     }
-    cluster.psql(
-        "other",
-        "UPDATE app.orders SET total = total + 0.01 WHERE id = (SELECT min(id) FROM app.orders)",
-    );
+    cluster.psql("other", "UPDATE app.values SET int2 = int2 + 1 WHERE id = 50");
     assert_ne!(content(cluster, "other"), rows);
 }
 
