@@ -129,7 +129,7 @@ impl Verb {
             Self::Prune(args) => args.run(session).await,
             Self::Check(args) => args.run(session).await,
             Self::Keygen(args) => args.run(),
-            Self::Quickstart(args) => args.run(session).await,
+            Self::Quickstart(args) => Box::pin(args.run(session)).await,
             Self::Config(args) => args.run(session),
             Self::Completions(args) => args.run(),
             Self::Man(args) => args.run(),

@@ -1,4 +1,4 @@
-//! The GitOps examples against the definitions of Argo CD and Flux, strictly: an unknown field is an error.
+//! The examples against the definitions of Argo CD and Flux, strictly: an unknown field is an error.
 //!
 //! The definitions are not part of this project. `CHUPACABRA_CRDS` names a directory with them
 //! (`argocd-applicationset.yaml`, `flux-helmrelease.yaml` and others); without it the shape is checked only as far as

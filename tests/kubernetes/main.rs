@@ -1,4 +1,4 @@
-//! The chart, the GitOps examples, the workflows and the Dockerfile, judged by the tools that will use them.
+//! The chart, the examples for Argo and Flux, the workflows and the Dockerfile, judged by the tools that will use them.
 //!
 //! The image itself is built and run by `tests/kubernetes/image.sh` (ring `image`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]

@@ -126,7 +126,7 @@ pub(crate) fn find<'a>(manifests: &'a [Value], kind: &str, name: &str) -> &'a Va
     manifests.iter().find(named).unwrap_or_else(|| panic!("no {kind} …{name} in {manifests:#?}"))
 }
 
-/// The pod specs of all CronJobs, with their names.
+/// The pod specs of all `CronJob`s, with their names.
 pub(crate) fn pods(manifests: &[Value]) -> Vec<(String, &Value)> {
     let jobs = manifests.iter().filter(|one| one["kind"] == "CronJob");
     jobs.map(|job| {

@@ -22,7 +22,10 @@ fn site(dir: &Path, count: usize, more: &str) {
         let mut noise = vec![0; size];
         std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut noise).unwrap();
         std::fs::write(tree.join("file"), noise).unwrap();
-        sources += &format!("  app-{number}: {{ files: {{ path: {} }} }}\n", tree.display());
+        sources.push_str(
+            &["  app-", &number.to_string(), ": { files: { path: ", tree.to_str().unwrap(), " } }\n"]
+                .concat(),
+        );
     }
     let config = format!(
         "encryption: {{ recipients: [age1dngfaa5x6e6x8wcsawueaknus2pgev74mndeymk9pu6awrg4y9mqhp2sup] }}\n\
@@ -110,7 +113,7 @@ fn monitor(answer: &'static str) -> (u16, mpsc::Receiver<(String, String)>) {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut request = Vec::new();
-            let mut buffer = [0; 65536];
+            let mut buffer = vec![0; 65536];
             let (head, body) = loop {
                 let count = stream.read(&mut buffer).unwrap();
                 request.extend_from_slice(&buffer[..count]);
@@ -142,14 +145,14 @@ fn a_monitor_hears_of_the_start_and_of_every_end() {
     site(dir.path(), 2, NOTIFICATIONS);
     let (port, requests) = monitor(OK);
     let ping = format!("http://127.0.0.1:{port}/ping/top-secret-uuid");
-    let mut lines = |expected: i32| {
+    let lines = |expected: i32| {
         let output = backup(dir.path()).env("PING", &ping).output().unwrap();
         assert_eq!(output.status.code(), Some(expected), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(!String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).contains("top-secret"));
         let mut heard: Vec<(String, String)> = requests.try_iter().collect();
-        heard.iter_mut().for_each(|(line, _)| {
-            *line = line.replace("POST /ping/top-secret-uuid", "").replace(" HTTP/1.1", "")
-        });
+        for (line, _) in &mut heard {
+            *line = line.replace("POST /ping/top-secret-uuid", "").replace(" HTTP/1.1", "");
+        }
         heard
     };
     let heard = lines(0);
