@@ -1,7 +1,7 @@
 //! The package: tar + gzip + age, its index, and how both are written and read.
 //!
 //! `FORMAT.md` beside this file specifies the bytes. Everything in here is plain `Read` and `Write` on blocking
-//! threads; the only async things are the ends of the [pipe](pipe).
+//! threads; the only async things are the ends of the [pipe].
 //!
 //! Going out: [`outlet::Outlet`] → [`tar`] framing → [`gzip`] blocks on all cores → [`age`] → [`pipe`] → stores.
 //! Coming back: store → [`age`] → [`gzip`] → [`tar`] → [`Visitor`].

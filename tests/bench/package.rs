@@ -9,7 +9,6 @@
     reason = "a program for people"
 )]
 
-use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

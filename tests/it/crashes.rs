@@ -94,7 +94,7 @@ fn kill_9_at_any_moment_leaves_no_record_or_a_complete_backup() {
         site.good(&["backup"]);
         recorded += 1;
     }
-    assert!(site.scan().packages.iter().all(|found| found.is_good()));
+    assert!(site.scan().packages.iter().all(chupacabra::catalog::Found::is_good));
     // Every record stands for a package that opens to its last member.
     let verified = site.good(&["verify", "web", "--all", "--json"]);
     let verified: serde_json::Value = serde_json::from_str(&verified).unwrap();

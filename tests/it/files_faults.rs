@@ -21,7 +21,7 @@ async fn dump_in_a_process_of_its_own() {
     match Backup::of(Path::new(&tree), serde_json::from_str(&settings).unwrap()).await {
         Ok(backup) => println!("GOOD {:?} {:?}", backup.summary.counts, backup.summary.notes),
         Err(error) => {
-            println!("BAD {error}: {:?}", std::error::Error::source(&error).map(ToString::to_string))
+            println!("BAD {error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
         }
     }
 }

@@ -23,7 +23,6 @@ pub(crate) struct Dumped {
     bytes: Vec<u8>,
     pub(crate) package: Package,
     pub(crate) objects: BTreeMap<String, Fingerprint>,
-    pub(crate) paths: Vec<String>,
     pub(crate) summary: Summary,
 }
 
@@ -109,8 +108,8 @@ pub(crate) async fn dump_during(
         })
         .await
         .unwrap();
-    let (objects, paths) = std::mem::take(&mut *lines.lock().unwrap());
-    Ok(Dumped { keys, bytes, package, objects, paths, summary })
+    let (objects, _) = std::mem::take(&mut *lines.lock().unwrap());
+    Ok(Dumped { keys, bytes, package, objects, summary })
 }
 
 /// A configuration of one database only.

@@ -67,12 +67,11 @@ fn usage() -> (f64, u64) {
 async fn bench() {
     let url = std::env::var("CHUPACABRA_BENCH_URL").unwrap();
     let (before, start) = (usage().0, Instant::now());
-    let bytes = match std::env::var("CHUPACABRA_BENCH").unwrap().as_str() {
-        "scan" => scan(&url).await,
-        _ => {
-            dump(&url).await;
-            0
-        }
+    let bytes = if std::env::var("CHUPACABRA_BENCH").unwrap() == "scan" {
+        scan(&url).await
+    } else {
+        dump(&url).await;
+        0
     };
     let elapsed: Duration = start.elapsed();
     let (after, peak) = usage();

@@ -69,7 +69,7 @@ async fn collection_dropped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn collection_renamed() {
     let rename = |server: &Mongod, _: &Proxy| {
-        drop(server.python("direct.shop.b.insert_one({}); direct.shop.b.rename('c')"))
+        drop(server.python("direct.shop.b.insert_one({}); direct.shop.b.rename('c')"));
     };
     // Born within the slice: it is replayed.
     dump_with(Some("rs0"), rename).await.unwrap();

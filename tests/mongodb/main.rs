@@ -1,4 +1,5 @@
 //! MongoDB against real servers.
+#![allow(clippy::print_stdout, clippy::err_expect, reason = "a bench prints; refusals are what is wanted")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]

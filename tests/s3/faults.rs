@@ -344,7 +344,7 @@ async fn every_fault_at_every_request_of_a_ranged_restore() {
                 match outcome {
                     Ok(got) if got == content => tally.recovered += injected,
                     Err(_) if LASTING.iter().any(|(lasting, _)| *lasting == fault) => {
-                        tally.refused += injected
+                        tally.refused += injected;
                     }
                     outcome => {
                         println!(

@@ -1,5 +1,11 @@
 //! What all test rings share: temporary directories, servers that end with the test run, stock tools.
 #![allow(dead_code, unreachable_pub, reason = "each ring uses its own part")]
+#![allow(
+    clippy::large_enum_variant,
+    clippy::type_complexity,
+    clippy::while_let_loop,
+    reason = "test code, read once from top to bottom"
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod backups;

@@ -310,7 +310,7 @@ impl Extended {
     }
 }
 
-/// Takes the escapes of [`write`] and GNU tar back.
+/// Takes the escapes of [`write`](mod@super::write) and GNU tar back.
 fn xattr_name(mut key: &[u8]) -> Vec<u8> {
     let mut name = Vec::with_capacity(key.len());
     while let Some((first, rest)) = key.split_first() {
