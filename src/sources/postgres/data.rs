@@ -78,6 +78,12 @@ impl Table {
         format!("COPY {}{list} FROM stdin;\n", self.qualified())
     }
 
+    /// The columns of a statement that [`copy_in`](Self::copy_in) made.
+    pub(super) fn columns_of(&self, statement: &str) -> Option<String> {
+        let list = statement.strip_prefix(&format!("COPY {} (", self.qualified()))?;
+        Some(list.strip_suffix(") FROM stdin;\n")?.to_owned())
+    }
+
     fn ranges(&self) -> Vec<Option<(u64, Option<u64>)>> {
         if self.pages <= RANGE || self.columns.is_empty() {
             return vec![None];

@@ -9,23 +9,33 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::data::{self, Table};
+use super::restore::Loaded;
 use super::session::Session;
-use super::{Error, dump};
+use super::{Error, dump, paths};
 use crate::package::digest::Fingerprint;
 
 /// Fingerprints of all tables, sequences and large objects that `wanted` names, by the names that the index uses.
 ///
-/// `database` is the name under which the content was dumped.
+/// `loaded` says in which order the columns were dumped. `database` is the name under which the content was dumped.
 pub(super) async fn take(
     options: &PgConnectOptions,
     database: &str,
     jobs: usize,
+    loaded: &Loaded,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<BTreeMap<(String, String), Fingerprint>, Error> {
     let mut session = Session::open(options).await?;
     let tables = data::every_table(&mut session).await?;
-    let tables: VecDeque<Table> =
+    let mut tables: VecDeque<Table> =
         tables.into_iter().filter(|table| wanted(&table.object(database))).collect();
+    for table in &mut tables {
+        // A column that a parent got later stands elsewhere after a restore; the rows that were dumped have the
+        // order of the statement that loaded them.
+        let list = loaded.get(&paths::relation(&table.schema, &table.name));
+        if let Some(columns) = list.and_then(|statement| table.columns_of(statement)) {
+            table.columns = columns;
+        }
+    }
     let mut found = rows(options, database, jobs, tables).await?;
     for row in dump::sequences(&mut session).await? {
         let name = data::object(database, row.text(0), row.text(1));

@@ -66,7 +66,7 @@ impl Loader {
         package: &Package,
         restored: &mut Restored,
         fresh: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<rows::Loaded, Error> {
         let pre = paths::pre_data(&self.database);
         let blocks = blocks(package, move |path| path == pre).await?;
         if fresh {
@@ -79,7 +79,7 @@ impl Loader {
         for block in blocks.iter().filter(|block| block.kind != Kind::Database && self.wants(block)) {
             self.run(&mut session, block, restored).await?;
         }
-        rows::load(package, &self.task, &self.options, &self.database).await?;
+        let loaded = rows::load(package, &self.task, &self.options, &self.database).await?;
         let post = paths::post_data(&self.database);
         let blocks = self::blocks(package, move |path| path == post).await?;
         let wanted: Vec<Owned> = blocks.into_iter().filter(|block| self.wants(block)).collect();
@@ -98,7 +98,7 @@ impl Loader {
         }
         session.execute("ANALYZE").await?;
         session.close().await;
-        Ok(())
+        Ok(loaded)
     }
 
     fn wants(&self, block: &Owned) -> bool {

@@ -19,6 +19,7 @@ use crate::package::member::Object;
 use crate::sources::{Request, Restored};
 
 pub(super) use load::Loader;
+pub(super) use rows::Loaded;
 
 /// The switches that this source knows.
 const SWITCHES: &[&str] = &["no-owner", "no-acl", "swap"];
@@ -105,8 +106,8 @@ async fn one(
     let place = target::prepare(task, database).await?;
     let loader = Loader::new(task.clone(), place.options.clone(), database);
     let outcome = async {
-        loader.database(package, restored, place.fresh).await?;
-        compare(task, contents, &place.options, database, restored).await
+        let loaded = loader.database(package, restored, place.fresh).await?;
+        compare(task, contents, &place, database, &loaded, restored).await
     };
     match outcome.await {
         Ok(compared) => {
@@ -124,8 +125,9 @@ async fn one(
 async fn compare(
     task: &Task,
     contents: &Contents,
-    options: &PgConnectOptions,
+    place: &target::Place,
     database: &str,
+    loaded: &rows::Loaded,
     restored: &mut Restored,
 ) -> Result<u64, Error> {
     let prefix = format!("{}/", paths::component(database));
@@ -133,7 +135,7 @@ async fn compare(
         name.strip_prefix(&prefix).is_some_and(|relation| task.takes(relation))
             && contents.objects.iter().any(|object| object.name == name)
     };
-    let mut found = fingerprint::take(options, database, task.jobs, wanted).await?;
+    let mut found = fingerprint::take(&place.options, database, task.jobs, loaded, wanted).await?;
     let (mut compared, mut differences) = (0, Vec::new());
     for object in contents.objects.iter().filter(|object| wanted(&object.name)) {
         compared += 1;

@@ -1,5 +1,6 @@
 //! Loads rows: members go to whichever connection is free.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -21,13 +22,16 @@ const PIECE: usize = 256 << 10;
 
 type Member = (String, Vec<u8>);
 
+/// The statement that loaded each table, by the table's name in blocks.
+pub(in crate::sources::postgres) type Loaded = BTreeMap<String, String>;
+
 /// Loads the rows of one database over several connections.
 pub(super) async fn load(
     package: &Package,
     task: &Task,
     options: &PgConnectOptions,
     database: &str,
-) -> Result<(), Error> {
+) -> Result<Loaded, Error> {
     let (send, receive) = mpsc::channel::<Member>(1);
     let receive = Arc::new(Mutex::new(receive));
     let mut workers = JoinSet::new();
@@ -44,17 +48,22 @@ pub(super) async fn load(
         result.map_err(Error::from)
     };
     let work = async {
+        let mut loaded = Loaded::new();
         while let Some(done) = workers.join_next().await {
-            if let Err(error) = done.map_err(|_| Error::Stopped).and_then(|done| done) {
-                workers.shutdown().await;
-                return Err(error);
+            match done.map_err(|_| Error::Stopped).and_then(|done| done) {
+                Ok(part) => loaded.extend(part),
+                Err(error) => {
+                    workers.shutdown().await;
+                    return Err(error);
+                }
             }
         }
-        Ok(())
+        Ok(loaded)
     };
     // A failed connection makes the reader fail too; the connection's error is the one to tell.
     let (read, work) = tokio::join!(read, work);
-    work.and(read)
+    let loaded = work?;
+    read.map(|()| loaded)
 }
 
 /// Whether a member's rows are wanted. Sequences and large objects stand in members of their own.
@@ -86,26 +95,36 @@ async fn worker(
     options: PgConnectOptions,
     task: Task,
     members: Arc<Mutex<mpsc::Receiver<Member>>>,
-) -> Result<(), Error> {
+) -> Result<Loaded, Error> {
     let mut session = Session::open(&options).await?;
     // Rows were checked when they were written; what they refer to may come later.
+    let mut loaded = Loaded::new();
     loop {
         let Some((path, bytes)) = members.lock().await.recv().await else { break };
-        if let Err(error) = member(&mut session, &task, &path, &bytes).await {
+        if let Err(error) = member(&mut session, &task, &path, &bytes, &mut loaded).await {
             session.abandon().await;
             return Err(error.at(path));
         }
     }
     session.close().await;
-    Ok(())
+    Ok(loaded)
 }
 
-async fn member(session: &mut Session, task: &Task, path: &str, bytes: &[u8]) -> Result<(), Error> {
+async fn member(
+    session: &mut Session,
+    task: &Task,
+    path: &str,
+    bytes: &[u8],
+    loaded: &mut Loaded,
+) -> Result<(), Error> {
     for block in script::blocks(bytes) {
         let block =
             block.map_err(|error| Error::Member { member: path.to_owned(), why: error.to_string() })?;
         match block.kind {
-            Kind::Copy => copy(session, path, block.statements, block.data).await?,
+            Kind::Copy => {
+                copy(session, path, block.statements, block.data).await?;
+                loaded.insert(block.relation, String::from_utf8_lossy(block.statements).into_owned());
+            }
             Kind::Value if task.takes(&block.relation) => load::run(session, block.statements).await?,
             Kind::Set => load::run(session, block.statements).await?,
             _ => {}
