@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod backups;
+pub mod drive;
 pub mod faulty_store;
 pub mod mariadb;
 pub mod memory_store;
