@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod completions;
 mod config;
+mod drive;
 mod keygen;
 mod list;
 mod man;
@@ -81,6 +82,7 @@ enum Verb {
     Keygen(keygen::Args),
     Quickstart(quickstart::Args),
     Config(config::Args),
+    Drive(drive::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -111,6 +113,7 @@ impl Cli {
             Verb::Keygen(args) => args.run(),
             Verb::Quickstart(args) => args.run(session).await,
             Verb::Config(args) => args.run(session),
+            Verb::Drive(args) => args.run(session).await,
             Verb::Completions(args) => args.run(),
             Verb::Man(args) => args.run(),
         }

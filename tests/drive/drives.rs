@@ -64,3 +64,18 @@ pub(crate) async fn store(config: Config) -> GoogleDrive {
     assert_eq!(context.into_problems(), []);
     GoogleDrive::connect(&plan.unwrap(), Clock::system()).await.unwrap()
 }
+
+/// The key of a service account whose tokens come from the fake; RSA, made by the stock `openssl`.
+pub(crate) fn service_account_key(fake: &Fake) -> String {
+    let pem = crate::support::shell("openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 2>/dev/null");
+    serde_json::json!({
+        "type": "service_account",
+        "project_id": "project",
+        "private_key_id": "1",
+        "private_key": String::from_utf8(pem).unwrap(),
+        "client_email": "agent@project.iam.gserviceaccount.com",
+        "client_id": "1",
+        "token_uri": format!("{}/token", fake.root()),
+    })
+    .to_string()
+}

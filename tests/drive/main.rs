@@ -6,5 +6,9 @@ mod contract;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod doctor;
 mod drives;
+mod faithful;
+mod faults;
+mod programs;
 mod promises;

@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod folder;
 mod list;
+pub mod login;
 mod pace;
 mod session;
 mod token;
