@@ -30,7 +30,7 @@ def described(schema):
     if "$ref" in schema:
         return {"$ref": "#/$defs/" + schema["$ref"]}
     out = {key: described(value) for key, value in schema.items()
-           if key in ("type", "items", "enum", "additionalProperties")}
+           if key in ("type", "items", "enum", "additionalProperties") and value != "any"}
     if schema.get("format") in ("int64", "uint64"):
         out = {"type": "string", "pattern": "^-?[0-9]+$"}
     if "properties" in schema:

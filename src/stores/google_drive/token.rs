@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::client::{Connector, Http, read_json};
 use super::config::Plan;
 use super::credentials::{Credentials, User};
-use super::error::unconnected;
+use super::error::{told, unconnected};
 use super::transmit::{body, query};
 use crate::config::secret::Secret;
 use crate::stores::retry::Pulse;
@@ -181,6 +181,10 @@ async fn send(http: &Http, request: hyper::http::request::Builder, form: String)
         return serde_json::from_value(value).map_err(|_| {
             Error::new(Reason::Transient(None), format!("cannot {DOING}: the answer has none"))
         });
+    }
+    // What stands before the token service answers in the shape of the API.
+    if value["error"].is_object() {
+        return Err(told(DOING, status, &hyper::HeaderMap::new(), &value));
     }
     let code = value["error"].as_str().unwrap_or_default();
     Err(refused(status, code, value["error_description"].as_str().unwrap_or_default()))
