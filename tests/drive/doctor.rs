@@ -176,7 +176,10 @@ fn what_a_wrong_configuration_is_told() {
         told(Config { folder_id: Some("1a2B3c4D5e6F".into()), folder: Some("a".into()), ..good() }),
         ["folder_id: `folder` and `folder_id` stand together"]
     );
-    assert_eq!(told(Config { folder: Some("a//b".into()), ..good() }), ["folder: `a//b` is not the path of a folder"]);
+    assert_eq!(
+        told(Config { folder: Some("a//b".into()), ..good() }),
+        ["folder: `a//b` is not the path of a folder"]
+    );
     assert_eq!(
         told(Config { endpoint: Some("http://drive.example.com".into()), ..good() }),
         ["endpoint: `drive.example.com` would be spoken to without TLS"]

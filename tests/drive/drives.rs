@@ -67,7 +67,8 @@ pub(crate) async fn store(config: Config) -> GoogleDrive {
 
 /// The key of a service account whose tokens come from the fake; RSA, made by the stock `openssl`.
 pub(crate) fn service_account_key(fake: &Fake) -> String {
-    let pem = crate::support::shell("openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 2>/dev/null");
+    let pem =
+        crate::support::shell("openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 2>/dev/null");
     serde_json::json!({
         "type": "service_account",
         "project_id": "project",

@@ -22,7 +22,8 @@ fn certificate(dir: &Path) -> rustls::ServerConfig {
     std::fs::write(dir.join("ca.pem"), made.cert.pem()).unwrap();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key.into()).unwrap()
 }
 
@@ -58,12 +59,20 @@ async fn rclone_works_with_it_and_reads_what_we_upload() {
     let fake = Fake::start_tls(certificate(dir.path()));
     let proxy = proxy(fake.port).await;
     let conf = dir.path().join("rclone.conf");
-    let token = r#"{"access_token":"x","token_type":"Bearer","refresh_token":"r","expiry":"2020-01-01T00:00:00Z"}"#;
+    let token =
+        r#"{"access_token":"x","token_type":"Bearer","refresh_token":"r","expiry":"2020-01-01T00:00:00Z"}"#;
     std::fs::write(&conf, format!("[gd]\ntype = drive\nclient_id = fake\nclient_secret = fake\nscope = drive.file\ntoken = {token}\n")).unwrap();
     let rclone = async |args: &[&str]| {
         let mut command = Command::new(tool("rclone"));
         command.arg("--config").arg(&conf).arg("--http-proxy").arg(format!("http://127.0.0.1:{proxy}"));
-        command.arg("--ca-cert").arg(dir.path().join("ca.pem")).args(["--timeout", "20s", "--retries", "1", "--drive-pacer-min-sleep", "1ms"]);
+        command.arg("--ca-cert").arg(dir.path().join("ca.pem")).args([
+            "--timeout",
+            "20s",
+            "--retries",
+            "1",
+            "--drive-pacer-min-sleep",
+            "1ms",
+        ]);
         command.args(args);
         tokio::task::spawn_blocking(move || run(&mut command).stdout).await.unwrap()
     };
@@ -125,7 +134,9 @@ async fn googles_own_client_works_with_it_and_every_answer_fits_the_description(
     let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&content));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/drive/google_client.py");
     let root = fake.root();
-    let output = tokio::task::spawn_blocking(move || run(Command::new(tool("python3")).args([script, &root, "web/object", &digest])));
+    let output = tokio::task::spawn_blocking(move || {
+        run(Command::new(tool("python3")).args([script, &root, "web/object", &digest]))
+    });
     let said = String::from_utf8(output.await.unwrap().stdout).unwrap();
     println!("{}", said.trim());
     assert!(said.contains("answers validated"), "{said}");

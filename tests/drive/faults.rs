@@ -66,11 +66,18 @@ async fn upload(store: &dyn Store, object: &str, content: &Bytes) -> Result<(), 
 }
 
 /// One upload with one fault; the outcome, and whether the fault was met.
-async fn case(fake: &Fake, number: usize, fault: Option<(usize, Fault)>, content: &Bytes, chunk: usize) -> (Outcome, usize) {
+async fn case(
+    fake: &Fake,
+    number: usize,
+    fault: Option<(usize, Fault)>,
+    content: &Bytes,
+    chunk: usize,
+) -> (Outcome, usize) {
     let mut config = config(fake);
     config.folder = Some(format!("case-{number}"));
     config.chunk_size = Some(chupacabra::config::units::ByteSize(chunk as u64));
-    config.stall_timeout = Some(Span(Duration::from_secs(if fault.is_some_and(|(_, f)| f == Fault::Silence) { 2 } else { 30 })));
+    config.stall_timeout =
+        Some(Span(Duration::from_secs(if fault.is_some_and(|(_, f)| f == Fault::Silence) { 2 } else { 30 })));
     let store = store(config).await;
     match fault {
         Some((at, fault)) => fake.world().faults.at(at, fault),
@@ -108,12 +115,14 @@ async fn every_fault_at_every_request_of_an_upload() {
     let (outcome, requests) = case(&Fake::start(), 0, None, &content, CHUNK).await;
     assert_eq!(outcome, Outcome::Recovered);
     assert!(requests > CHUNKS + 4, "only {requests} requests");
-    let cases: Vec<(usize, Fault)> =
-        FAULTS.iter().flat_map(|fault| (0..requests).map(move |at| (at, *fault))).filter(makes_sense).collect();
-    let total = cases.len();
-    let shares: Vec<Vec<(usize, Fault)>> = (0..WORKERS)
-        .map(|worker| cases.iter().skip(worker).step_by(WORKERS).copied().collect())
+    let cases: Vec<(usize, Fault)> = FAULTS
+        .iter()
+        .flat_map(|fault| (0..requests).map(move |at| (at, *fault)))
+        .filter(makes_sense)
         .collect();
+    let total = cases.len();
+    let shares: Vec<Vec<(usize, Fault)>> =
+        (0..WORKERS).map(|worker| cases.iter().skip(worker).step_by(WORKERS).copied().collect()).collect();
     let runs = shares.into_iter().enumerate().map(|(worker, share)| {
         let content = content.clone();
         tokio::spawn(async move {
@@ -136,8 +145,11 @@ async fn every_fault_at_every_request_of_an_upload() {
     let outcomes: Vec<(Fault, Outcome)> =
         futures_util::future::join_all(runs).await.into_iter().flat_map(Result::unwrap).collect();
     let count = |wanted: Outcome| outcomes.iter().filter(|(_, outcome)| *outcome == wanted).count();
-    let (recovered, refused, left) = (count(Outcome::Recovered), count(Outcome::Refused), count(Outcome::Left));
-    println!("faults injected {total}, recovered {recovered}, refused cleanly {refused}, left for a sweep {left}, wrong 0");
+    let (recovered, refused, left) =
+        (count(Outcome::Recovered), count(Outcome::Refused), count(Outcome::Left));
+    println!(
+        "faults injected {total}, recovered {recovered}, refused cleanly {refused}, left for a sweep {left}, wrong 0"
+    );
     assert_eq!((recovered + refused + left, outcomes.len()), (total, total));
     for (fault, outcome) in &outcomes {
         let may_fail = matches!(fault, Fault::SessionGone(_));
@@ -165,10 +177,15 @@ async fn every_fault_at_every_request_of_a_ranged_download() {
     same(&read().await.unwrap(), &content.slice(100..content.len() - 100));
     let requests = fake.world().faults.count;
     let (mut injected, mut recovered) = (0, 0);
-    for fault in FAULTS.iter().filter(|fault| !matches!(fault, Fault::Partly(_) | Fault::PartlyThenError(_) | Fault::SessionGone(_))) {
+    for fault in FAULTS.iter().filter(|fault| {
+        !matches!(fault, Fault::Partly(_) | Fault::PartlyThenError(_) | Fault::SessionGone(_))
+    }) {
         for at in (0..requests).filter(|at| makes_sense(&(*at, *fault))) {
             fake.world().faults.at(at, *fault);
-            same(&read().await.unwrap_or_else(|e| panic!("{fault:?} at {at}: {e}")), &content.slice(100..content.len() - 100));
+            same(
+                &read().await.unwrap_or_else(|e| panic!("{fault:?} at {at}: {e}")),
+                &content.slice(100..content.len() - 100),
+            );
             injected += fake.world().faults.met;
             recovered += 1;
         }
@@ -186,7 +203,10 @@ async fn a_damaged_upload_is_never_taken_for_good() {
     for size in [100, CHUNK * 3 + 5] {
         let error = upload(&store, &format!("web/object-{size}"), &pattern(size, 4)).await.unwrap_err();
         assert_eq!(error.reason, Reason::Corrupt);
-        assert_eq!(error.to_string(), format!("`web/object-{size}` was uploaded, but the service has other bytes"));
+        assert_eq!(
+            error.to_string(),
+            format!("`web/object-{size}` was uploaded, but the service has other bytes")
+        );
     }
     assert!(fake.world().objects().is_empty(), "a damaged file is left");
 }
@@ -216,7 +236,10 @@ async fn quotas_end_the_upload_at_once_and_say_what_to_do() {
     fake.world().switches.daily_cap = Some(0);
     let error = upload(&store, "web/cap", &pattern(CHUNK * 3, 1)).await.unwrap_err();
     assert_eq!(error.reason, Reason::Full);
-    assert_eq!(error.help.unwrap(), "a user may upload 750 GB in 24 hours: it works again when these have passed");
+    assert_eq!(
+        error.help.unwrap(),
+        "a user may upload 750 GB in 24 hours: it works again when these have passed"
+    );
     assert!(fake.world().objects().is_empty());
 }
 
@@ -256,7 +279,8 @@ async fn of_two_files_of_one_name_the_record_decides() {
     let fresh = crate::drives::store(config(&fake)).await;
     let listed = fresh.list("web/").await.unwrap();
     assert_eq!(listed.iter().map(|object| object.size).collect::<Vec<_>>(), [listed[0].size, 1_000]);
-    let read: Vec<Bytes> = fresh.open(&name("web/web-1.tar.gz.age"), None).await.unwrap().try_collect().await.unwrap();
+    let read: Vec<Bytes> =
+        fresh.open(&name("web/web-1.tar.gz.age"), None).await.unwrap().try_collect().await.unwrap();
     same(&read.concat().into(), &right);
     let tomorrow = chupacabra::clock::Clock::system().now() + jiff::SignedDuration::from_hours(24);
     let swept = fresh.sweep("web/", tomorrow, false).await.unwrap();

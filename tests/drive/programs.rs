@@ -25,7 +25,8 @@ fn site(fake: &Fake) -> Site {
          {shown}/token }} }} }} }} }}",
         fake.root()
     );
-    let lines: Vec<&str> = yaml.lines().map(|line| if line.starts_with("stores:") { drive.as_str() } else { line }).collect();
+    let lines: Vec<&str> =
+        yaml.lines().map(|line| if line.starts_with("stores:") { drive.as_str() } else { line }).collect();
     std::fs::write(site.config(), lines.join("\n")).unwrap();
     site
 }
@@ -58,7 +59,10 @@ fn killed_in_mid_upload_the_next_run_is_whole_and_nothing_is_there_twice() {
     site.good(&["restore", "web", "--into", into.to_str().unwrap()]);
     run(Command::new("diff").arg("-r").arg(site.tree()).arg(&into));
     let log = String::from_utf8_lossy(&site.output(&["-vv", "backup"]).stderr).into_owned();
-    assert!(!log.contains("hush") && !log.contains("upload_id") && !log.contains("ya29."), "a secret in {log}");
+    assert!(
+        !log.contains("hush") && !log.contains("upload_id") && !log.contains("ya29."),
+        "a secret in {log}"
+    );
 }
 
 #[test]
@@ -69,20 +73,35 @@ fn what_a_crash_leaves_without_a_record_is_swept_when_it_is_old() {
     // The package is stored, its answer never comes, and the program dies.
     fake.world().faults.every("POST", "/upload/", Fault::Silence);
     let mut killed = background(&site, &["backup"]);
-    wait_until(Duration::from_secs(60), || !fake.world().objects().is_empty(), || "nothing was stored".into());
+    wait_until(
+        Duration::from_secs(60),
+        || !fake.world().objects().is_empty(),
+        || "nothing was stored".into(),
+    );
     killed.kill().unwrap();
     killed.wait().unwrap();
     fake.world().faults.clear();
     let left = objects(&fake);
     assert!(!left.is_empty() && !left.iter().any(|name| name.ends_with(".json")), "{left:?}");
     // A second later, so that the next package has another name.
-    wait_until(Duration::from_secs(5), { let start = std::time::Instant::now(); move || start.elapsed() > Duration::from_millis(1_100) }, String::new);
+    wait_until(
+        Duration::from_secs(5),
+        {
+            let start = std::time::Instant::now();
+            move || start.elapsed() > Duration::from_millis(1_100)
+        },
+        String::new,
+    );
     site.good(&["backup"]);
     assert_eq!(objects(&fake).len(), 3 + left.len(), "what is young stays");
     {
         let mut world = fake.world();
-        let ids: Vec<String> =
-            world.objects().iter().filter(|entry| left.contains(&entry.name)).map(|entry| entry.id.clone()).collect();
+        let ids: Vec<String> = world
+            .objects()
+            .iter()
+            .filter(|entry| left.contains(&entry.name))
+            .map(|entry| entry.id.clone())
+            .collect();
         for id in ids {
             let entry = world.files.get_mut(&id).unwrap();
             entry.created -= 3 * 86_400_000;
@@ -159,9 +178,17 @@ fn a_login_that_is_refused_or_of_the_wrong_client_says_so() {
     let (child, told) = login(&fake, dir.path(), "refuses", &[]);
     browse(&told);
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(4));
-    assert!(std::fs::read_to_string(&told).unwrap().contains("cannot get the consent: it was refused in the browser"));
+    assert!(
+        std::fs::read_to_string(&told)
+            .unwrap()
+            .contains("cannot get the consent: it was refused in the browser")
+    );
     std::fs::write(dir.path().join("web.json"), r#"{"web": {}}"#).unwrap();
-    let wrong = chupacabra().args(["drive", "login", "--client"]).arg(dir.path().join("web.json")).output().unwrap();
+    let wrong =
+        chupacabra().args(["drive", "login", "--client"]).arg(dir.path().join("web.json")).output().unwrap();
     let said = String::from_utf8(wrong.stderr).unwrap();
-    assert!(said.contains("it is a client of type Web application") && said.contains("make an OAuth client of type Desktop app"));
+    assert!(
+        said.contains("it is a client of type Web application")
+            && said.contains("make an OAuth client of type Desktop app")
+    );
 }

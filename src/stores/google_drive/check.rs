@@ -81,7 +81,8 @@ impl Check {
         let Some(theirs) = self.client.date() else { return };
         let skew = (store.clock.now().as_second() - theirs).abs();
         let what = format!("this machine's clock and the service's are {skew} s apart");
-        let help = "set this machine's clock (NTP): tokens of another time are refused, and retention goes by time";
+        let help =
+            "set this machine's clock (NTP): tokens of another time are refused, and retention goes by time";
         if skew >= MOST_SKEW {
             self.say(Severity::Bad, "clock", what, help);
         } else if skew > 60 {
@@ -96,7 +97,8 @@ impl Check {
         let Some(life) = self.client.shared.tokens.refresh_token_life().filter(|life| *life < TESTING) else {
             return;
         };
-        let what = format!("the consent ends in {} days: the OAuth client is in testing", life.as_secs() / 86_400);
+        let what =
+            format!("the consent ends in {} days: the OAuth client is in testing", life.as_secs() / 86_400);
         let help = "publish the OAuth client (Google Auth platform, Audience, Publish app; `drive.file` needs no \
                     review), then run `chupacabra drive login` again";
         self.say(Severity::Bad, "consent", what, help);
@@ -141,8 +143,16 @@ impl Check {
             None => self.good("folder", format!("packages go into `{name}`")),
         }
         if folders.0.len() > 1 {
-            let what = format!("there are {} folders `{name}`; all are read, the oldest is written to", folders.0.len());
-            self.say(Severity::Notice, "folder", what, "move the files of the younger ones over and remove them");
+            let what = format!(
+                "there are {} folders `{name}`; all are read, the oldest is written to",
+                folders.0.len()
+            );
+            self.say(
+                Severity::Notice,
+                "folder",
+                what,
+                "move the files of the younger ones over and remove them",
+            );
         }
         self.rights(&folder);
         true
@@ -159,17 +169,28 @@ impl Check {
     fn rights(&mut self, folder: &File) {
         let can = folder.capabilities.clone().unwrap_or_default();
         if can.can_add_children == Some(false) {
-            let help = "make the account Content manager or Manager of the shared drive, or Editor of the folder";
+            let help =
+                "make the account Content manager or Manager of the shared drive, or Editor of the folder";
             self.say(Severity::Bad, "rights", "the account may not add files here", help);
         }
         // In one's own drive the owner of a file deletes it; these rights are those of a shared drive.
         let (trash, shared) = (self.client.plan.trash, folder.drive_id.is_some());
         if shared && trash && can.can_trash_children == Some(false) {
             let help = "make the account Content manager of the shared drive if it should prune";
-            self.say(Severity::Notice, "rights", "the account may not move files to the trash: `prune` will fail", help);
+            self.say(
+                Severity::Notice,
+                "rights",
+                "the account may not move files to the trash: `prune` will fail",
+                help,
+            );
         } else if shared && !trash && can.can_delete_children == Some(false) {
             let help = "make the account Manager of the shared drive, or set `trash: true`";
-            self.say(Severity::Notice, "rights", "the account may not delete files for good: `prune` will fail", help);
+            self.say(
+                Severity::Notice,
+                "rights",
+                "the account may not delete files for good: `prune` will fail",
+                help,
+            );
         }
     }
 
@@ -184,7 +205,8 @@ impl Check {
             return;
         }
         let Some(quota) = &about.storage_quota else { return };
-        let (Some(limit), used) = (quota.limit.filter(|limit| *limit > 0), quota.usage.unwrap_or_default()) else {
+        let (Some(limit), used) = (quota.limit.filter(|limit| *limit > 0), quota.usage.unwrap_or_default())
+        else {
             return;
         };
         let free = u64::try_from(limit.saturating_sub(used)).unwrap_or_default();
@@ -238,7 +260,9 @@ impl Check {
         };
         match read.await {
             Ok(bytes) if bytes == CONTENT => self.good("read", "files can be read back"),
-            Ok(_) => self.bad("read", &Error::new(Reason::Corrupt, "other bytes came back than were written")),
+            Ok(_) => {
+                self.bad("read", &Error::new(Reason::Corrupt, "other bytes came back than were written"))
+            }
             Err(error) => self.bad("read", &error),
         }
         let Some(id) = self.client.known().ids.get(&name).cloned() else { return };

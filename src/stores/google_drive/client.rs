@@ -177,7 +177,9 @@ impl Inner {
             async move {
                 self.shared.pace.pass().await;
                 match attempt.await {
-                    Err(Failure { error, token_refused: true }) if !replaced.swap(true, Ordering::Relaxed) => {
+                    Err(Failure { error, token_refused: true })
+                        if !replaced.swap(true, Ordering::Relaxed) =>
+                    {
                         self.shared.tokens.forget().await;
                         Err(Error { reason: Reason::Transient(None), ..error })
                     }
@@ -229,7 +231,12 @@ impl Inner {
     }
 
     /// Sends a request once and gives the answer as soon as it begins. Not watched.
-    pub(super) async fn exchange(&self, doing: &str, raw: Raw, pulse: &Pulse) -> Result<Response<Incoming>, Error> {
+    pub(super) async fn exchange(
+        &self,
+        doing: &str,
+        raw: Raw,
+        pulse: &Pulse,
+    ) -> Result<Response<Incoming>, Error> {
         let token = self.shared.tokens.token().await?;
         let mut request = Request::builder()
             .method(raw.method)
@@ -329,9 +336,8 @@ pub(super) fn connector(trusted: Option<&[u8]>) -> Result<Connector, Error> {
     }
     for certificate in CertificateDer::pem_slice_iter(trusted.unwrap_or_default()) {
         let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
-        added.ok_or_else(|| {
-            Error::new(Reason::Rejected, "the certificates in `ca_bundle` cannot be used")
-        })?;
+        added
+            .ok_or_else(|| Error::new(Reason::Rejected, "the certificates in `ca_bundle` cannot be used"))?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -148,7 +148,8 @@ impl Plan {
         let drive = (&self.root, &self.folder) == (&other.root, &other.folder);
         let shared = self.shared_drive.is_some() && self.shared_drive == other.shared_drive;
         // An id is the same folder for everyone; a path only in the same drive, or for the same user.
-        let same_user = self.shared_drive == other.shared_drive && self.credentials.is_same(&other.credentials);
+        let same_user =
+            self.shared_drive == other.shared_drive && self.credentials.is_same(&other.credentials);
         drive && (matches!(self.folder, Folder::Id(_)) || shared || same_user)
     }
 

@@ -39,7 +39,10 @@ pub(crate) struct Account {
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Account").field("email", &self.key.client_email).field("subject", &self.subject).finish()
+        f.debug_struct("Account")
+            .field("email", &self.key.client_email)
+            .field("subject", &self.subject)
+            .finish()
     }
 }
 
@@ -105,7 +108,8 @@ fn service_account(account: &ServiceAccount, context: &mut Context) -> Option<Cr
     }
 }
 
-const DOWNLOAD: &str = "make a key of type JSON for the service account and use the file as it was downloaded";
+const DOWNLOAD: &str =
+    "make a key of type JSON for the service account and use the file as it was downloaded";
 
 /// Reads a service account's key. Nothing of the text is ever repeated: it is a secret.
 fn key(text: &str) -> Result<ServiceAccountKey, (String, &'static str)> {
@@ -121,7 +125,9 @@ fn key(text: &str) -> Result<ServiceAccountKey, (String, &'static str)> {
         Some(other) => {
             return Err((format!("this is a key of type `{other}`, not `service_account`"), DOWNLOAD));
         }
-        None => return Err(("the key has no `type`: it is not the key of a service account".into(), DOWNLOAD)),
+        None => {
+            return Err(("the key has no `type`: it is not the key of a service account".into(), DOWNLOAD));
+        }
     }
     for field in ["client_email", "private_key", "token_uri"] {
         if value.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {

@@ -43,7 +43,8 @@ pub(super) async fn open(
 pub(super) async fn of(client: &Client, file: Found, range: Option<Range<u64>>) -> Result<Download, Error> {
     let rest = range.unwrap_or(0..file.size);
     if rest.end > file.size || rest.start > rest.end {
-        let message = format!("bytes {} to {} are not within the object's {}", rest.start, rest.end, file.size);
+        let message =
+            format!("bytes {} to {} are not within the object's {}", rest.start, rest.end, file.size);
         return Err(Error::new(Reason::Rejected, message));
     }
     // Drive has no way to ask for no bytes, and refuses every range of an empty file.

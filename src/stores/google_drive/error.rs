@@ -30,7 +30,10 @@ const DAILY_CAP: &str = "User rate limit exceeded.";
 fn meaning(reason: &str, status: u16) -> Row {
     match reason {
         // Requests per minute, of the user or of the project; too many open upload sessions.
-        "ratelimitexceeded" | "userratelimitexceeded" | "sharingratelimitexceeded" | "urlleaselimitexceeded" => AGAIN,
+        "ratelimitexceeded"
+        | "userratelimitexceeded"
+        | "sharingratelimitexceeded"
+        | "urlleaselimitexceeded" => AGAIN,
         // The service's own trouble.
         "backenderror" | "internalerror" | "transienterror" => AGAIN,
         // The project's requests of one day; counted until midnight, Pacific time.
@@ -74,12 +77,13 @@ fn meaning(reason: &str, status: u16) -> Row {
             Reason::Denied,
             "the consent does not cover this: run `chupacabra drive login` again, with the `scope` of the configuration",
         ),
-        "insufficientfilepermissions" | "insufficientparentpermissions" | "cannotaddparent" | "teamdrivemembershiprequired" => {
-            row(
-                Reason::Denied,
-                "the account lacks a right: in a shared drive it must be Content manager, to delete for good Manager",
-            )
-        }
+        "insufficientfilepermissions"
+        | "insufficientparentpermissions"
+        | "cannotaddparent"
+        | "teamdrivemembershiprequired" => row(
+            Reason::Denied,
+            "the account lacks a right: in a shared drive it must be Content manager, to delete for good Manager",
+        ),
         "appnotauthorizedtofile" => row(
             Reason::Denied,
             "with the scope `drive.file` the agent sees only what it made: let it make the folder (`folder`), or set \
@@ -184,7 +188,10 @@ pub(super) fn cut(doing: &str) -> Error {
 /// There was no answer.
 pub(super) fn unconnected(doing: &str, error: &(dyn std::error::Error + 'static)) -> Error {
     let chain = chain(error);
-    if ["UnknownIssuer", "InvalidCertificate", "invalid peer certificate"].iter().any(|word| chain.contains(word)) {
+    if ["UnknownIssuer", "InvalidCertificate", "invalid peer certificate"]
+        .iter()
+        .any(|word| chain.contains(word))
+    {
         let help = "if a proxy with a certificate of its own stands in between, name it in `ca_bundle`";
         let message = format!("cannot {doing}: the service's certificate is not trusted");
         return Error::new(Reason::Rejected, message).help(help).because(Cause(chain));

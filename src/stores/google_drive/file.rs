@@ -61,7 +61,10 @@ impl Found {
                 created,
                 modified,
             })),
-            _ => Err(Error::new(Reason::Rejected, format!("the service shows `{shown}` without its id, size or time"))),
+            _ => Err(Error::new(
+                Reason::Rejected,
+                format!("the service shows `{shown}` without its id, size or time"),
+            )),
         }
     }
 }

@@ -75,8 +75,11 @@ impl Inner {
         }
         let (wanted, is) = (self.plan.shared_drive.as_deref(), file.drive_id.as_deref());
         if wanted.is_some() && wanted != is {
-            return Err(Error::new(Reason::Rejected, format!("the folder `{name}` is not in the shared drive"))
-                .help("correct `folder_id` or `shared_drive`"));
+            return Err(Error::new(
+                Reason::Rejected,
+                format!("the folder `{name}` is not in the shared drive"),
+            )
+            .help("correct `folder_id` or `shared_drive`"));
         }
         Ok(file)
     }
@@ -123,15 +126,22 @@ impl Inner {
         let doing = "make the folder";
         let id = self.new_id().await?;
         let metadata = json!({ "id": id, "name": name, "mimeType": FOLDER, "parents": [parent] });
-        let url = format!("{}drive/v3/files?{}", self.plan.root, query(&[("supportsAllDrives", "true"), ("fields", "id")]));
+        let url = format!(
+            "{}drive/v3/files?{}",
+            self.plan.root,
+            query(&[("supportsAllDrives", "true"), ("fields", "id")])
+        );
         let attempt = || async {
             let answer = self
-                .answer(doing, Raw {
-                    method: Method::POST,
-                    url: url.clone(),
-                    headers: vec![("Content-Type", "application/json; charset=UTF-8".to_owned())],
-                    body: metadata.to_string().into(),
-                })
+                .answer(
+                    doing,
+                    Raw {
+                        method: Method::POST,
+                        url: url.clone(),
+                        headers: vec![("Content-Type", "application/json; charset=UTF-8".to_owned())],
+                        body: metadata.to_string().into(),
+                    },
+                )
                 .await?;
             match answer.status {
                 200 | 201 | 409 => Ok(()),

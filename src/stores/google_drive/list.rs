@@ -46,7 +46,9 @@ impl Inner {
             match page.next_page_token {
                 None => return Ok(found),
                 Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                Some(_) => return Err(incomplete(doing, "the service says that there is more, but not where")),
+                Some(_) => {
+                    return Err(incomplete(doing, "the service says that there is more, but not where"));
+                }
             }
         }
     }
@@ -63,7 +65,8 @@ async fn grouped(client: &Client, prefix: &str) -> Result<BTreeMap<ObjectName, V
     for folder in &client.folders().await?.0 {
         let search = format!("{} in parents and trashed = false", quoted(folder));
         for file in client.search("list objects", &search, &fields).await? {
-            let Some(found) = Found::read(file)?.filter(|found| found.name.as_str().starts_with(prefix)) else {
+            let Some(found) = Found::read(file)?.filter(|found| found.name.as_str().starts_with(prefix))
+            else {
                 continue;
             };
             if !client.known().gone.contains(&found.id) {
@@ -140,7 +143,8 @@ pub(super) async fn choose(
     if found.len() > 1
         && let Some(record) = record(client, name).await?
     {
-        let named = |found: &Found| found.sha256.as_ref().is_some_and(|digest| record.contains(digest.as_str()));
+        let named =
+            |found: &Found| found.sha256.as_ref().is_some_and(|digest| record.contains(digest.as_str()));
         // A stable sort: the oldest stays the first of those that the record does not tell apart.
         found.sort_by_key(|one| !named(one));
     }
@@ -187,7 +191,10 @@ pub(super) async fn sweep(
             if !dry_run {
                 client.remove(&other.id, client.plan.trash).await?;
             }
-            swept.push(format!("{name} (second file of this name, {})", other.created.strftime("%Y-%m-%dT%H:%M:%SZ")));
+            swept.push(format!(
+                "{name} (second file of this name, {})",
+                other.created.strftime("%Y-%m-%dT%H:%M:%SZ")
+            ));
         }
     }
     Ok(swept)

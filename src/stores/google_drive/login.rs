@@ -61,7 +61,9 @@ impl OAuthClient {
         };
         let value: Value = serde_json::from_str(text).map_err(|_| wrong("it is not JSON"))?;
         if value["type"] == "service_account" {
-            return Err(wrong("it is the key of a service account, which needs no login: see `service_account`"));
+            return Err(wrong(
+                "it is the key of a service account, which needs no login: see `service_account`",
+            ));
         }
         if value.get("web").is_some() {
             return Err(wrong("it is a client of type Web application"));
@@ -91,7 +93,8 @@ impl Login {
 
     /// Asks through a browser on this machine; `tell` says which page to open.
     pub async fn by_browser(&self, tell: impl FnOnce(&Wish)) -> Result<Secret, Error> {
-        let unheard = |error| Error::new(Reason::Rejected, format!("cannot {DOING}: no port is free")).because(error);
+        let unheard =
+            |error| Error::new(Reason::Rejected, format!("cannot {DOING}: no port is free")).because(error);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(unheard)?;
         let port = listener.local_addr().map_err(unheard)?.port();
         let redirect = format!("http://127.0.0.1:{port}");
@@ -112,7 +115,8 @@ impl Login {
         let page = self.service("https://accounts.google.com/o/oauth2/v2/auth", "o/oauth2/v2/auth");
         tell(&Wish { url: format!("{page}?{}", query(&pairs)), code: None });
         let code = tokio::time::timeout(PATIENCE, answer(&listener, &state));
-        let code = code.await.map_err(|_| Error::new(Reason::Rejected, "nobody has consented in 15 minutes"))??;
+        let code =
+            code.await.map_err(|_| Error::new(Reason::Rejected, "nobody has consented in 15 minutes"))??;
         let form = [
             ("grant_type", "authorization_code"),
             ("client_id", self.client.id.as_str()),
@@ -128,13 +132,16 @@ impl Login {
     pub async fn by_device(&self, tell: impl FnOnce(&Wish)) -> Result<Secret, Error> {
         if self.scope != Scope::File {
             let message = "Google lets devices without a browser have the scope `drive.file` only";
-            return Err(Error::new(Reason::Rejected, message).help("leave `--scope` out, or log in with a browser"));
+            return Err(
+                Error::new(Reason::Rejected, message).help("leave `--scope` out, or log in with a browser")
+            );
         }
         let url = self.service("https://oauth2.googleapis.com/device/code", "device/code");
         let form = [("client_id", self.client.id.as_str()), ("scope", self.scope.url())];
         let (_, begun) = self.send(&url, &form).await?;
         let text = |name: &str| begun[name].as_str().map(str::to_owned);
-        let (Some(device), Some(code), Some(url)) = (text("device_code"), text("user_code"), text("verification_url"))
+        let (Some(device), Some(code), Some(url)) =
+            (text("device_code"), text("user_code"), text("verification_url"))
         else {
             let said = begun["error"].as_str().unwrap_or("the answer is not Google's");
             return Err(Error::new(Reason::Denied, format!("cannot {DOING}: {said}"))
@@ -208,7 +215,10 @@ async fn answer(listener: &TcpListener, state: &str) -> Result<Secret, Error> {
         match (ours, field("code"), field("error")) {
             (true, Some(code), _) => return Ok(Secret::new(code)),
             (true, None, Some(_)) => {
-                return Err(Error::new(Reason::Denied, format!("cannot {DOING}: it was refused in the browser")));
+                return Err(Error::new(
+                    Reason::Denied,
+                    format!("cannot {DOING}: it was refused in the browser"),
+                ));
             }
             _ => {}
         }

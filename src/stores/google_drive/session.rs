@@ -77,7 +77,8 @@ impl Address {
 }
 
 fn lost(what: &str) -> Error {
-    Error::new(Reason::SessionLost, format!("the upload's session is lost: {what}")).help("the next run starts again")
+    Error::new(Reason::SessionLost, format!("the upload's session is lost: {what}"))
+        .help("the next run starts again")
 }
 
 impl Session {
@@ -141,16 +142,18 @@ impl Session {
                     return Err(Error::new(Reason::Corrupt, "the service ended the upload before its end"));
                 }
                 Ok(Progress::Bytes(has)) if has > end => {
-                    let message = format!("the service says that it has {has} bytes of the {end} that were sent");
+                    let message =
+                        format!("the service says that it has {has} bytes of the {end} that were sent");
                     return Err(Error::new(Reason::Corrupt, message));
                 }
                 // It says less than it had confirmed. Once may be a slip; when asked, it is the truth.
                 Ok(Progress::Bytes(has)) if has < start && asked => {
                     return Err(lost(&format!("the service has only {has} of {start} bytes left")));
                 }
-                Ok(Progress::Bytes(has)) if has < start => {
-                    Error::new(Reason::Transient(None), format!("cannot {SEND}: the service names no progress"))
-                }
+                Ok(Progress::Bytes(has)) if has < start => Error::new(
+                    Reason::Transient(None),
+                    format!("cannot {SEND}: the service names no progress"),
+                ),
                 Ok(Progress::Bytes(has)) if has == end && total.is_none() => {
                     self.sent = end;
                     return Ok(None);
@@ -165,9 +168,10 @@ impl Session {
                     (next, in_doubt) = (has, false);
                     continue;
                 }
-                Ok(Progress::Bytes(_)) => {
-                    Error::new(Reason::Transient(None), format!("cannot {SEND}: the service has taken nothing of it"))
-                }
+                Ok(Progress::Bytes(_)) => Error::new(
+                    Reason::Transient(None),
+                    format!("cannot {SEND}: the service has taken nothing of it"),
+                ),
                 Err(error) if error.reason == Reason::SessionLost && start == 0 && restarts < RESTARTS => {
                     // Everything that was ever sent is still here.
                     restarts += 1;

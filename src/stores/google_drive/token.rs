@@ -71,7 +71,8 @@ impl Tokens {
                 Way::User { user: user.clone(), url: plan.token_url(), http: http.clone() }
             }
             Credentials::ServiceAccount(account) => {
-                let builder = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new());
+                let builder =
+                    hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new());
                 let client = CustomHyperClientBuilder::from(builder.build::<_, String>(connector.clone()));
                 let mut flow = ServiceAccountAuthenticator::with_client((*account.key).clone(), client);
                 if let Some(subject) = &account.subject {
@@ -223,9 +224,10 @@ fn refused(status: u16, code: &str, description: &str) -> Error {
         ),
         "invalid_scope" => (Reason::Denied, "the scope is not allowed for this client: see `scope`"),
         "access_denied" => (Reason::Denied, "the consent was refused"),
-        "admin_policy_enforced" | "invalid_rapt" => {
-            (Reason::Denied, "the domain's policy asks for another consent: run `chupacabra drive login` again")
-        }
+        "admin_policy_enforced" | "invalid_rapt" => (
+            Reason::Denied,
+            "the domain's policy asks for another consent: run `chupacabra drive login` again",
+        ),
         _ if status == 429 || status == 408 || status >= 500 => (Reason::Transient(None), ""),
         _ => (Reason::Denied, "check the credentials of this store"),
     };

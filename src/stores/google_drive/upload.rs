@@ -53,7 +53,8 @@ impl Whole {
 
     /// Whether the file has these bytes; `None` if the service does not say enough to know.
     fn is(&self, found: &Found) -> Option<bool> {
-        let (sha256, md5) = (hex::encode(self.sha256.clone().finalize()), hex::encode(self.md5.clone().finalize()));
+        let (sha256, md5) =
+            (hex::encode(self.sha256.clone().finalize()), hex::encode(self.md5.clone().finalize()));
         let same = match (&found.sha256, &found.md5) {
             (Some(theirs), _) => *theirs == sha256,
             (None, Some(theirs)) => *theirs == md5,
@@ -153,7 +154,9 @@ impl DriveUpload {
                 Some(found) => found,
                 None => return Err(self.corrupt("it is not there")),
             },
-            Err(error) if error.reason == Reason::Denied || error.reason == Reason::Full => return Err(error),
+            Err(error) if error.reason == Reason::Denied || error.reason == Reason::Full => {
+                return Err(error);
+            }
             // The answer may have been lost, not the file.
             Err(error) => match self.client.get(&target.id).await {
                 Ok(Some(found)) => found,
@@ -166,7 +169,11 @@ impl DriveUpload {
                 Ok(Stored { size: found.size, proof: Proof::Checksum })
             }
             said => {
-                let what = if said.is_none() { "the service computes no checksum" } else { "the service has other bytes" };
+                let what = if said.is_none() {
+                    "the service computes no checksum"
+                } else {
+                    "the service has other bytes"
+                };
                 if let Err(error) = self.client.remove(&target.id, false).await {
                     tracing::warn!(name = %self.name, %error, "a damaged file is left; a later prune sweeps it");
                 }
@@ -220,7 +227,9 @@ impl Upload for DriveUpload {
     async fn finish(mut self: Box<Self>) -> Result<Stored, Error> {
         let finished = match self.is_taken().await {
             Ok(false) => self.send_last().await,
-            Ok(true) => Err(Error::new(Reason::Exists, format!("there already is an object `{}`", self.name))),
+            Ok(true) => {
+                Err(Error::new(Reason::Exists, format!("there already is an object `{}`", self.name)))
+            }
             Err(error) => Err(error),
         };
         if finished.is_err() {

@@ -19,9 +19,12 @@ pub(super) fn route(world: &mut World, asked: &Asked, caller: &Caller, method: &
         ("PATCH", ["drive", "v3", "files", id]) => update(world, asked, caller, id),
         ("DELETE", ["drive", "v3", "files", id]) => delete(world, asked, caller, id),
         ("GET", ["drive", "v3", "drives", id]) => match world.drives.get(*id) {
-            Some(name) => {
-                selected(200, &json!({ "kind": "drive#drive", "id": id, "name": name }), asked, "kind,id,name")
-            }
+            Some(name) => selected(
+                200,
+                &json!({ "kind": "drive#drive", "id": id, "name": name }),
+                asked,
+                "kind,id,name",
+            ),
             None => Said::not_found(id),
         },
         ("POST", ["upload", "drive", "v3", "files"]) => uploads::create(world, asked, caller, None),
@@ -138,7 +141,9 @@ fn list(world: &mut World, asked: &Asked, caller: &Caller) -> Said {
     };
     let drive = asked.query("driveId");
     if drive.is_some() && asked.query("corpora") != Some("drive") {
-        return Said::invalid("The driveId parameter must be specified if and only if corpora is set to drive.");
+        return Said::invalid(
+            "The driveId parameter must be specified if and only if corpora is set to drive.",
+        );
     }
     if let Some(drive) = drive.filter(|drive| !world.drives.contains_key(*drive)) {
         return Said::error(404, "notFound", &format!("Shared drive not found: {drive}"));
@@ -161,11 +166,13 @@ fn list(world: &mut World, asked: &Asked, caller: &Caller) -> Said {
     let found: Vec<&Entry> = settled.chain(ghosts).filter(|entry| query(&root_named(entry, asked))).collect();
     let size: usize = asked.query("pageSize").map_or(Ok(100), str::parse).unwrap_or(100);
     let size = size.min(world.switches.page);
-    let Ok(start) = asked.query("pageToken").map_or(Ok(0), |token| token.trim_start_matches('~').parse::<usize>())
+    let Ok(start) =
+        asked.query("pageToken").map_or(Ok(0), |token| token.trim_start_matches('~').parse::<usize>())
     else {
         return Said::invalid("Invalid Value");
     };
-    let page: Vec<Value> = found.iter().skip(start).take(size).map(|entry| show(world, entry, caller)).collect();
+    let page: Vec<Value> =
+        found.iter().skip(start).take(size).map(|entry| show(world, entry, caller)).collect();
     let mut answer =
         json!({ "kind": "drive#fileList", "incompleteSearch": world.switches.incomplete, "files": page });
     if start + size < found.len() {
@@ -211,7 +218,11 @@ pub(super) fn place(
     if let Some(properties) = metadata["appProperties"].as_object() {
         let long = |(key, value): (&String, &Value)| key.len() + value.as_str().map_or(0, str::len) > 124;
         if properties.len() > 30 || properties.iter().any(long) {
-            return Err(Said::error(403, "appPropertiesLimitExceeded", "The limit on properties was exceeded."));
+            return Err(Said::error(
+                403,
+                "appPropertiesLimitExceeded",
+                "The limit on properties was exceeded.",
+            ));
         }
     }
     Ok((folder.id.clone(), folder.drive.clone()))
@@ -242,7 +253,11 @@ fn get(world: &World, asked: &Asked, caller: &Caller, id: &str) -> Said {
 
 fn download(world: &World, asked: &Asked, entry: &Entry) -> Said {
     if entry.mime == FOLDER {
-        return Said::error(403, "fileNotDownloadable", "Only files with binary content can be directly downloaded.");
+        return Said::error(
+            403,
+            "fileNotDownloadable",
+            "Only files with binary content can be directly downloaded.",
+        );
     }
     if world.switches.abusive && !asked.is("acknowledgeAbuse") {
         let message = "This file has been identified as malware or spam and cannot be downloaded.";
@@ -282,7 +297,11 @@ fn update(world: &mut World, asked: &Asked, caller: &Caller, id: &str) -> Said {
     let now = world.listings;
     let before = world.files[id].clone();
     if before.drive.is_some() && world.switches.reader {
-        return Said::error(403, "insufficientFilePermissions", "The user does not have sufficient permissions.");
+        return Said::error(
+            403,
+            "insufficientFilePermissions",
+            "The user does not have sufficient permissions.",
+        );
     }
     let mut entry = before.clone();
     if let Some(name) = change["name"].as_str() {

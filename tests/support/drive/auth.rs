@@ -1,7 +1,7 @@
 //! Tokens: consent, device flow, refresh, service accounts, the metadata server.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -30,7 +30,7 @@ fn refused(code: &str, description: &str) -> Said {
 pub(super) fn token(world: &mut World, asked: &Asked) -> Said {
     let form = asked.form();
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    let app = field("client_id").unwrap_or_default();
+    let app = field("client_id").or_else(|| basic(asked)).unwrap_or_default();
     if app == "deleted" {
         let body = json!({ "error": "deleted_client", "error_description": "The OAuth client was deleted." });
         return Said::json(401, &body);
@@ -48,11 +48,14 @@ pub(super) fn token(world: &mut World, asked: &Asked) -> Said {
             }
             Said::json(200, &granted)
         }
-        Some("authorization_code") => code(world, &app, field("code"), field("code_verifier"), field("redirect_uri")),
+        Some("authorization_code") => {
+            code(world, &app, field("code"), field("code_verifier"), field("redirect_uri"))
+        }
         Some("urn:ietf:params:oauth:grant-type:device_code") => {
             if world.switches.undecided > 0 {
                 world.switches.undecided -= 1;
-                let body = json!({ "error": "authorization_pending", "error_description": "Precondition Required" });
+                let body =
+                    json!({ "error": "authorization_pending", "error_description": "Precondition Required" });
                 return Said::json(428, &body);
             }
             if world.codes.remove(&field("device_code").unwrap_or_default()).is_none() {
@@ -63,6 +66,12 @@ pub(super) fn token(world: &mut World, asked: &Asked) -> Said {
         Some("urn:ietf:params:oauth:grant-type:jwt-bearer") => assertion(world, field("assertion")),
         _ => refused("unsupported_grant_type", "Invalid grant_type"),
     }
+}
+
+/// The client's id as the user of HTTP's basic authentication (RFC 6749, section 2.3.1).
+fn basic(asked: &Asked) -> Option<String> {
+    let text = STANDARD.decode(asked.header("authorization")?.strip_prefix("Basic ")?).ok()?;
+    Some(String::from_utf8(text).ok()?.split_once(':')?.0.to_owned())
 }
 
 fn first_grant(world: &mut World, app: &str) -> Said {

@@ -119,9 +119,9 @@ impl Fault {
         let trouble = || Said::error(503, "backendError", "Backend Error");
         match (self, said) {
             (Self::Refused(status, reason, message), _) => send(Said::error(*status, reason, message)),
-            (Self::SlowDown, _) => send(
-                Said::error(429, "rateLimitExceeded", "Rate Limit Exceeded").with("retry-after", "1"),
-            ),
+            (Self::SlowDown, _) => {
+                send(Said::error(429, "rateLimitExceeded", "Rate Limit Exceeded").with("retry-after", "1"))
+            }
             (Self::Unauthorized, _) => send(Said::error(401, "authError", "Invalid Credentials")),
             (Self::CutBefore | Self::CutAfter, _) | (_, None) => disconnect(),
             (Self::LostAnswer | Self::PartlyThenError(_), Some(_)) => send(trouble()),

@@ -74,7 +74,8 @@ impl Fake {
         let state = Arc::clone(&shared);
         // A runtime of its own: it outlives those of single tests.
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
                 told.send(listener.local_addr().unwrap().port()).unwrap();
@@ -227,7 +228,8 @@ fn unescape(text: &str) -> String {
     let mut out = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let code = (bytes[at] == b'%').then(|| std::str::from_utf8(bytes.get(at + 1..at + 3)?).ok()).flatten();
+        let code =
+            (bytes[at] == b'%').then(|| std::str::from_utf8(bytes.get(at + 1..at + 3)?).ok()).flatten();
         match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
             Some(byte) => {
                 out.push(byte);
@@ -295,7 +297,9 @@ fn route(world: &mut World, asked: &Asked) -> Said {
         ("GET", ["computeMetadata", "v1", "instance", "service-accounts", "default", "token"]) => {
             auth::metadata(world, asked)
         }
-        ("PUT" | "POST" | "DELETE", ["upload", "drive", "v3", "files", ..]) if asked.query("upload_id").is_some() => {
+        ("PUT" | "POST" | "DELETE", ["upload", "drive", "v3", "files", ..])
+            if asked.query("upload_id").is_some() =>
+        {
             uploads::session(world, asked)
         }
         _ => match auth::caller(world, asked) {

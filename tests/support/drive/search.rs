@@ -35,7 +35,8 @@ impl Term {
                 let (have, value) = (have.to_lowercase(), value.to_lowercase());
                 match (field.as_str(), operator.as_str()) {
                     ("modifiedTime", _) => {
-                        let then = value.to_uppercase().parse::<Timestamp>().map_or(0, Timestamp::as_millisecond);
+                        let then =
+                            value.to_uppercase().parse::<Timestamp>().map_or(0, Timestamp::as_millisecond);
                         match operator.as_str() {
                             ">" => entry.modified > then,
                             ">=" => entry.modified >= then,

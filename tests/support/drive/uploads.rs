@@ -172,9 +172,14 @@ fn advance(world: &mut World, asked: &Asked, session: &mut Session) -> Said {
     };
     let total: Option<usize> = if total == "*" { None } else { total.parse().ok() };
     if span == "*" {
-        return if total == Some(session.data.len()) { complete(world, asked, session) } else { incomplete(session) };
+        return if total == Some(session.data.len()) {
+            complete(world, asked, session)
+        } else {
+            incomplete(session)
+        };
     }
-    let ends = span.split_once('-').and_then(|(from, to)| Some((from.parse().ok()?, to.parse::<usize>().ok()? + 1)));
+    let ends =
+        span.split_once('-').and_then(|(from, to)| Some((from.parse().ok()?, to.parse::<usize>().ok()? + 1)));
     let Some((from, to)) = ends.filter(|(from, to): &(usize, usize)| to - from == asked.body.len()) else {
         return Said::invalid("Failed to parse Content-Range header.");
     };

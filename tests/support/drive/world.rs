@@ -196,7 +196,14 @@ impl World {
     }
 
     /// Puts a file somewhere, past all checks.
-    pub fn insert(&mut self, metadata: &Value, parent: &str, app: &str, drive: Option<String>, content: Bytes) -> String {
+    pub fn insert(
+        &mut self,
+        metadata: &Value,
+        parent: &str,
+        app: &str,
+        drive: Option<String>,
+        content: Bytes,
+    ) -> String {
         let id = metadata["id"].as_str().map_or_else(|| self.new_id(), str::to_owned);
         let now = self.now();
         let time = |name: &str| {
