@@ -261,7 +261,7 @@ impl Check {
         match read.await {
             Ok(bytes) if bytes == CONTENT => self.good("read", "files can be read back"),
             Ok(_) => {
-                self.bad("read", &Error::new(Reason::Corrupt, "other bytes came back than were written"))
+                self.bad("read", &Error::new(Reason::Corrupt, "other bytes came back than were written"));
             }
             Err(error) => self.bad("read", &error),
         }

@@ -229,7 +229,7 @@ impl Config {
 
     fn plan_chunk(&self, context: &mut Context) -> Option<usize> {
         let size = self.chunk_size.unwrap_or(CHUNK_SIZE);
-        if size.0 == 0 || size.0 % CHUNK_UNIT != 0 || size.0 > LARGEST_CHUNK {
+        if size.0 == 0 || !size.0.is_multiple_of(CHUNK_UNIT) || size.0 > LARGEST_CHUNK {
             let what = format!("{size} is not a multiple of 256 KiB up to 1 GiB");
             let help = "write a multiple such as `8MiB` or `16MiB`; Drive refuses other sizes";
             context.problem("chunk_size", what, help);

@@ -156,23 +156,22 @@ impl Reading {
 
     /// Reads once, from the open body or from a new one at the byte where the last ended.
     async fn step(&mut self) -> Result<Bytes, Error> {
-        let body = match &mut self.body {
-            Some(body) => body,
-            None => {
-                self.client.pass().await;
-                let body = get(&self.client, &self.file, &self.rest).await;
-                self.body.insert(match body {
-                    Ok(body) => body,
-                    Err(Failure { error, token_refused }) => {
-                        if !token_refused {
-                            return Err(error);
-                        }
-                        // The token had ended while the body came; waiting is bounded as for every other error.
-                        self.client.shared.tokens.forget().await;
-                        return Err(Error { reason: Reason::Transient(None), ..error });
+        let body = if let Some(body) = &mut self.body {
+            body
+        } else {
+            self.client.pass().await;
+            let body = get(&self.client, &self.file, &self.rest).await;
+            self.body.insert(match body {
+                Ok(body) => body,
+                Err(Failure { error, token_refused }) => {
+                    if !token_refused {
+                        return Err(error);
                     }
-                })
-            }
+                    // The token had ended while the body came; waiting is bounded as for every other error.
+                    self.client.shared.tokens.forget().await;
+                    return Err(Error { reason: Reason::Transient(None), ..error });
+                }
+            })
         };
         let read = async { Ok(body.frame().await) };
         match watch(&Pulse::default(), self.client.plan.patience, DOING, read).await? {

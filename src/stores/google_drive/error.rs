@@ -27,6 +27,7 @@ const AGAIN: Row = row(Reason::Transient(None), "");
 const DAILY_CAP: &str = "User rate limit exceeded.";
 
 /// The meaning of a reason, lowercase and without underscores; the status decides where the reason says nothing.
+#[allow(clippy::match_same_arms, reason = "a row for each cause")]
 fn meaning(reason: &str, status: u16) -> Row {
     match reason {
         // Requests per minute, of the user or of the project; too many open upload sessions.
@@ -107,7 +108,6 @@ fn by_status(status: u16) -> Row {
         403 => row(Reason::Denied, "the account lacks a right; `check` says which"),
         404 => row(Reason::NotFound, ""),
         409 => row(Reason::Exists, ""),
-        416 => row(Reason::Rejected, ""),
         _ => row(Reason::Rejected, ""),
     }
 }
