@@ -37,6 +37,10 @@ const FAULTS: [Fault; 17] = [
     Fault::SessionGone(404),
 ];
 
+/// The number of the request that carries the first chunk: a token, the folder looked for, an id, the folder made and
+/// looked for again, and the session come before it.
+const FIRST_CHUNK: usize = 6;
+
 /// What came of one upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -97,6 +101,7 @@ async fn case(
     }
     fake.world().files.retain(|_, entry| entry.parent.is_empty());
     fake.world().sessions.clear();
+    let by_chunk = fake.world().faults.met_by == "PUT";
     let outcome = match (done, files.len()) {
         (Ok(()), 1) => Outcome::Recovered,
         (Err(error), 0) => {
@@ -106,6 +111,11 @@ async fn case(
         (Err(_), 1) => Outcome::Left,
         (done, count) => panic!("{fault:?}: {done:?} with {count} files"),
     };
+    if let Some((at, fault @ Fault::SessionGone(_))) = fault {
+        // A stream cannot be wound back: a session that is lost after its first chunk ends the upload, and only that.
+        let lost = by_chunk && at > FIRST_CHUNK;
+        assert_eq!(outcome == Outcome::Refused, lost, "{fault:?} at request {at} ended in {outcome:?}");
+    }
     (outcome, asked)
 }
 
@@ -155,8 +165,8 @@ async fn every_fault_at_every_request_of_an_upload() {
         let may_fail = matches!(fault, Fault::SessionGone(_));
         assert!(*outcome == Outcome::Recovered || may_fail, "{fault:?} ended in {outcome:?}");
     }
-    // A stream cannot be wound back: a session that is lost after its first chunk ends the upload.
-    assert_eq!(refused + left, CHUNKS - 1, "sessions that were lost");
+    println!("sessions lost after their first chunk: {refused}");
+    assert!(refused >= CHUNKS - 3 && left == 0, "{refused} sessions were lost, {left} files left");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

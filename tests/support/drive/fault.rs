@@ -53,6 +53,8 @@ pub struct Faults {
     pub count: usize,
     /// How often a fault was met.
     pub met: usize,
+    /// The method of the last request that met one.
+    pub met_by: String,
     at: Vec<(Which, Fault)>,
 }
 
@@ -93,7 +95,10 @@ impl Faults {
             Which::All(wanted, part) => *wanted == method.as_str() && path.contains(part),
         };
         let fault = self.at.iter().find(|(which, _)| hit(which)).map(|(_, fault)| *fault);
-        self.met += usize::from(fault.is_some());
+        if fault.is_some() {
+            self.met += 1;
+            method.as_str().clone_into(&mut self.met_by);
+        }
         fault
     }
 }
