@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod completions;
 mod config;
+mod drive;
 mod keygen;
 mod list;
 mod man;
@@ -92,6 +93,7 @@ enum Verb {
     Keygen(keygen::Args),
     Quickstart(quickstart::Args),
     Config(config::Args),
+    Drive(drive::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -131,6 +133,7 @@ impl Verb {
             Self::Keygen(args) => args.run(),
             Self::Quickstart(args) => Box::pin(args.run(session)).await,
             Self::Config(args) => args.run(session),
+            Self::Drive(args) => Box::pin(args.run(session)).await,
             Self::Completions(args) => args.run(),
             Self::Man(args) => args.run(),
         }

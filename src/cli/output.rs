@@ -61,6 +61,12 @@ pub fn show(table: &Table) -> anyhow::Result<()> {
     line(lines.join("\n"))
 }
 
+/// Says something to the person at the terminal, while standard output is for a program.
+pub fn notice(text: &str) {
+    // There is nobody left to tell if standard error is gone.
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
+
 /// Prints an error's chain once, with what to do about it, and says how the process ends.
 pub fn problem(error: &anyhow::Error, session: &Session) -> Exit {
     if error.chain().any(<dyn std::error::Error>::is::<Closed>) {

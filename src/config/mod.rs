@@ -85,6 +85,8 @@ pub struct Store {
     pub local: Option<stores::local::Config>,
     /// A bucket at Amazon S3 or at any service that speaks its protocol.
     pub s3: Option<stores::s3::Config>,
+    /// A folder in Google Drive.
+    pub google_drive: Option<stores::google_drive::Config>,
     /// How fast packages go into and out of this store.
     pub limits: Option<stores::limit::Config>,
     /// How long packages are kept in this store, instead of the general `retention`.

@@ -149,6 +149,7 @@ fn same_place(kind: &stores::Kind, others: &BTreeMap<String, StorePlan>, context
             one.path.components().eq(other.path.components())
         }
         (stores::Kind::S3(one), stores::Kind::S3(other)) => one.is_same_place(other),
+        (stores::Kind::GoogleDrive(one), stores::Kind::GoogleDrive(other)) => one.is_same_place(other),
         _ => false,
     });
     if let Some((name, _)) = twin {
@@ -276,6 +277,9 @@ impl Store {
         });
         kinds.kind("s3", self.s3, context, |config, context| {
             config.plan(context).map(|plan| stores::Kind::S3(Box::new(plan)))
+        });
+        kinds.kind("google_drive", self.google_drive, context, |config, context| {
+            config.plan(context).map(|plan| stores::Kind::GoogleDrive(Box::new(plan)))
         });
         kinds.one(context)
     }

@@ -5,6 +5,7 @@
 
 pub mod counted;
 pub mod error;
+pub mod google_drive;
 pub mod limit;
 pub mod local;
 pub mod retry;
@@ -181,6 +182,8 @@ pub enum Kind {
     Local(local::Plan),
     /// A bucket.
     S3(Box<s3::Plan>),
+    /// A folder in Google Drive.
+    GoogleDrive(Box<google_drive::Plan>),
 }
 
 impl Kind {
@@ -189,6 +192,7 @@ impl Kind {
         match self {
             Self::Local(_) => "local",
             Self::S3(_) => "s3",
+            Self::GoogleDrive(_) => "google_drive",
         }
     }
 
@@ -197,6 +201,9 @@ impl Kind {
         match self {
             Self::Local(plan) => Ok(Arc::new(local::Local::new(plan))),
             Self::S3(plan) => Ok(Arc::new(Box::pin(s3::S3::connect(plan, Clock::system())).await?)),
+            Self::GoogleDrive(plan) => {
+                Ok(Arc::new(Box::pin(google_drive::GoogleDrive::connect(plan, Clock::system())).await?))
+            }
         }
     }
 }

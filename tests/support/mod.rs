@@ -11,6 +11,7 @@
 pub mod backups;
 pub mod cut;
 pub mod fault_proxy;
+pub mod drive;
 pub mod faulty_store;
 pub mod mariadb;
 pub mod memory_store;
