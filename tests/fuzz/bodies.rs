@@ -33,3 +33,10 @@ pub fn index(bytes: &[u8]) {
 pub fn record(bytes: &[u8]) {
     let _ = chupacabra::catalog::record::parse(bytes);
 }
+
+/// A configuration.
+pub fn config(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = chupacabra::config::load::plan(text, std::path::Path::new("fuzz.yaml"));
+    }
+}

@@ -148,12 +148,13 @@ async fn write_vectors() {
 fn fuzz_bodies_survive_changed_seeds() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds");
     let read = |name: &str| fs::read(seeds.join(name)).unwrap();
-    let bodies: [(&str, fn(&[u8])); 5] = [
+    let bodies: [(&str, fn(&[u8])); 6] = [
         ("open", bodies::open),
         ("open.gz", bodies::open),
         ("open.tar", bodies::open),
         ("index", bodies::index),
         ("record", bodies::record),
+        ("config", bodies::config),
     ];
     // The seeds are what the bodies read: an index that is refused at once would test nothing.
     let sound = chupacabra::package::index::check(&read("index")[..], bodies::PACKAGE);
