@@ -86,7 +86,8 @@ async fn a_service_account_needs_a_shared_drive_or_a_user() {
 #[tokio::test]
 async fn workload_identity_asks_the_metadata_server() {
     let fake = Fake::start();
-    let workload = Config { oauth: None, workload_identity: Some(WorkloadIdentity {}), ..config(&fake) };
+    let workload =
+        Config { oauth: None, workload_identity: Some(WorkloadIdentity::default()), ..config(&fake) };
     let told = findings(workload).await;
     found(&told, Severity::Good, "account", "pod@project.iam.gserviceaccount.com", "");
 }
@@ -161,7 +162,7 @@ fn what_a_wrong_configuration_is_told() {
     assert_eq!(told(good()), Vec::<String>::new());
     assert_eq!(told(Config::default()), [": there are no credentials"]);
     assert_eq!(
-        told(Config { workload_identity: Some(WorkloadIdentity {}), ..good() }),
+        told(Config { workload_identity: Some(WorkloadIdentity::default()), ..good() }),
         [": several credentials stand together"]
     );
     assert_eq!(

@@ -108,7 +108,7 @@ impl Check {
         let own = self.client.plan.shared_drive.is_none();
         let alone = match &self.client.plan.credentials {
             Credentials::ServiceAccount(account) => account.subject.is_none(),
-            Credentials::WorkloadIdentity => true,
+            Credentials::WorkloadIdentity { .. } => true,
             Credentials::User(_) => false,
         };
         let limit = about.storage_quota.as_ref().and_then(|quota| quota.limit);

@@ -86,9 +86,12 @@ pub struct ServiceAccount {
 }
 
 /// A service account that the metadata server speaks for.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct WorkloadIdentity {}
+pub struct WorkloadIdentity {
+    /// Its address, if the machine has several. Default: the machine's or the pod's own.
+    pub account: Option<String>,
+}
 
 /// What the agent may see.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -19,7 +19,10 @@ pub(crate) enum Credentials {
     /// A service account with its key.
     ServiceAccount(Account),
     /// Whoever the metadata server speaks for.
-    WorkloadIdentity,
+    WorkloadIdentity {
+        /// Its address, or `default`.
+        account: String,
+    },
 }
 
 /// A user who has consented.
@@ -54,7 +57,9 @@ impl Credentials {
             (Self::ServiceAccount(one), Self::ServiceAccount(other)) => {
                 (&one.key.client_email, &one.subject) == (&other.key.client_email, &other.subject)
             }
-            (Self::WorkloadIdentity, Self::WorkloadIdentity) => true,
+            (Self::WorkloadIdentity { account }, Self::WorkloadIdentity { account: other }) => {
+                account == other
+            }
             _ => false,
         }
     }
@@ -62,12 +67,25 @@ impl Credentials {
 
 /// Reads the credentials that are given; none and several are problems.
 pub(super) fn plan(config: &Config, context: &mut Context) -> Option<Credentials> {
-    match (&config.oauth, &config.service_account, config.workload_identity) {
+    match (&config.oauth, &config.service_account, &config.workload_identity) {
         (Some(oauth), None, None) => context.at("oauth", |context| user(oauth, context)),
         (None, Some(account), None) => {
             context.at("service_account", |context| service_account(account, context))
         }
-        (None, None, Some(_)) => Some(Credentials::WorkloadIdentity),
+        (None, None, Some(identity)) => {
+            let account = identity.account.clone().unwrap_or_else(|| "default".to_owned());
+            let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
+            if account.is_empty() || !account.bytes().all(sound) {
+                let what = format!("`{account}` is not the address of a service account");
+                context.problem(
+                    "workload_identity.account",
+                    what,
+                    "leave it out, or write its e-mail address",
+                );
+                return None;
+            }
+            Some(Credentials::WorkloadIdentity { account })
+        }
         (None, None, None) => {
             let help = "add `oauth`, `service_account` or `workload_identity`; `chupacabra drive login` makes the first";
             context.problem("", "there are no credentials", help);

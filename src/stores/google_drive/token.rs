@@ -84,10 +84,10 @@ impl Tokens {
                         .help("make a new key of type JSON for the service account")
                 })?)
             }
-            Credentials::WorkloadIdentity => {
-                let path = "computeMetadata/v1/instance/service-accounts/default/token";
+            Credentials::WorkloadIdentity { account } => {
+                let path = format!("computeMetadata/v1/instance/service-accounts/{account}/token");
                 let google = format!("http://metadata.google.internal/{path}");
-                Way::Metadata { url: plan.service(&google, path), http: http.clone() }
+                Way::Metadata { url: plan.service(&google, &path), http: http.clone() }
             }
         };
         let scope = plan.scope.url();
