@@ -4,14 +4,18 @@
     clippy::large_enum_variant,
     clippy::type_complexity,
     clippy::while_let_loop,
+    clippy::single_match_else,
+    clippy::needless_pass_by_value,
+    clippy::manual_is_multiple_of,
+    clippy::struct_excessive_bools,
     reason = "test code, read once from top to bottom"
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod backups;
 pub mod cut;
-pub mod fault_proxy;
 pub mod drive;
+pub mod fault_proxy;
 pub mod faulty_store;
 pub mod mariadb;
 pub mod memory_store;
