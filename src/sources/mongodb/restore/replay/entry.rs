@@ -70,7 +70,10 @@ pub(super) fn read(entry: &RawDocument) -> Result<Entry<'_>, Error> {
     let ns = entry.get_str("ns").map_err(bad)?;
     if kind != "c" {
         let namespace = Namespace::parse(ns).ok_or_else(|| bad(format!("namespace `{ns}`")))?;
-        let which = entry.get_document("o2").ok();
+        let which = match entry.get("o2").map_err(bad)? {
+            Some(value) => Some(value.as_document().ok_or_else(|| bad("`o2` is no document"))?),
+            None => None,
+        };
         return Ok(Entry::Crud(Crud { namespace, kind, object, which, one: entry.get_bool("b").ok() }));
     }
     let (name, value) = first(object)?;
