@@ -20,8 +20,9 @@ impl MariaDb {
     /// Starts an empty server with further options. `root` on loopback and over the socket has no password.
     pub fn start(options: &[&str]) -> Self {
         let dir = scratch();
+        std::fs::create_dir(dir.path().join("tmp")).unwrap();
         if rustix::process::geteuid().is_root() {
-            run(Command::new("chown").arg("nobody:nogroup").arg(dir.path()));
+            run(Command::new("chown").args(["-R", "nobody:nogroup"]).arg(dir.path()));
         }
         let template = template();
         run(Command::new("cp").args(["-a"]).arg(template).arg(dir.path().join("data")));
@@ -36,6 +37,8 @@ impl MariaDb {
         let mut args = vec![
             "--no-defaults".to_owned(),
             format!("--datadir={}", path("data")),
+            // Servers that share one delete each other's temporary tables when they start.
+            format!("--tmpdir={}", path("tmp")),
             format!("--socket={}", path("s")),
             format!("--pid-file={}", path("pid")),
             format!("--port={}", self.port),
