@@ -60,12 +60,17 @@ mkdir "$work"/{osd,rgw,tree,out}
 monmaptool --create --clobber --addv a "[v1:127.0.0.1:$mon_port]" --fsid "$fsid" "$work/monmap" >/dev/null
 ceph-mon -c "$work/ceph.conf" --mkfs -i a --monmap "$work/monmap"
 ceph-mon -c "$work/ceph.conf" -i a -f >"$work/mon.out" 2>&1 & pids+=($!)
-timeout 60 ceph -c "$work/ceph.conf" osd new "$(cat /proc/sys/kernel/random/uuid)" >/dev/null
-ceph-osd -c "$work/ceph.conf" -i 0 --mkfs
+# The monitor refuses an OSD of another id than the one it was told of.
+osd=$(cat /proc/sys/kernel/random/uuid)
+timeout 60 ceph -c "$work/ceph.conf" osd new "$osd" >/dev/null
+ceph-osd -c "$work/ceph.conf" -i 0 --mkfs --osd-uuid "$osd"
 ceph-osd -c "$work/ceph.conf" -i 0 -f >"$work/osd.out" 2>&1 & pids+=($!)
 radosgw -c "$work/ceph.conf" -n client.rgw -f >"$work/rgw.out" 2>&1 & pids+=($!)
-for _ in $(seq 300); do curl -sf -m 1 "http://127.0.0.1:$rgw_port" >/dev/null && break; sleep 0.2; done
-radosgw-admin -c "$work/ceph.conf" user create --uid backup --display-name backup \
+until curl -sf -m 1 "http://127.0.0.1:$rgw_port" >/dev/null; do
+    [ $SECONDS -lt 120 ] || { tail -n 20 "$work"/*.out "$work"/*.log >&2; echo "no gateway after two minutes" >&2; exit 1; }
+    sleep 0.2
+done
+timeout 60 radosgw-admin -c "$work/ceph.conf" user create --uid backup --display-name backup \
     --access-key AKLEGACY --secret-key SKLEGACY12345 >/dev/null
 
 export AWS_ACCESS_KEY_ID=AKLEGACY AWS_SECRET_ACCESS_KEY=SKLEGACY12345 RCLONE_CONFIG=/dev/null

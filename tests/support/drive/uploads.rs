@@ -110,7 +110,7 @@ fn store(
 }
 
 /// The two parts of a `multipart/related` body (RFC 2387).
-fn multipart(asked: &Asked) -> Option<(Value, Bytes)> {
+pub(super) fn multipart(asked: &Asked) -> Option<(Value, Bytes)> {
     let kind = asked.header("content-type")?;
     let boundary = kind.split("boundary=").nth(1)?.split(';').next()?.trim_matches('"');
     let marker = format!("--{boundary}");

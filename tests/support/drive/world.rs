@@ -28,8 +28,8 @@ pub struct World {
     pub faults: Faults,
     /// How it behaves.
     pub switches: Switches,
-    /// What has been asked: method, path and status.
-    pub log: Vec<(String, String, u16)>,
+    /// What has been asked, in order.
+    pub log: Vec<Noted>,
     /// The quota units that were used.
     pub units: u64,
     pub(super) tokens: HashMap<String, Caller>,
@@ -39,6 +39,21 @@ pub struct World {
     /// Removed files that listings still show.
     pub(super) ghosts: Vec<(u64, Entry)>,
     next: u64,
+}
+
+/// A request, without its content.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Noted {
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The query parameters.
+    pub query: Vec<(String, String)>,
+    /// The metadata that came with it.
+    pub body: Option<Value>,
+    /// The answer's status.
+    pub status: u16,
 }
 
 /// How the server behaves, besides single faults.
@@ -66,8 +81,6 @@ pub struct Switches {
     pub incomplete: bool,
     /// Files come without SHA-256, as some old ones do.
     pub without_sha256: bool,
-    /// Every downloaded body breaks off after so many bytes.
-    pub cut_downloads: Option<usize>,
     /// The server's clock is off by so many seconds.
     pub skew: i64,
     /// The largest page of a listing.
@@ -145,7 +158,6 @@ impl World {
             abusive: false,
             incomplete: false,
             without_sha256: false,
-            cut_downloads: None,
             skew: 0,
             page: 1_000,
             undecided: 1,
@@ -253,7 +265,13 @@ impl World {
             ("GET", _) => 5,
             _ => 50,
         };
-        self.log.push((method.into(), path.into(), status));
+        self.log.push(Noted {
+            method: method.into(),
+            path: path.into(),
+            query: asked.query.clone(),
+            body: asked.metadata(),
+            status,
+        });
     }
 }
 
