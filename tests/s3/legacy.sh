@@ -2,20 +2,12 @@
 # An old S3-compatible service: Ceph's RADOS Gateway from Debian, with the quirks that many clouds still have
 # (conditions ignored when an upload is completed, no streaming checksums, no storage classes). Starts a cluster of one
 # monitor and one in-memory OSD on loopback, backs a tree up with the program, lets rclone read it, restores, compares.
+# Then the contract of all stores is run over it.
 #
-#   tests/s3/legacy.sh          about two minutes; needs root (apt), rclone and age; run as `./tests/run --ring legacy-s3`
+#   ./tests/run --ring legacy-s3        installs Ceph's packages and runs this; a few minutes
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
-for tool in ceph-mon ceph-osd radosgw; do
-    command -v "$tool" >/dev/null || {
-        as_root apt-get update -qq
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            radosgw ceph-mon ceph-osd ceph-mgr ceph-common >/dev/null
-        break
-    }
-done
 cargo build --locked --quiet
 program=$PWD/target/debug/chupacabra
 
@@ -94,3 +86,4 @@ diff -r "$work/tree" "$work/out"
 $run restore tree --into "$work/restored"
 diff -r "$work/tree" "$work/restored"
 echo "legacy-s3: what was backed up to Ceph came back"
+CHUPACABRA_LEGACY_S3=http://127.0.0.1:$rgw_port cargo test --locked --test s3 -- --ignored legacy

@@ -10,6 +10,7 @@ mod support;
 mod ambient;
 mod buckets;
 mod faults;
+mod legacy;
 mod limits;
 mod program;
 mod protection;

@@ -10,6 +10,7 @@ use sha2::Sha256;
 
 use super::Asked;
 use super::fault::{Faults, Taken};
+use super::uploads::Received;
 
 /// The type of folders.
 pub const FOLDER: &str = "application/vnd.google-apps.folder";
@@ -89,6 +90,8 @@ pub struct Switches {
     pub undecided: u32,
     /// Bytes of stored files are changed: the checksums are those of the changed bytes.
     pub damages: bool,
+    /// Of what comes through sessions only size and SHA-256 are kept: for measuring, where memory is short.
+    pub forgets: bool,
 }
 
 /// Who asks.
@@ -127,6 +130,8 @@ pub struct Entry {
     pub app: String,
     /// The shared drive that it is in.
     pub drive: Option<String>,
+    /// How many bytes it has besides those that are kept.
+    pub(super) forgotten: u64,
     pub(super) digests: (String, String),
     pub(super) listed_from: u64,
 }
@@ -137,7 +142,7 @@ pub struct Session {
     pub(super) metadata: Value,
     pub(super) caller: Caller,
     pub(super) fields: String,
-    pub(super) data: Vec<u8>,
+    pub(super) data: Received,
     /// The file, when it is complete.
     pub(super) done: Option<String>,
     /// The file whose content is replaced.
@@ -162,6 +167,7 @@ impl World {
             page: 1_000,
             undecided: 1,
             damages: false,
+            forgets: false,
         };
         let mut world = Self {
             files: BTreeMap::new(),
@@ -229,6 +235,7 @@ impl World {
             parent: parent.into(),
             properties: metadata["appProperties"].as_object().cloned().unwrap_or_default(),
             trashed: false,
+            forgotten: 0,
             digests: digests(&content),
             content,
             created: time("createdTime").unwrap_or(now),
