@@ -12,6 +12,7 @@ mod buckets;
 mod faults;
 mod legacy;
 mod limits;
+mod memory;
 mod program;
 mod protection;
 mod rclone;
