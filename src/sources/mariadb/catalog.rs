@@ -8,8 +8,14 @@ use super::script;
 use super::sql;
 
 /// Engines whose tables hold no rows of their own: a dump has their definitions only.
-const WITHOUT_ROWS: [&str; 8] =
-    ["MRG_MyISAM", "BLACKHOLE", "FEDERATED", "CONNECT", "SPIDER", "SPHINX", "OQGRAPH", "S3"];
+const WITHOUT_ROWS: [&str; 2] = ["MRG_MyISAM", "BLACKHOLE"];
+
+/// Engines whose tables show rows of other servers or tables: a dump has their definitions only, and says so.
+const ELSEWHERE: [&str; 4] = ["FEDERATED", "SPIDER", "SPHINX", "OQGRAPH"];
+
+/// Engines whose tables may hold rows of their own that cannot be put back by inserting them: CONNECT's lie in files
+/// that others may own too, those of S3 can only be read. A dump has their definitions only, and is not complete.
+const UNREAD: [&str; 2] = ["CONNECT", "S3"];
 
 /// A base table, a system-versioned table or a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +56,23 @@ impl Table {
         format!("db/{}/2-data/{}.{part:04}.sql", encoded(&self.database), encoded(&self.name))
     }
 
-    /// Whether it has rows of its own.
+    /// Whether it has rows that a dump reads.
     pub(super) fn has_rows(&self) -> bool {
-        !WITHOUT_ROWS.iter().any(|engine| engine.eq_ignore_ascii_case(&self.engine))
+        !self.is_of(&WITHOUT_ROWS) && !self.shows_others() && !self.is_unread()
+    }
+
+    /// Whether its rows are those of another server or table.
+    pub(super) fn shows_others(&self) -> bool {
+        self.is_of(&ELSEWHERE)
+    }
+
+    /// Whether it may have rows of its own that a dump lacks.
+    pub(super) fn is_unread(&self) -> bool {
+        self.is_of(&UNREAD)
+    }
+
+    fn is_of(&self, engines: &[&str]) -> bool {
+        engines.iter().any(|engine| engine.eq_ignore_ascii_case(&self.engine))
     }
 }
 
