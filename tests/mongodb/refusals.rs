@@ -124,9 +124,8 @@ async fn an_archive_of_a_newer_server() {
         restore(&dump, plan(&server.url(None)), Request::default()).await
     };
     for newer in ["6.1.0", "7.0.2", "10.0.0-rc1"] {
-        let expected = format!(
-            "the archive is of MongoDB {newer}, the target is 6.0.5: restore into {newer} or newer"
-        );
+        let expected =
+            format!("the archive is of MongoDB {newer}, the target is 6.0.5: restore into {newer} or newer");
         assert_eq!(attempt(newer).await.unwrap_err().to_string(), expected);
     }
     for older in ["4.4.29", "6.0.0", "6.0.99"] {

@@ -43,9 +43,15 @@ async fn tls_with_scram_and_with_x509() {
     let dir = scratch();
     certificates(dir.path());
     let (authority, own) = (file(dir.path(), "authority.pem"), file(dir.path(), "server.pem"));
-    let args =
-        ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", &own, "--tlsCAFile", &authority,
-            "--tlsAllowConnectionsWithoutCertificates"];
+    let args = [
+        "--tlsMode",
+        "requireTLS",
+        "--tlsCertificateKeyFile",
+        &own,
+        "--tlsCAFile",
+        &authority,
+        "--tlsAllowConnectionsWithoutCertificates",
+    ];
     let server = Mongod::start(How {
         set: Some("rs0"),
         auth: true,

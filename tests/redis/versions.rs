@@ -71,7 +71,6 @@ fn newer_versions_take_it_and_older_ones_refuse() {
         let (had, has) = (portable(&older), portable(&newer));
         let lost: Vec<&String> = had.keys().filter(|key| !has.contains_key(*key)).collect();
         assert!(lost.is_empty(), "{pair:?}: {lost:?}");
-        newer.seed();
         let site = Site::at(newer.port, "");
         site.good(&["backup"]);
         let empty = Instance::start(pair[0], &[]);
@@ -93,7 +92,8 @@ fn values_of_modules() {
         let _: Value = cmd("JSON.SET").arg(&["doc", "$", document]).query(&mut connection).unwrap();
         for i in 0..500 {
             let _: Value = cmd("BF.ADD").arg("bloom").arg(i).query(&mut connection).unwrap();
-            let _: Value = cmd("TS.ADD").arg("series").arg(1_000 + i).arg(i * 3).query(&mut connection).unwrap();
+            let _: Value =
+                cmd("TS.ADD").arg("series").arg(1_000 + i).arg(i * 3).query(&mut connection).unwrap();
         }
         let _: Value = cmd("SET").arg(&["plain", "text"]).query(&mut connection).unwrap();
         let shown = |instance: &Instance| -> Vec<Value> {
