@@ -51,8 +51,17 @@ apt=(apt-get -qq -o "Dir::Etc::sourcelist=$older/sources" -o Dir::Etc::sourcepar
 "${apt[@]}" update
 (cd "$older" && "${apt[@]}" download libssl1.1)
 dpkg -x "$older"/libssl1.1_*.deb "$directory/older"
-printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@" --loadmodule %s --loadmodule %s --loadmodule %s\n' \
-    "$directory/older/usr/lib/x86_64-linux-gnu" "$stack/bin/redis-server" "$stack/lib/rejson.so" \
-    "$stack/lib/redisbloom.so" "$stack/lib/redistimeseries.so" >"$directory/bin/redis-stack-server"
-chmod 755 "$directory/bin/redis-stack-server"
+# Search apart from the others: it keeps definitions outside of keys.
+stack() {
+    local name=$1 module arguments=
+    shift
+    for module in "$@"; do
+        arguments+=" --loadmodule $stack/lib/$module.so"
+    done
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"%s\n' "$directory/older/usr/lib/x86_64-linux-gnu" \
+        "$stack/bin/redis-server" "$arguments" >"$directory/bin/$name"
+    chmod 755 "$directory/bin/$name"
+}
+stack redis-stack-server rejson redisbloom redistimeseries
+stack redis-search-server redisearch
 touch "$directory/complete"

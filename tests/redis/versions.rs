@@ -1,13 +1,16 @@
 //! The same promises with other versions and with modules, on request: `tests/run --ring redis_versions`, which names
-//! the servers in `CHUPACABRA_REDIS_SERVERS`, from the oldest RDB version to the newest, and one with modules in
-//! `CHUPACABRA_REDIS_MODULES`.
+//! the servers in `CHUPACABRA_REDIS_SERVERS`, from the oldest RDB version to the newest, one with modules in
+//! `CHUPACABRA_REDIS_MODULES`, and one with a search module in `CHUPACABRA_REDIS_SEARCH`.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
 
 use redis::{Value, cmd};
 
 use crate::site::Site;
 use crate::support::redis::{Instance, Product, differences};
+use crate::support::server::wait_until;
 
 fn named(variable: &str) -> Vec<Product> {
     let named = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} names servers"));
@@ -122,5 +125,73 @@ fn values_of_modules() {
         let newest = *named("CHUPACABRA_REDIS_SERVERS").last().unwrap();
         let said = site.bad(&["restore", "cache", "--into", &Instance::start(newest, &[]).url()]);
         assert!(said.contains("is a value of the module type") && said.contains("load the module"), "{said}");
+    }
+}
+
+/// What a module keeps outside of keys passes with a snapshot, is refused where it cannot be put back, and is named
+/// where it cannot be read.
+#[test]
+#[ignore = "needs a server with modules: tests/run --ring redis_versions"]
+fn what_a_module_keeps_outside_of_keys() {
+    let product = named("CHUPACABRA_REDIS_SEARCH")[0];
+    let source = Instance::start(product, &[]);
+    source.run(0, "HSET doc:1 title hello");
+    source.run(0, "FT.CREATE titles ON HASH PREFIX 1 doc: SCHEMA title TEXT");
+    let found = |instance: &Instance| format!("{:?}", instance.run(0, "FT._LIST"));
+    assert!(found(&source).contains("titles"));
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    assert!(found(&Instance::on(product, &site.rdb(), &[])).contains("titles"));
+    let target = Instance::start(product, &[]);
+    assert!(!found(&target).contains("titles"));
+    let said = site.bad(&["restore", "cache", "--into", &target.url()]);
+    assert!(
+        said.contains("keeps data outside of the keyspace") && said.contains("via=replication"),
+        "{said}"
+    );
+    let replicated = Instance::start(product, &[]);
+    site.good(&["restore", "cache", "--into", &replicated.url(), "--switch", "via=replication"]);
+    assert!(found(&replicated).contains("titles"));
+    let site = Site::at(source.port, ", mode: scan");
+    let output = site.command(&["backup"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "partial: {}", String::from_utf8_lossy(&output.stdout));
+    let record = site.record();
+    assert_eq!(record["missing"][0]["name"], "definitions of search indexes", "{record}");
+}
+
+/// Servers before 7.0 feed whoever takes a snapshot what is written meanwhile, and hang up on one who lags: the backup
+/// fails by what happened and leaves nothing.
+#[test]
+#[ignore = "needs servers of other versions: tests/run --ring redis_versions"]
+fn an_output_buffer_limit_that_is_exceeded() {
+    let oldest = named("CHUPACABRA_REDIS_SERVERS")[0];
+    for (diskless, told) in [("yes", "broke off after"), ("no", "ended while a snapshot was awaited")] {
+        let more =
+            ["--rdb-key-save-delay", "2000", "--rdbcompression", "no", "--repl-diskless-sync", diskless];
+        let server = Instance::start(oldest, &more);
+        server.run(0, "DEBUG POPULATE 4000 key 2000");
+        let limit = ["SET", "client-output-buffer-limit", "replica 1mb 1mb 1"];
+        let _: Value = cmd("CONFIG").arg(&limit).query(&mut server.connect(0)).unwrap();
+        let site = Site::at(server.port, "");
+        let backup = site.command(&["backup"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let begun = || server.info("rdb_bgsave_in_progress") == "1";
+        wait_until(Duration::from_secs(30), begun, || "no snapshot begins".to_owned());
+        let mut connection = server.connect(1);
+        for i in 0..40 {
+            let _: Value = cmd("SET").arg(i).arg(vec![b'x'; 1 << 20]).query(&mut connection).unwrap();
+        }
+        let output = backup.wait_with_output().unwrap();
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(told), "diskless {diskless}: {said}");
+        assert!(server.log().contains("output buffer limits"), "{}", server.log());
+        assert!(!site.has_record(), "nothing is recorded");
+        // Without the limit the same backup is whole.
+        let _: Value = cmd("CONFIG")
+            .arg(&["SET", "client-output-buffer-limit", "replica 0 0 0"])
+            .query(&mut server.connect(0))
+            .unwrap();
+        site.good(&["backup"]);
+        assert_eq!(site.record()["counts"]["keys"], 4040);
     }
 }
