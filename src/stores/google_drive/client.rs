@@ -159,9 +159,20 @@ impl Inner {
         self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The service's clock at its last answer, in seconds since 1970.
-    pub(super) fn date(&self) -> Option<i64> {
-        i64::try_from(self.shared.date.load(Ordering::Relaxed)).ok().filter(|seconds| *seconds > 0)
+    /// The service's clock at its last answer, in seconds since 1970. Where tokens are refused, perhaps for their
+    /// time, there was none: then it is asked.
+    pub(super) async fn ask_date(&self) -> Option<i64> {
+        let date = || i64::try_from(self.shared.date.load(Ordering::Relaxed)).ok().filter(|date| *date > 0);
+        if date().is_none() {
+            // Without a token this is refused, and the refusal is dated.
+            let pulse = Pulse::default();
+            let request = Request::get(format!("{}drive/v3/about", self.plan.root));
+            let request = self.shared.http.request(request.body(body(Bytes::new(), &pulse)).ok()?);
+            let answer = async { Ok(request.await) };
+            let answer = watch(&pulse, self.plan.patience, "ask for the time", answer).await.ok()?.ok()?;
+            self.note_date(answer.headers());
+        }
+        date()
     }
 
     /// Runs `attempt` until it succeeds or fails for good. A token that is refused is replaced once.
@@ -223,7 +234,7 @@ impl Inner {
             let answer = self.exchange(doing, raw, &pulse).await?;
             let (parts, body) = answer.into_parts();
             pulse.beat();
-            let bytes = read(body, doing).await?;
+            let bytes = read(body, doing, &pulse).await?;
             let body = serde_json::from_slice(&bytes).unwrap_or_default();
             Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         };
@@ -300,9 +311,10 @@ impl Answer {
 }
 
 /// Reads a small answer; one that is cut is a transient error.
-async fn read(mut body: Incoming, doing: &str) -> Result<Bytes, Error> {
+async fn read(mut body: Incoming, doing: &str, pulse: &Pulse) -> Result<Bytes, Error> {
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
+        pulse.beat();
         let frame = frame.map_err(|_| cut(doing))?;
         if let Some(data) = frame.data_ref() {
             if all.len() + data.len() > LARGEST_ANSWER {
@@ -316,7 +328,7 @@ async fn read(mut body: Incoming, doing: &str) -> Result<Bytes, Error> {
 
 /// Reads a small answer as JSON.
 pub(super) async fn read_json(body: Incoming, doing: &str) -> Result<Value, Error> {
-    serde_json::from_slice(&read(body, doing).await?).map_err(|_| cut(doing))
+    serde_json::from_slice(&read(body, doing, &Pulse::default()).await?).map_err(|_| cut(doing))
 }
 
 /// The client of these connections.
