@@ -24,6 +24,9 @@ use crate::sources::{self, Facts};
 use crate::stores::{self, Named, ObjectName};
 pub use seal_and_send::Sealed;
 
+/// How often a dump is begun when what ended it may pass by itself.
+const ATTEMPTS: u32 = 3;
+
 /// What a run needs: the plan, the stores, the clock, and a way to be told to stop.
 pub struct Run<'a> {
     /// What to back up, and how.
@@ -144,8 +147,18 @@ impl Run<'_> {
         for finding in &facts.findings {
             tracing::info!(source = %key.source(), topic = %finding.topic, help = %finding.help, "{}", finding.what);
         }
-        self.progress.begin(key.source().as_str(), "dumping", facts.estimate);
-        seal_and_send::seal_and_send(self, key, source, facts).await
+        let mut attempt = 1;
+        loop {
+            self.progress.begin(key.source().as_str(), "dumping", facts.estimate);
+            // A package of a dump that was cut short is given up; another attempt begins at the first byte.
+            match seal_and_send::seal_and_send(self, key, source, facts.clone()).await {
+                Err((Error::Source(error), _)) if error.may_pass() && attempt < ATTEMPTS => {
+                    tracing::warn!(source = %key.source(), attempt, error = chain(&error).join(": "), "dumping again from the beginning");
+                }
+                done => return done,
+            }
+            attempt += 1;
+        }
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
