@@ -26,6 +26,8 @@ pub use seal_and_send::Sealed;
 
 /// How often a dump is begun when what ended it may pass by itself.
 const ATTEMPTS: u32 = 3;
+/// How long is waited before the second attempt; twice as long before the third.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What a run needs: the plan, the stores, the clock, and a way to be told to stop.
 pub struct Run<'a> {
@@ -154,6 +156,8 @@ impl Run<'_> {
             match seal_and_send::seal_and_send(self, key, source, facts.clone()).await {
                 Err((Error::Source(error), _)) if error.may_pass() && attempt < ATTEMPTS => {
                     tracing::warn!(source = %key.source(), attempt, error = chain(&error).join(": "), "dumping again from the beginning");
+                    let pause = async { Ok(stores::retry::pause(PAUSE * attempt).await) };
+                    self.unless_stopped(pause).await.map_err(untouched)?;
                 }
                 done => return done,
             }
