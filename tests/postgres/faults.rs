@@ -81,6 +81,58 @@ async fn a_connection_killed_while_it_waits_for_a_lock_and_a_lock_that_never_com
     blocker.wait().unwrap();
 }
 
+/// Waits until one session of the program waits for what is named.
+fn waiting(cluster: &Cluster, database: &str, what: &str, application: &str) {
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = '{what}' AND application_name = '{application}'"
+    );
+    wait_until(Duration::from_secs(30), || cluster.psql("postgres", &sql) == "1", String::new);
+}
+
+/// What cannot be locked, a view for one, may go while its definition is read. It is never left out in silence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_view_that_is_dropped_after_the_snapshot() {
+    let cluster = shared();
+    cluster.database("viewed", "CREATE TABLE t (a int); CREATE VIEW going AS SELECT a FROM t");
+    let mut blocker = cluster.client("psql");
+    blocker.args(["-qAtX", "-d", "viewed"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+    let mut blocker = blocker.spawn().unwrap();
+    let mut input = blocker.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, b"BEGIN; DROP VIEW going;\n").unwrap();
+    let dropped = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE relname = 'going' AND mode = 'AccessExclusiveLock'";
+    wait_until(Duration::from_secs(20), || cluster.psql("viewed", dropped) == "1", String::new);
+    let config = cluster.config(json!({ "database": "viewed", "globals": false }));
+    let dumping = tokio::spawn(dump(config));
+    waiting(cluster, "viewed", "Lock", "chupacabra");
+    std::io::Write::write_all(&mut input, b"COMMIT;\n").unwrap();
+    drop(input);
+    blocker.wait().unwrap();
+    let text = chain(&dumping.await.unwrap().err().unwrap());
+    assert!(text.starts_with("reading the catalog: class view: "), "{text}");
+}
+
+/// A migration that runs while the dump takes its locks: the dump begins again and has what is there at the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tables_that_come_and_go_while_the_locks_are_taken() {
+    let cluster = shared();
+    cluster.database("migrated", "CREATE TABLE busy (a int); CREATE TABLE leaving (a int); INSERT INTO busy VALUES (1)");
+    let holder = "BEGIN; LOCK TABLE busy; SELECT pg_sleep(600)";
+    let mut blocker = cluster.client("psql").args(["-qAtX", "-d", "migrated", "-c", holder]).spawn().unwrap();
+    waiting(cluster, "migrated", "Timeout", "psql");
+    let config = cluster.config(json!({ "database": "migrated", "globals": false }));
+    let dumping = tokio::spawn(dump(config));
+    waiting(cluster, "migrated", "Lock", "chupacabra");
+    cluster.psql("migrated", "DROP TABLE leaving; CREATE TABLE coming (b int); INSERT INTO coming VALUES (7)");
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'migrated' AND application_name = 'psql'";
+    cluster.psql("postgres", end);
+    blocker.wait().unwrap();
+    let dumped = dumping.await.unwrap().unwrap();
+    restore(&dumped, &cluster.url("migrated_copy"), Request::default()).await.unwrap();
+    let text = |database: &str| cluster.text("pg_dump", &["-d", database]);
+    assert!(text("migrated").contains("coming") && !text("migrated").contains("leaving"));
+    assert_eq!(text("migrated_copy"), text("migrated"));
+}
+
 fn kill_all(cluster: &Cluster, database: &str) {
     cluster.psql(
         "postgres",

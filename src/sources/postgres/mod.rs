@@ -103,6 +103,9 @@ pub enum Error {
     /// A connection that the server does not know any more, although nothing was heard of its end.
     #[error("a connection that reads rows was cut: the server does not know it any more")]
     Cut,
+    /// The server could not say how to create something that the snapshot has.
+    #[error("{0} was dropped or changed while its definition was read")]
+    Vanished(String),
     /// The tables changed faster than they could be locked.
     #[error("tables were created or dropped each time while the dump tried to lock them all")]
     Unsettled,

@@ -21,7 +21,7 @@ impl Error {
                 Self::Silent(_) | Self::Cut => {
                     "look for what ends quiet connections between here and the server: a firewall, NAT, a proxy"
                 }
-                Self::Unsettled => "run the backup when no migration is running",
+                Self::Unsettled | Self::Vanished(_) => "run the backup when no migration is running",
                 Self::NotEmpty(_) => "give an empty database with `--into`, or say `--replace`",
                 Self::InTheWay(..) => {
                     "restore the other tables with it (`--only` more than once), or drop what needs it first"

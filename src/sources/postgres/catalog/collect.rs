@@ -140,9 +140,9 @@ impl Reader {
                 self.left_out.insert(address);
                 continue;
             }
-            // A statement is put together from parts; one part that is not there makes all of it NULL.
+            // A statement is put together from parts; one part that is not there any more makes all of it NULL.
             if row.is_null(6) {
-                return Err(Error::Unknown(vec![item.describe()]));
+                return Err(Error::Vanished(item.describe()));
             }
             *self.catalog.counts.entry(class.label).or_default() += u64::from(!shell);
             self.by_address.insert(address, self.catalog.items.len());
@@ -327,7 +327,7 @@ impl Reader {
             if let Some(item) = self.by_address.get(&address).copied() {
                 if row.is_null(3) {
                     let what = self.catalog.items[item].describe();
-                    return Err(Error::Unknown(vec![format!("a comment or label on {what}")]));
+                    return Err(Error::Vanished(format!("a comment or label on {what}")));
                 }
                 self.catalog.items[item].notes.push(row.text(3).to_owned());
             }
