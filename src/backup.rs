@@ -24,6 +24,11 @@ use crate::sources::{self, Facts};
 use crate::stores::{self, Named, ObjectName};
 pub use seal_and_send::Sealed;
 
+/// How often a dump is begun when what ended it may pass by itself.
+const ATTEMPTS: u32 = 3;
+/// How long is waited before the second attempt; twice as long before the third.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What a run needs: the plan, the stores, the clock, and a way to be told to stop.
 pub struct Run<'a> {
     /// What to back up, and how.
@@ -171,8 +176,20 @@ impl Run<'_> {
         // What the source cannot say, such as the size of a tree, is probably about what it was.
         let before = previous.values().max_by_key(|record| record.finished);
         let expected = facts.estimate.or(before.map(|record| record.totals.content_bytes));
-        self.progress.begin(key.source().as_str(), "dumping", expected);
-        seal_and_send::seal_and_send(self, key, source, facts).await
+        let mut attempt = 1;
+        loop {
+            self.progress.begin(key.source().as_str(), "dumping", expected);
+            // A package of a dump that was cut short is given up; another attempt begins at the first byte.
+            match seal_and_send::seal_and_send(self, key, source, facts.clone()).await {
+                Err((Error::Source(error), _)) if error.may_pass() && attempt < ATTEMPTS => {
+                    tracing::warn!(source = %key.source(), attempt, error = chain(&error).join(": "), "dumping again from the beginning");
+                    let pause = async { Ok(stores::retry::pause(PAUSE * attempt).await) };
+                    self.unless_stopped(pause).await.map_err(untouched)?;
+                }
+                done => return done,
+            }
+            attempt += 1;
+        }
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
