@@ -147,13 +147,12 @@ impl Run<'_> {
         for (store, _) in &source.stores {
             let Some(named) = self.stores.get(store) else { continue };
             let scan = async { Scan::of(&named.store, Some(name)).await.map_err(|_| Error::NoStore) };
-            match self.unless_stopped(scan).await {
-                Ok(scan) => {
-                    let good = scan.of_source(name).rfind(|found| found.is_good());
-                    previous.extend(good.map(|found| (store.clone(), found.record.clone())));
-                }
+            if let Ok(scan) = self.unless_stopped(scan).await {
+                let good = scan.of_source(name).rfind(|found| found.is_good());
+                previous.extend(good.map(|found| (store.clone(), found.record.clone())));
+            } else {
                 // A key that may only write is a sound choice; then there is nothing to compare with.
-                Err(_) => tracing::info!(source = %name, store, "cannot compare with the package before"),
+                tracing::info!(source = %name, store, "cannot compare with the package before");
             }
         }
         previous
@@ -183,7 +182,10 @@ impl Run<'_> {
             match seal_and_send::seal_and_send(self, key, source, facts.clone()).await {
                 Err((Error::Source(error), _)) if error.may_pass() && attempt < ATTEMPTS => {
                     tracing::warn!(source = %key.source(), attempt, error = chain(&error).join(": "), "dumping again from the beginning");
-                    let pause = async { Ok(stores::retry::pause(PAUSE * attempt).await) };
+                    let pause = async {
+                        stores::retry::pause(PAUSE * attempt).await;
+                        Ok(())
+                    };
                     self.unless_stopped(pause).await.map_err(untouched)?;
                 }
                 done => return done,

@@ -149,7 +149,8 @@ fn listed(entry: &Entry) -> String {
         EntryKind::HardLink => " same file as ",
         _ => "",
     };
-    let target = if link.is_empty() { String::new() } else { printable(&String::from_utf8_lossy(&entry.link)) };
+    let target =
+        if link.is_empty() { String::new() } else { printable(&String::from_utf8_lossy(&entry.link)) };
     format!(
         "{}{} {:>5} {:>5} {:>12} {} {path}{link}{target}",
         letter(entry),

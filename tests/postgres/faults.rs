@@ -95,7 +95,10 @@ async fn a_view_that_is_dropped_after_the_snapshot() {
     let cluster = shared();
     cluster.database("viewed", "CREATE TABLE t (a int); CREATE VIEW going AS SELECT a FROM t");
     let mut blocker = cluster.client("psql");
-    blocker.args(["-qAtX", "-d", "viewed"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+    blocker
+        .args(["-qAtX", "-d", "viewed"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null());
     let mut blocker = blocker.spawn().unwrap();
     let mut input = blocker.stdin.take().unwrap();
     std::io::Write::write_all(&mut input, b"BEGIN; DROP VIEW going;\n").unwrap();
@@ -115,14 +118,18 @@ async fn a_view_that_is_dropped_after_the_snapshot() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tables_that_come_and_go_while_the_locks_are_taken() {
     let cluster = shared();
-    cluster.database("migrated", "CREATE TABLE busy (a int); CREATE TABLE leaving (a int); INSERT INTO busy VALUES (1)");
+    cluster.database(
+        "migrated",
+        "CREATE TABLE busy (a int); CREATE TABLE leaving (a int); INSERT INTO busy VALUES (1)",
+    );
     let holder = "BEGIN; LOCK TABLE busy; SELECT pg_sleep(600)";
     let mut blocker = cluster.client("psql").args(["-qAtX", "-d", "migrated", "-c", holder]).spawn().unwrap();
     waiting(cluster, "migrated", "Timeout", "psql");
     let config = cluster.config(json!({ "database": "migrated", "globals": false }));
     let dumping = tokio::spawn(dump(config));
     waiting(cluster, "migrated", "Lock", "chupacabra");
-    cluster.psql("migrated", "DROP TABLE leaving; CREATE TABLE coming (b int); INSERT INTO coming VALUES (7)");
+    cluster
+        .psql("migrated", "DROP TABLE leaving; CREATE TABLE coming (b int); INSERT INTO coming VALUES (7)");
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'migrated' AND application_name = 'psql'";
     cluster.psql("postgres", end);
     blocker.wait().unwrap();
@@ -224,7 +231,10 @@ async fn an_owner_without_any_right_beyond_the_database() {
         CREATE USER MAPPING FOR postgres SERVER far OPTIONS (password 'x'); CREATE SUBSCRIPTION news CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false, slot_name = NONE)");
     let dumped = dump(config).await.unwrap();
     let missing: Vec<&str> = dumped.summary.missing.iter().map(|missing| missing.name.as_str()).collect();
-    assert_eq!(missing, ["subscription news of owned", "options of the user mapping of postgres for far in owned"]);
+    assert_eq!(
+        missing,
+        ["subscription news of owned", "options of the user mapping of postgres for far in owned"]
+    );
     let all = dump(cluster.config(json!({ "database": "owned", "globals": false }))).await.unwrap();
     assert_eq!(all.summary.missing, []);
     cluster.psql("owned", "DROP SUBSCRIPTION news");

@@ -65,8 +65,7 @@ async fn one_reading_connection_that_is_cut_in_silence_is_noticed() {
     let cluster = shared();
     cluster.database("half_cut", ROWS);
     let proxy: &'static Proxy = Box::leak(Box::new(Proxy::start(cluster.port)));
-    let config =
-        json!({ "host": "127.0.0.1", "port": proxy.port, "database": "half_cut", "globals": false });
+    let config = json!({ "host": "127.0.0.1", "port": proxy.port, "database": "half_cut", "globals": false });
     // Only a connection that reads rows has so much to say.
     proxy.hold_after(8 << 20);
     let killer = std::thread::spawn(move || {
@@ -78,8 +77,5 @@ async fn one_reading_connection_that_is_cut_in_silence_is_noticed() {
     killer.join().unwrap();
     proxy.release();
     let error = result.expect("the dump ends by itself").err().unwrap();
-    assert_eq!(
-        chain(&error),
-        "a connection that reads rows was cut: the server does not know it any more"
-    );
+    assert_eq!(chain(&error), "a connection that reads rows was cut: the server does not know it any more");
 }

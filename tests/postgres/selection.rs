@@ -30,7 +30,10 @@ async fn chosen(name: &str, config: serde_json::Value, peer: &[&str]) {
     assert!(expected.contains("CREATE TABLE"), "{expected}");
     same(&cluster.text("pg_dump", &[&["-d", &copy], peer].concat()), &expected);
     // And there is nothing else.
-    same(&cluster.text("pg_dump", &["-d", &copy]), &cluster.text("pg_dump", &[&["-d", &copy], peer].concat()));
+    same(
+        &cluster.text("pg_dump", &["-d", &copy]),
+        &cluster.text("pg_dump", &[&["-d", &copy], peer].concat()),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -112,12 +112,16 @@ fn a_run_begins_again_three_times_and_no_more() {
     let (primary, standby) = pair();
     primary.psql("followed", "INSERT INTO rows SELECT id + 20000, filler FROM rows");
     caught_up(primary, standby);
-    let site = Site::new(&format!("host: 127.0.0.1, port: {}, database: followed, globals: false", standby.port));
+    let site =
+        Site::new(&format!("host: 127.0.0.1, port: {}, database: followed, globals: false", standby.port));
     let vacuuming = Vacuuming::start(primary);
     let output = site.backup();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(said.contains("the standby cancelled the dump") && said.contains("hot_standby_feedback"), "{said}");
+    assert!(
+        said.contains("the standby cancelled the dump") && said.contains("hot_standby_feedback"),
+        "{said}"
+    );
     assert_eq!(said.matches("dumping again from the beginning").count(), 2, "{said}");
     assert_eq!(site.stored(), Vec::<String>::new());
     drop(vacuuming);

@@ -56,7 +56,8 @@ impl Secured {
     /// From here on connections over TCP are let in by these rules alone.
     fn rules(&self, rules: &str) {
         let cluster = &self.cluster;
-        std::fs::write(cluster.dir.join("data/pg_hba.conf"), format!("local all all trust\n{rules}\n")).unwrap();
+        std::fs::write(cluster.dir.join("data/pg_hba.conf"), format!("local all all trust\n{rules}\n"))
+            .unwrap();
         let psql = cluster.bin.join("psql").display().to_string();
         let socket = format!("-h {} -p {} -U postgres -d postgres", cluster.dir.display(), cluster.port);
         let ask = |sql: &str| shell(&format!("{psql} -qAtX {socket} -c \"SELECT {sql}\""));
@@ -92,7 +93,8 @@ impl Secured {
 async fn modes_check_what_they_say() {
     let server = Secured::start();
     server.rules("hostssl all all 127.0.0.1/32 trust");
-    let no_rule = "no pg_hba.conf entry for host \"127.0.0.1\", user \"postgres\", database \"secured\", no encryption";
+    let no_rule =
+        "no pg_hba.conf entry for host \"127.0.0.1\", user \"postgres\", database \"secured\", no encryption";
     server.refused("localhost", json!({ "mode": "disable" }), no_rule).await;
     server.connects("localhost", json!({})).await;
     server.connects("localhost", json!({ "mode": "prefer" })).await;
@@ -121,11 +123,17 @@ async fn modes_check_what_they_say() {
 async fn clients_have_certificates() {
     let server = Secured::start();
     server.rules("hostssl all all 127.0.0.1/32 cert");
-    let tls = |client: &str| {
-        json!({ "mode": "verify-full", "ca_file": "ours.crt", "cert_file": format!("{client}.crt"), "key_file": format!("{client}.key") })
-    };
-    server.refused("localhost", json!({ "mode": "verify-full", "ca_file": "ours.crt" }), "requires a valid client certificate").await;
-    server.refused("localhost", tls("somebody"), "certificate authentication failed for user \"postgres\"").await;
+    let tls = |client: &str| json!({ "mode": "verify-full", "ca_file": "ours.crt", "cert_file": format!("{client}.crt"), "key_file": format!("{client}.key") });
+    server
+        .refused(
+            "localhost",
+            json!({ "mode": "verify-full", "ca_file": "ours.crt" }),
+            "requires a valid client certificate",
+        )
+        .await;
+    server
+        .refused("localhost", tls("somebody"), "certificate authentication failed for user \"postgres\"")
+        .await;
     server.refused("localhost", tls("stranger"), "").await;
     server.connects("localhost", tls("postgres")).await;
     let dumped = dump(server.config("localhost", &tls("postgres"))).await.unwrap();

@@ -1,4 +1,4 @@
-//! The gate over the versions of PostgreSQL that are neither Debian's nor PyPI's; `tests/run` fetches the servers.
+//! The gate over the versions of PostgreSQL that are neither Debian's nor `PyPI`'s; `tests/run` fetches the servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]

@@ -33,7 +33,7 @@ pub struct Cluster {
     _scratch: tempfile::TempDir,
 }
 
-/// Where the programs of a major version are: Debian's, PyPI's, or those of the ring of further versions.
+/// Where the programs of a major version are: Debian's, `PyPI`'s, or those of the ring of further versions.
 pub fn programs(major: u32) -> PathBuf {
     let debian = PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"));
     if debian.join("initdb").is_file() {
@@ -76,7 +76,8 @@ impl Cluster {
         let data = standby.dir.join("data").to_string_lossy().into_owned();
         let port = self.port.to_string();
         let connection = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-w"];
-        let arguments = [&["-D", &data, "-R", "-X", "stream", "-c", "fast", "-N"], connection.as_slice()].concat();
+        let arguments =
+            [&["-D", &data, "-R", "-X", "stream", "-c", "fast", "-N"], connection.as_slice()].concat();
         let line = unprivileged(&program, &arguments);
         run(Command::new(line[0]).args(&line[1..]));
         standby.resume(settings);

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use rand::RngExt as _;
 use sqlx::postgres::PgConnectOptions;
 
+use super::alive::{self, Readers};
 use super::catalog::{self, Catalog};
 use super::config::{Databases, Plan};
 use super::data::{self, Reading, begin_member, end_member};
 use super::item::{Item, Phase};
+use super::large_objects::{self, Pieces};
 use super::script::{self, Kind};
 use super::session::{Row, Session};
-use super::alive::{self, Readers};
-use super::large_objects::{self, Pieces};
 use super::{Error, globals, order, paths, patterns, probe, snapshot};
 use crate::package::digest::Fingerprint;
 use crate::package::member::{Header, Object, Time};
@@ -280,12 +280,7 @@ impl Database<'_> {
         Ok(())
     }
 
-    async fn large_objects_member(
-        &self,
-        part: u32,
-        script: &mut Vec<u8>,
-        mtime: Time,
-    ) -> Result<(), Error> {
+    async fn large_objects_member(&self, part: u32, script: &mut Vec<u8>, mtime: Time) -> Result<(), Error> {
         end_member(script, self.restrict);
         let path = format!("db/{}/2-data/large_objects.{part:04}.sql", paths::component(self.name));
         self.member(path, std::mem::take(script), mtime).await

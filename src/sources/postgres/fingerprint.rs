@@ -9,9 +9,9 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::data::{self, Table};
+use super::large_objects::{self, Pieces};
 use super::restore::Loaded;
 use super::session::Session;
-use super::large_objects::{self, Pieces};
 use super::{Error, dump, paths};
 use crate::package::digest::Fingerprint;
 

@@ -46,7 +46,8 @@ impl Pieces {
                 .value(&sql)
                 .await
                 .map_err(|error| error.at(format!("reading large object {oid} of {}", session.database)))?;
-            let digits = content.strip_prefix("\\x").ok_or(Error::Answer("bytes that are not hexadecimal"))?;
+            let digits =
+                content.strip_prefix("\\x").ok_or(Error::Answer("bytes that are not hexadecimal"))?;
             if digits.len() < 2 * PIECE {
                 self.oids.pop();
                 self.offset = 0;

@@ -95,7 +95,9 @@ pub enum Error {
     )]
     Pooled,
     /// A standby ended the dump, because it could not both keep the snapshot and follow the primary.
-    #[error("the standby cancelled the dump: what it replays from the primary conflicts with what is being read")]
+    #[error(
+        "the standby cancelled the dump: what it replays from the primary conflicts with what is being read"
+    )]
     Conflict(#[source] sqlx::Error),
     /// A connection that answers no more.
     #[error("the server has not answered a question for {} seconds", .0.as_secs())]
@@ -177,7 +179,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         // A transaction that only reads is never in the way of another one, except on a standby (40001), where it may
         // also wait in a circle with the replay (40P01).
-        match error.as_database_error().and_then(|error| error.code()).as_deref() {
+        match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some("40001") => Self::Conflict(error),
             _ => Self::Server(error),
         }

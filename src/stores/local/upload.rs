@@ -75,12 +75,11 @@ impl LocalUpload {
 
     /// Has what was written so far flushed and read back while more is written.
     fn read_back_so_far(&mut self) -> io::Result<()> {
-        let behind = match &self.behind {
-            Some(behind) => behind,
-            None => {
-                let temporary = self.temporary.0.as_deref().unwrap_or(&self.path);
-                self.behind.insert(Behind::start(ReadBack::of(temporary)?)?)
-            }
+        let behind = if let Some(behind) = &self.behind {
+            behind
+        } else {
+            let temporary = self.temporary.0.as_deref().unwrap_or(&self.path);
+            self.behind.insert(Behind::start(ReadBack::of(temporary)?)?)
         };
         behind.reach(self.size);
         Ok(())
