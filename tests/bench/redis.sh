@@ -117,14 +117,17 @@ done
 rss() { /usr/bin/time -f %M "$@" 2>&1 >/dev/null | tail -1; }
 rm -rf "$work/store"; mkdir "$work/store"
 dump_rss=$(rss "$program" --config "$work/config.yaml" backup)
+sed "s|port: $port|port: $port, mode: scan|; s|$work/store|$work/scanned|" "$work/config.yaml" >"$work/scan.yaml"
+mkdir "$work/scanned"
+scan_rss=$(rss "$program" --config "$work/scan.yaml" backup)
 redis-cli -p "$target" flushall >/dev/null
 restore_rss=$(rss "$program" --config "$work/config.yaml" restore cache --into "redis://127.0.0.1:$target")
 for what in ours piped bare restore pipe replicate; do eval "$what=$(median "times-$what")"; done
 size=$(redis-cli -p "$port" info memory | tr -d '\r' | awk -F: '$1 == "used_memory_dataset" { print $2 }')
 awk -v size="$size" -v ours="$ours" -v piped="$piped" -v bare="$bare" -v restore="$restore" -v pipe="$pipe" \
-    -v replicate="$replicate" -v dump_rss="$dump_rss" -v restore_rss="$restore_rss" 'BEGIN {
+    -v replicate="$replicate" -v dump_rss="$dump_rss" -v scan_rss="$scan_rss" -v restore_rss="$restore_rss" 'BEGIN {
     printf "dataset %.0f MB in memory\n", size / 1e6
     printf "dump     %.2f s   redis-cli|pigz|age %.2f s (%.2f x)   redis-cli alone %.2f s (%.0f %%)\n", ours, piped, piped / ours, bare, 100 * bare / ours
     printf "restore  %.2f s with every key compared   redis-cli --pipe %.2f s (%.2f x)   via replication %.2f s\n", restore, pipe, pipe / restore, replicate
-    printf "peak RSS %.0f MiB (dump), %.0f MiB (restore)\n", dump_rss / 1024, restore_rss / 1024
+    printf "peak RSS %.1f MiB (dump), %.1f MiB (dump, mode scan), %.1f MiB (restore)\n", dump_rss / 1024, scan_rss / 1024, restore_rss / 1024
 }'

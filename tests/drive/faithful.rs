@@ -152,12 +152,8 @@ async fn every_request_fits_googles_description() {
     fake.world().add_drive(SHARED, "Team backups");
     fake.world().switches.page = 2;
     for (shared, trash, abuse) in [(None, true, true), (Some(SHARED.to_owned()), false, false)] {
-        let settings = Config {
-            shared_drive: shared,
-            trash: Some(trash),
-            acknowledge_abuse: abuse,
-            ..config(&fake)
-        };
+        let settings =
+            Config { shared_drive: shared, trash: Some(trash), acknowledge_abuse: abuse, ..config(&fake) };
         let store = store(settings).await;
         store.check().await;
         for size in [0, 1, CHUNK * 20] {

@@ -110,10 +110,8 @@ async fn case(fake: &Fake, number: usize, fault: Option<Case>, content: &Bytes) 
     }
     let done = upload(&store, "web/object", content).await;
     let mut world = fake.world();
-    let (met, requests) = (
-        world.faults.met,
-        Requests { all: world.faults.count, to_session: world.faults.to_sessions },
-    );
+    let (met, requests) =
+        (world.faults.met, Requests { all: world.faults.count, to_session: world.faults.to_sessions });
     world.faults.clear();
     assert_eq!(met, usize::from(fault.is_some()), "{fault:?} in {requests:?}");
     let files: Vec<Bytes> = world.objects().into_iter().map(|entry| entry.content.clone()).collect();

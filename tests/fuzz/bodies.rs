@@ -2,8 +2,10 @@
 
 use std::io::{Cursor, Read};
 
+use bytes::Bytes;
 use chupacabra::package::age::Identity;
 use chupacabra::package::{gzip, index, open, tar};
+use chupacabra::sources::redis::rdb;
 
 /// The key of `seeds/open`; it protects nothing.
 pub const KEY: &str = include_str!("seeds/key.txt");
@@ -38,5 +40,52 @@ pub fn record(bytes: &[u8]) {
 pub fn config(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = chupacabra::config::load::plan(text, std::path::Path::new("fuzz.yaml"));
+    }
+}
+
+/// An RDB file, and the same bytes as the payloads of DUMP and of FUNCTION DUMP, with the footer that makes them worth
+/// a look.
+pub fn rdb(bytes: &[u8]) {
+    let _ = walks(bytes);
+    for format in [rdb::Format { valkey: false, version: 12 }, rdb::Format { valkey: true, version: 80 }] {
+        let mut payload = bytes.to_vec();
+        rdb::write::footer(format, &mut payload);
+        let _ = rdb::walk::payload(&payload);
+        let _ = rdb::walk::functions(payload);
+    }
+}
+
+/// Whether the bytes are a sound RDB file.
+pub fn walks(bytes: &[u8]) -> bool {
+    // The magic begins with a letter, so that a file's pieces have about 80 bytes: shorter than most of its values.
+    let step = bytes.first().map_or(1, |first| usize::from(*first) + 1);
+    let feed = Pieces { rest: Bytes::copy_from_slice(bytes), step, passed: 0 };
+    let Ok(mut walker) = rdb::Walker::new(feed) else { return false };
+    let mut ended = false;
+    while let Ok(Some(item)) = walker.item() {
+        ended |= matches!(item, rdb::Item::End { .. });
+    }
+    assert!(!ended || walker.into_feed().passed == bytes.len(), "every byte of a sound file is passed on");
+    ended
+}
+
+/// Bytes that arrive in pieces and are counted as they are passed on.
+struct Pieces {
+    rest: Bytes,
+    step: usize,
+    passed: usize,
+}
+
+impl rdb::Feed for Pieces {
+    const MARKS: bool = true;
+
+    fn next(&mut self) -> Result<Option<Bytes>, rdb::Error> {
+        let some = self.step.min(self.rest.len());
+        Ok((some > 0).then(|| self.rest.split_to(some)))
+    }
+
+    fn passed(&mut self, bytes: &[u8]) -> Result<(), rdb::Error> {
+        self.passed += bytes.len();
+        Ok(())
     }
 }

@@ -148,18 +148,21 @@ async fn write_vectors() {
 fn fuzz_bodies_survive_changed_seeds() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds");
     let read = |name: &str| fs::read(seeds.join(name)).unwrap();
-    let bodies: [(&str, fn(&[u8])); 6] = [
+    let bodies: [(&str, fn(&[u8])); 8] = [
         ("open", bodies::open),
         ("open.gz", bodies::open),
         ("open.tar", bodies::open),
         ("index", bodies::index),
         ("record", bodies::record),
         ("config", bodies::config),
+        ("rdb", bodies::rdb),
+        ("rdb.valkey", bodies::rdb),
     ];
     // The seeds are what the bodies read: an index that is refused at once would test nothing.
     let sound = chupacabra::package::index::check(&read("index")[..], bodies::PACKAGE);
     assert_eq!(sound.unwrap().members, 3);
     record::parse(&read("record")).unwrap();
+    assert!(bodies::walks(&read("rdb")) && bodies::walks(&read("rdb.valkey")));
     for (name, body) in bodies {
         let seed = read(name);
         body(&seed);

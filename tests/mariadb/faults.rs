@@ -9,8 +9,8 @@ use mysql_async::{Conn, OptsBuilder};
 use tokio_util::sync::CancellationToken;
 
 use crate::dumped::{config, dump, dump_during, only, source};
-use crate::support::proxy::Proxy;
 use crate::support::mariadb::MariaDb;
+use crate::support::proxy::Proxy;
 
 const LARGE: &str = "CREATE DATABASE large; USE large; CREATE TABLE t (id INT PRIMARY KEY, b VARBINARY(2000)); \
     INSERT INTO t SELECT seq, RANDOM_BYTES(960) FROM seq_1_to_30000; CREATE TABLE u LIKE t; INSERT INTO u SELECT * FROM t";

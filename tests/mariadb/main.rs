@@ -6,6 +6,7 @@ mod support;
 
 mod consistency;
 mod dumped;
+mod elsewhere;
 mod facts;
 mod faults;
 mod losses;

@@ -10,5 +10,7 @@ mod bench;
 mod consistency;
 mod faults;
 mod members;
+mod mongos;
 mod refusals;
 mod round_trip;
+mod secure;

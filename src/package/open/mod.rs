@@ -10,15 +10,16 @@ mod verify;
 mod wanted;
 mod whole;
 
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::age::Identity;
 use super::index::{Entry, Line, Rows};
-use super::member::Header;
+use super::member::{Header, Object};
 use super::{Error, age, gzip, index};
 use crate::catalog::key::Part;
 use crate::catalog::record::Record;
@@ -97,6 +98,21 @@ impl Package {
             index.finish(&reading.package.record)
         })
         .await
+    }
+
+    /// Reads the index for its objects, by their names.
+    pub async fn objects(&self) -> Result<BTreeMap<String, Object>, Error> {
+        let objects = Arc::new(Mutex::new(BTreeMap::new()));
+        let into = Arc::clone(&objects);
+        let visit = move |line| {
+            if let Line::Object(object) = line {
+                into.lock().unwrap_or_else(PoisonError::into_inner).insert(object.name.clone(), object);
+            }
+            Ok(())
+        };
+        self.index(visit).await?;
+        let found = std::mem::take(&mut *objects.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(found)
     }
 
     /// Reads members and checks each against the index: position, size, digest. Returns the visitor.

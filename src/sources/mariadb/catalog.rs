@@ -1,5 +1,7 @@
 //! What the server has: databases, tables and their columns.
 
+use std::collections::BTreeMap;
+
 use super::Error;
 use super::config::Plan;
 use super::connect::{Cell, Session, lossy};
@@ -8,8 +10,14 @@ use super::script;
 use super::sql;
 
 /// Engines whose tables hold no rows of their own: a dump has their definitions only.
-const WITHOUT_ROWS: [&str; 8] =
-    ["MRG_MyISAM", "BLACKHOLE", "FEDERATED", "CONNECT", "SPIDER", "SPHINX", "OQGRAPH", "S3"];
+const WITHOUT_ROWS: [&str; 2] = ["MRG_MyISAM", "BLACKHOLE"];
+
+/// Engines whose tables show rows of other servers or tables: a dump has their definitions only, and says so.
+const ELSEWHERE: [&str; 4] = ["FEDERATED", "SPIDER", "SPHINX", "OQGRAPH"];
+
+/// Engines whose tables may hold rows of their own that cannot be put back by inserting them: CONNECT's lie in files
+/// that others may own too, those of S3 can only be read. A dump has their definitions only, and is not complete.
+const UNREAD: [&str; 2] = ["CONNECT", "S3"];
 
 /// A base table, a system-versioned table or a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +58,23 @@ impl Table {
         format!("db/{}/2-data/{}.{part:04}.sql", encoded(&self.database), encoded(&self.name))
     }
 
-    /// Whether it has rows of its own.
+    /// Whether it has rows that a dump reads.
     pub(super) fn has_rows(&self) -> bool {
-        !WITHOUT_ROWS.iter().any(|engine| engine.eq_ignore_ascii_case(&self.engine))
+        !self.is_of(&WITHOUT_ROWS) && !self.shows_others() && !self.is_unread()
+    }
+
+    /// Whether its rows are those of another server or table.
+    pub(super) fn shows_others(&self) -> bool {
+        self.is_of(&ELSEWHERE)
+    }
+
+    /// Whether it may have rows of its own that a dump lacks.
+    pub(super) fn is_unread(&self) -> bool {
+        self.is_of(&UNREAD)
+    }
+
+    fn is_of(&self, engines: &[&str]) -> bool {
+        engines.iter().any(|engine| engine.eq_ignore_ascii_case(&self.engine))
     }
 }
 
@@ -113,17 +135,16 @@ pub(super) async fn databases(session: &mut Session, plan: &Plan) -> Result<Vec<
 /// The tables, system-versioned tables and sequences of a database, without views, in the order of their names.
 pub(super) async fn tables(session: &mut Session, plan: &Plan, database: &str) -> Result<Vec<Table>, Error> {
     let query = format!(
-        "SELECT t.TABLE_NAME, t.TABLE_TYPE, t.ENGINE, COALESCE(t.DATA_LENGTH, 0), e.TRANSACTIONS, t.TABLE_COMMENT \
+        "SELECT t.TABLE_NAME, t.TABLE_TYPE, t.ENGINE, e.TRANSACTIONS, t.TABLE_COMMENT \
          FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE \
          WHERE t.TABLE_SCHEMA = {} ORDER BY BINARY t.TABLE_NAME",
         sql::literal(database)
     );
-    let mut tables = Vec::new();
+    let (mut tables, mut one_by_one) = (Vec::new(), false);
     for row in session.rows("cannot list the tables", query).await? {
         let mut row = row.into_iter().map(text);
         let mut next = || row.next().unwrap_or_default();
-        let (name, class, engine, bytes, transactional, comment) =
-            (next(), next(), next(), next(), next(), next());
+        let (name, class, engine, transactional, comment) = (next(), next(), next(), next(), next());
         let kind = match class.as_str() {
             "BASE TABLE" => TableKind::Base,
             "SYSTEM VERSIONED" => TableKind::Versioned,
@@ -131,22 +152,51 @@ pub(super) async fn tables(session: &mut Session, plan: &Plan, database: &str) -
             "VIEW" => continue,
             _ => return Err(Error::UnknownClass { name: format!("{database}.{name}"), class }),
         };
-        if !plan.wants_table(database, &name) {
+        let (broken, transactional) = (engine.is_empty(), transactional == "YES");
+        let table = Table { database: database.to_owned(), name, kind, engine, transactional, bytes: 0 };
+        one_by_one |= !table.has_rows();
+        if !plan.wants_table(database, &table.name) {
             continue;
         }
-        if engine.is_empty() {
-            return Err(Error::BrokenTable { name: format!("{database}.{name}"), why: comment });
+        if broken {
+            return Err(Error::BrokenTable { name: format!("{database}.{}", table.name), why: comment });
         }
-        tables.push(Table {
-            database: database.to_owned(),
-            name,
-            kind,
-            engine,
-            transactional: transactional == "YES",
-            bytes: bytes.parse().unwrap_or(0),
-        });
+        tables.push(table);
     }
+    measure(session, database, &mut tables, one_by_one).await?;
     Ok(tables)
+}
+
+/// Asks how large tables are. Whoever asks that of a table that shows another server's rows asks that server, and gets
+/// its error if it is gone: where there are such tables, the others are asked about one by one.
+async fn measure(
+    session: &mut Session,
+    database: &str,
+    tables: &mut [Table],
+    one_by_one: bool,
+) -> Result<(), Error> {
+    let query = format!(
+        "SELECT TABLE_NAME, COALESCE(DATA_LENGTH, 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {}",
+        sql::literal(database)
+    );
+    let queries: Vec<String> = if one_by_one {
+        let measured = tables.iter().filter(|table| table.has_rows());
+        measured.map(|table| format!("{query} AND TABLE_NAME = {}", sql::literal(&table.name))).collect()
+    } else {
+        vec![query]
+    };
+    let mut sizes = BTreeMap::new();
+    for query in queries {
+        for row in session.rows("cannot read the tables' sizes", query).await? {
+            let mut row = row.into_iter().map(text);
+            let (name, bytes) = (row.next().unwrap_or_default(), row.next().unwrap_or_default());
+            sizes.insert(name, bytes.parse().unwrap_or(0));
+        }
+    }
+    for table in tables {
+        table.bytes = sizes.get(&table.name).copied().unwrap_or(0);
+    }
+    Ok(())
 }
 
 /// The names of a database's views.

@@ -94,6 +94,7 @@ impl<'a> Dump<'a> {
         if self.plan.schema_only {
             return self.snapshot.unlock().await;
         }
+        self.name_unread();
         let mut tables: Vec<Table> = self.snapshot.tables.clone();
         tables.retain(|table| table.kind != TableKind::Sequence && table.has_rows());
         // The largest first: the last connection still reading then has little left.
@@ -108,6 +109,20 @@ impl<'a> Dump<'a> {
         self.rows(under_lock).await?;
         self.snapshot.unlock().await?;
         self.rows(after).await
+    }
+
+    /// Names the tables of which there is only the definition.
+    fn name_unread(&mut self) {
+        for table in &self.snapshot.tables {
+            let (name, engine) = (table.object(), &table.engine);
+            if table.shows_others() {
+                self.notes.push(format!("{name} ({engine}): its definition only, its rows are elsewhere"));
+            }
+            if table.is_unread() {
+                let why = format!("rows of the engine {engine} are not dumped, only the definition is");
+                self.missing.push(Missing { name, why });
+            }
+        }
     }
 
     /// Reads the rows of tables, some tables at a time, so that what is known of their columns stays small.

@@ -6,6 +6,11 @@
 //! On a replica set the dump is consistent at one point: the archive carries the slice of the oplog that was written
 //! while the collections were read, and a restore replays it. A standalone server has no oplog: its dump is fuzzy.
 //!
+//! Reads at one cluster time (`readConcern: snapshot`) are not used, although a short dump could do without an oplog's
+//! slice then: they end after `minSnapshotHistoryWindowInSeconds` (five minutes unless an administrator has raised it),
+//! cannot read capped collections at all, and fail for a collection that is dropped or made anew meanwhile. The slice
+//! has none of these limits and leads to the same: one point in time.
+//!
 //! Never dumps `local` and `config`, which belong to the deployment, nor a sharded cluster through `mongos`.
 
 pub mod archive;

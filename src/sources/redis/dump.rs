@@ -11,6 +11,7 @@ use super::connect::{Endpoint, locate};
 use super::fingerprint::Tally;
 use super::psync::{DEPTH, Snapshot};
 use super::rdb::{self, Format, Item, Walker};
+use super::scan::Scanned;
 use super::slices::Slices;
 use super::{Error, Plan, extras, probe, scan};
 use crate::clock::Clock;
@@ -80,8 +81,9 @@ async fn by_scan(
         }
     };
     let (read, walked) = tokio::join!(read, walk);
-    let notes = read?;
-    summarize(outlet, walked?, coordinates, ConsistencyKind::Fuzzy, notes).await
+    let Scanned { notes, missing } = read?;
+    let summary = summarize(outlet, walked?, coordinates, ConsistencyKind::Fuzzy, notes).await?;
+    Ok(Summary { missing, ..summary })
 }
 
 /// What the walker saw.

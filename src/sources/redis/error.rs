@@ -171,7 +171,7 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Unreachable { .. } => "check host, port and network policies; `tls` must fit the server".into(),
-            Self::Tls { .. } => "check `tls.ca_file`, `tls.server_name` and the server's certificate".into(),
+            Self::Tls { .. } => "check `tls.ca_file`, and that the server's certificate is for this `host`".into(),
             Self::Ended { server, .. } => format!("the log of {server} may have the reason"),
             Self::BrokeOff { server, .. } => format!(
                 "the log of {server} has the reason: a failed fork or disk (\"Background transfer error\"), a \

@@ -14,6 +14,7 @@ use super::Error;
 use super::connect::{Client, Endpoint};
 use super::rdb::types::opcode;
 use super::rdb::{self, Format, write};
+use crate::sources::Missing;
 
 /// How many keys are asked for at once.
 const BATCH: usize = 500;
@@ -50,10 +51,18 @@ impl Writer {
     }
 }
 
-/// Reads everything and passes it on as an RDB stream. Returns what a person should know.
-pub(super) async fn scan(endpoint: &Endpoint, pieces: mpsc::Sender<Bytes>) -> Result<Vec<String>, Error> {
+/// What a person should know of a dump that was read key by key.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    pub(super) notes: Vec<String>,
+    pub(super) missing: Vec<Missing>,
+}
+
+/// Reads everything and passes it on as an RDB stream.
+pub(super) async fn scan(endpoint: &Endpoint, pieces: mpsc::Sender<Bytes>) -> Result<Scanned, Error> {
     let mut client = Client::open(endpoint, 0).await?;
     let mut notes = vec!["read key by key: not at one point in time".to_owned()];
+    let missing = modules(&mut client, &mut notes).await?;
     let (format, functions) = functions(&mut client, &mut notes).await?;
     let sum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Redis);
     let mut writer = Writer { pieces, buffer: write::header(format), sum };
@@ -73,7 +82,25 @@ pub(super) async fn scan(endpoint: &Endpoint, pieces: mpsc::Sender<Bytes>) -> Re
         notes.push(format!("{gone} keys were deleted or expired while they were read"));
     }
     writer.finish().await;
-    Ok(notes)
+    Ok(Scanned { notes, missing })
+}
+
+/// What modules keep outside of keys is in a snapshot and cannot be read key by key: names the modules, and says what
+/// is missing of the one that is known to keep something there.
+async fn modules(client: &mut Client, notes: &mut Vec<String>) -> Result<Vec<Missing>, Error> {
+    let text: String = client.run("INFO modules", &[]).await?;
+    let names = text.lines().filter_map(|line| line.strip_prefix("module:name=")?.split(',').next());
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = names.join(", ");
+    notes.push(format!("what modules keep outside of keys cannot be read key by key; loaded are {all}"));
+    let search = names.iter().filter(|name| **name == "search");
+    let why = "they are no keys: only `mode: psync` reads them".to_owned();
+    Ok(search
+        .map(|_| Missing { name: "definitions of search indexes".to_owned(), why: why.clone() })
+        .collect())
 }
 
 /// The libraries of functions as they stand in an RDB file, and the format that their payload is in.

@@ -1,8 +1,8 @@
 //! Who the store is at Google: one of three ways in, read and checked before anything runs.
 
 use google_drive3::yup_oauth2::ServiceAccountKey;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 
 use super::config::{Config, OAuth, ServiceAccount};

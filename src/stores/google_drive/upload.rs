@@ -68,7 +68,14 @@ impl Whole {
 
 impl DriveUpload {
     pub(super) fn new(client: Client, name: ObjectName) -> Self {
-        Self { client, name, buffer: BytesMut::new(), whole: Whole::default(), sending: None, spare: BytesMut::new() }
+        Self {
+            client,
+            name,
+            buffer: BytesMut::new(),
+            whole: Whole::default(),
+            sending: None,
+            spare: BytesMut::new(),
+        }
     }
 
     async fn target(&self) -> Result<Target, Error> {

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use async_trait::async_trait;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::client::Client;

@@ -37,15 +37,9 @@ pub(in super::super) async fn dump(
             // At its own time of creation a one-time event of the past is not yet past, and is not dropped at once.
             created: event.get(1).cloned().flatten().map(|_| cell(&event, 1)),
         };
-        if part.script().is_empty() {
-            part.script().use_database(database);
-        }
-        part.script().object(&Label::new("event", database, &name));
-        super::under_collation(part.script(), database, &collation, &cell(&row, 6), |script| {
-            program.write(script);
-        });
+        let label = Label::new("event", database, &name);
+        program.hand_over(part, &label, database, &collation, &cell(&row, 6)).await?;
         tally.emit("events");
-        part.end_when_full(database).await?;
     }
     Ok(())
 }

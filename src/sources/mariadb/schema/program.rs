@@ -3,8 +3,9 @@
 //! Each was written under its own settings, and must be read again under the same. The text travels as a string
 //! literal, so nothing on the way looks into it: no client drops its comments, no delimiter can occur in it.
 
-use super::super::script::Script;
-use super::super::sql;
+use super::super::dump::Part;
+use super::super::script::{Label, Script};
+use super::super::{Error, sql};
 use super::RESTORING_MODE;
 
 /// A stored statement and the settings under which it was written.
@@ -25,6 +26,24 @@ pub(in super::super) struct Program {
 }
 
 impl Program {
+    /// Writes the statement into its database's member as the object `label`, under the collation that the database
+    /// had `then`, when it was made, if it has another `now`.
+    pub(in super::super) async fn hand_over(
+        &self,
+        part: &mut Part,
+        label: &Label,
+        database: &str,
+        now: &str,
+        then: &str,
+    ) -> Result<(), Error> {
+        if part.script().is_empty() {
+            part.script().use_database(database);
+        }
+        part.script().object(label);
+        super::under_collation(part.script(), database, now, then, |script| self.write(script));
+        part.end_when_full(database).await
+    }
+
     /// Writes the statement, and the settings before and after.
     pub(in super::super) fn write(&self, script: &mut Script) {
         let open = script.open();

@@ -38,15 +38,9 @@ pub(in super::super) async fn dump(
             connection: cell(&row, 4),
             ..Program::default()
         };
-        if part.script().is_empty() {
-            part.script().use_database(database);
-        }
-        part.script().object(&Label::new(&class.to_lowercase().replace(' ', "_"), database, &name));
-        super::under_collation(part.script(), database, &collation, &cell(&row, 5), |script| {
-            program.write(script);
-        });
+        let label = Label::new(&class.to_lowercase().replace(' ', "_"), database, &name);
+        program.hand_over(part, &label, database, &collation, &cell(&row, 5)).await?;
         tally.emit("routines");
-        part.end_when_full(database).await?;
     }
     Ok(())
 }

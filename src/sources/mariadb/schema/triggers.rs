@@ -43,15 +43,9 @@ pub(in super::super) async fn dump(
             created: trigger.get(2).cloned().flatten().map(|_| cell(&trigger, 2)),
             ..Program::default()
         };
-        if part.script().is_empty() {
-            part.script().use_database(database);
-        }
-        part.script().object(&Label::new("trigger", database, &name).on(database, &table));
-        super::under_collation(part.script(), database, &collation, &cell(&row, 5), |script| {
-            program.write(script);
-        });
+        let label = Label::new("trigger", database, &name).on(database, &table);
+        program.hand_over(part, &label, database, &collation, &cell(&row, 5)).await?;
         tally.emit("triggers");
-        part.end_when_full(database).await?;
     }
     Ok(())
 }

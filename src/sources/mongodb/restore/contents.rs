@@ -1,12 +1,11 @@
 //! What a package has: the prelude, and the objects of the index.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::archive::{Entry, Event, Namespace, Prelude, Reader};
 use super::Error;
-use crate::package::index::{self, Line};
+use crate::package::index;
 use crate::package::member::{Header, Object};
 use crate::package::open::VisitError;
 use crate::package::{Package, Selection, Visitor};
@@ -21,7 +20,7 @@ pub(super) const OPLOG: &str = "oplog";
 pub(super) struct Contents {
     pub(super) prelude: Prelude,
     pub(super) entries: Vec<Entry>,
-    pub(super) objects: HashMap<String, Object>,
+    pub(super) objects: BTreeMap<String, Object>,
 }
 
 /// Reads the prelude, whose members follow each other.
@@ -51,20 +50,11 @@ impl Visitor for PreludeVisitor {
 impl Contents {
     /// Reads the index and the prelude.
     pub(super) async fn read(package: &Package) -> Result<Self, Error> {
-        let found = Arc::new(Mutex::new(HashMap::new()));
-        let into = found.clone();
-        let visit = move |line| {
-            if let Line::Object(object) = line {
-                into.lock().unwrap_or_else(PoisonError::into_inner).insert(object.name.clone(), object);
-            }
-            Ok(())
-        };
-        package.index(visit).await?;
+        let objects = package.objects().await?;
         let wanted = Selection::Where(Box::new(|entry| entry.object == PRELUDE));
         let visitor = package.read(wanted, PreludeVisitor::default()).await?;
         visitor.reader.finish()?;
         let Some(prelude) = visitor.prelude else { return Err(Error::NoPrelude) };
-        let objects = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
         let contents = Self { prelude, entries: visitor.entries, objects };
         for entry in &contents.entries {
             contents.object(&entry.namespace)?;

@@ -51,6 +51,7 @@ pub(super) async fn replay(
     let rest = std::mem::take(&mut replayer.waiting);
     replayer.applied += rest.count as u64;
     rest.apply(target).await?;
+    replayer.state.nothing_lost()?;
     *state = replayer.state;
     Ok(replayer.applied)
 }
@@ -139,8 +140,9 @@ impl Replayer {
             return self.state.view(crud, &self.mapping);
         }
         let Some(to) = self.mapping.documents(&crud.namespace) else { return Ok(()) };
-        // A collection that neither the prelude nor the slice has made was dropped later in the slice.
+        // A collection that neither the prelude nor the slice has made is dropped later in the slice: see the end.
         if !self.state.exists(&to) {
+            self.state.leave_out(to);
             return Ok(());
         }
         self.wait_for(crud.operation(&to))?;

@@ -154,7 +154,9 @@ impl Worker {
     async fn restore(&mut self, parcels: &[Parcel]) -> Result<(), Error> {
         let mut pipeline = ::redis::pipe();
         for Parcel { key, payload } in parcels {
-            let command = pipeline.cmd("RESTORE").arg(&key.name).arg(key.expires.unwrap_or(0)).arg(payload);
+            // To RESTORE 0 means that the key never expires; whatever the file says, that is not what it says.
+            let expires = key.expires.map_or(0, |at| at.max(1));
+            let command = pipeline.cmd("RESTORE").arg(&key.name).arg(expires).arg(payload);
             command.arg("ABSTTL");
             if self.order.replace {
                 command.arg("REPLACE");

@@ -7,7 +7,6 @@ mod unpack;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::Mutex;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,6 @@ use super::connect::Client;
 use super::fingerprint::Keyspace;
 use super::psync::DEPTH;
 use super::{Error, Plan, fingerprint, probe};
-use crate::package::index::Line;
 use crate::package::member::Object;
 use crate::package::{self, Package};
 use crate::sources::{Request, Restored};
@@ -46,7 +44,7 @@ pub(super) async fn restore(
 }
 
 async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Error> {
-    let objects = objects(package).await?;
+    let objects = package.objects().await?;
     if order.dry_run {
         return dry_run(order, package).await;
     }
@@ -98,22 +96,6 @@ async fn check_sizes(order: &Order, unpacked: &Unpacked, done: &Done) -> Result<
         }
     }
     Ok(())
-}
-
-/// The index's objects by name.
-async fn objects(package: &Package) -> Result<BTreeMap<String, Object>, Error> {
-    let objects = Arc::new(Mutex::new(BTreeMap::new()));
-    let into = Arc::clone(&objects);
-    let visit = move |line| {
-        if let Line::Object(object) = line {
-            let mut objects = into.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            objects.insert(object.name.clone(), object);
-        }
-        Ok(())
-    };
-    package.index(visit).await?;
-    let objects = std::mem::take(&mut *objects.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-    Ok(objects)
 }
 
 /// Without leave to replace, refuses before anything is written if one of the keys is there already.

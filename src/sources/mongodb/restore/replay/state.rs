@@ -1,6 +1,6 @@
 //! What the target has, and what it shall have in the end: collections now, indexes and views when all is replayed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
@@ -18,6 +18,8 @@ pub(in super::super) struct State {
     existing: HashSet<Namespace>,
     indexes: BTreeMap<Namespace, Vec<RawDocumentBuf>>,
     views: BTreeMap<Namespace, RawDocumentBuf>,
+    /// What changes were left out for, because it was not there: it must have been dropped by the end.
+    absent: BTreeSet<Namespace>,
 }
 
 impl State {
@@ -42,6 +44,18 @@ impl State {
     /// Whether a collection is there now.
     pub(in super::super) fn exists(&self, namespace: &Namespace) -> bool {
         self.existing.contains(namespace)
+    }
+
+    /// Notes that a change was left out because its collection is not there.
+    pub(super) fn leave_out(&mut self, namespace: Namespace) {
+        self.absent.insert(namespace);
+    }
+
+    /// Fails if changes were left out for a collection that was not dropped afterwards: they would be lost.
+    pub(super) fn nothing_lost(&self) -> Result<(), Error> {
+        self.absent.first().map_or(Ok(()), |lost| {
+            Err(Error::Replay(format!("`{lost}` was changed, and neither dumped nor created nor dropped")))
+        })
     }
 
     /// Whether a collection is still the one that the prelude had.
@@ -147,6 +161,7 @@ impl State {
     async fn drop(&mut self, to: &Namespace, target: &Target) -> Result<bool, Error> {
         let name = logical(to);
         self.indexes.remove(&name);
+        self.absent.remove(to);
         if !self.existing.remove(to) {
             return Ok(false);
         }
@@ -265,6 +280,15 @@ fn unknown(command: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_out_must_have_been_dropped() {
+        let mut state = State::default();
+        state.nothing_lost().unwrap();
+        state.leave_out(Namespace::new("a", "b"));
+        let lost = state.nothing_lost().unwrap_err().to_string();
+        assert!(lost.contains("`a.b` was changed, and neither dumped nor created nor dropped"), "{lost}");
+    }
 
     #[test]
     fn an_index_changes_as_the_server_lists_it() {

@@ -1,0 +1,197 @@
+//! The same promises with other versions and with modules, on request: `tests/run --ring redis_versions`, which names
+//! the servers in `CHUPACABRA_REDIS_SERVERS`, from the oldest RDB version to the newest, one with modules in
+//! `CHUPACABRA_REDIS_MODULES`, and one with a search module in `CHUPACABRA_REDIS_SEARCH`.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use redis::{Value, cmd};
+
+use crate::site::Site;
+use crate::support::redis::{Instance, Product, differences};
+use crate::support::server::wait_until;
+
+fn named(variable: &str) -> Vec<Product> {
+    let named = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} names servers"));
+    named.split(':').map(|path| Product::At(Box::leak(path.to_owned().into_boxed_str()))).collect()
+}
+
+/// What every version shows alike: everything but the inner layout of streams and when a consumer was last active.
+fn portable(instance: &Instance) -> BTreeMap<String, String> {
+    let cut = |(name, value): (String, String)| {
+        let end = value.find(" FULL ").unwrap_or(value.len());
+        (name, value[..end].to_owned())
+    };
+    instance.state().into_iter().map(cut).collect()
+}
+
+fn same(copy: &Instance, original: &Instance, how: &str) {
+    let (copy, original) = (portable(copy), portable(original));
+    assert!(original.len() > 80, "the seed is there");
+    let differences = differences(&copy, &original);
+    assert!(differences.is_empty(), "{how}:\n{}", differences.join("\n"));
+}
+
+/// Both ways of reading and all three ways back.
+#[test]
+#[ignore = "needs servers of other versions: tests/run --ring redis_versions"]
+fn every_version_by_every_way() {
+    for product in named("CHUPACABRA_REDIS_SERVERS").into_iter().chain(named("CHUPACABRA_REDIS_MODULES")) {
+        let source = Instance::start(product, &[]);
+        source.seed();
+        for mode in ["psync", "scan"] {
+            let how = format!("{product:?} by {mode}");
+            let site = Site::at(source.port, &format!(", mode: {mode}"));
+            site.good(&["backup"]);
+            same(&Instance::on(product, &site.rdb(), &[]), &source, &how);
+            let target = Instance::start(product, &[]);
+            let said = site.good(&["restore", "cache", "--into", &target.url()]);
+            same(&target, &source, &how);
+            let wrong = Instance::start(product, &[]);
+            assert!(!differences(&portable(&wrong), &portable(&source)).is_empty(), "{said}");
+        }
+        let site = Site::at(source.port, "");
+        site.good(&["backup"]);
+        let target = Instance::start(product, &[]);
+        site.good(&["restore", "cache", "--into", &target.url(), "--switch", "via=replication"]);
+        same(&target, &source, &format!("{product:?} by replication"));
+    }
+}
+
+/// Each version's backup goes into the next newer of its own line, and an older server refuses it by name.
+#[test]
+#[ignore = "needs servers of other versions: tests/run --ring redis_versions"]
+fn newer_versions_take_it_and_older_ones_refuse() {
+    let servers = named("CHUPACABRA_REDIS_SERVERS");
+    for pair in servers.windows(2) {
+        let (older, newer) = (Instance::start(pair[0], &[]), Instance::start(pair[1], &[]));
+        older.seed();
+        let site = Site::at(older.port, "");
+        site.good(&["backup"]);
+        site.good(&["restore", "cache", "--into", &newer.url()]);
+        // The newer one knows more to say; what the older one had is there.
+        let (had, has) = (portable(&older), portable(&newer));
+        let lost: Vec<&String> = had.keys().filter(|key| !has.contains_key(*key)).collect();
+        assert!(lost.is_empty(), "{pair:?}: {lost:?}");
+        let site = Site::at(newer.port, "");
+        site.good(&["backup"]);
+        let empty = Instance::start(pair[0], &[]);
+        let said = site.bad(&["restore", "cache", "--into", &empty.url()]);
+        assert!(said.contains("does not read") && said.contains("restore into a server that"), "{said}");
+        let keyspace = format!("{:?}", empty.run(0, "INFO keyspace"));
+        assert!(!keyspace.contains("keys="), "{pair:?}: nothing was written: {keyspace}");
+    }
+}
+
+/// Values of modules pass as they are; a server without the module refuses them by name.
+#[test]
+#[ignore = "needs a server with modules: tests/run --ring redis_versions"]
+fn values_of_modules() {
+    for product in named("CHUPACABRA_REDIS_MODULES") {
+        let source = Instance::start(product, &[]);
+        let mut connection = source.connect(0);
+        let document = r#"{"name":"chair","prices":[1,2.5,null],"nested":{"deep":true}}"#;
+        let _: Value = cmd("JSON.SET").arg(&["doc", "$", document]).query(&mut connection).unwrap();
+        for i in 0..500 {
+            let _: Value = cmd("BF.ADD").arg("bloom").arg(i).query(&mut connection).unwrap();
+            let _: Value =
+                cmd("TS.ADD").arg("series").arg(1_000 + i).arg(i * 3).query(&mut connection).unwrap();
+        }
+        let _: Value = cmd("SET").arg(&["plain", "text"]).query(&mut connection).unwrap();
+        let shown = |instance: &Instance| -> Vec<Value> {
+            let mut connection = instance.connect(0);
+            let mut ask = |words: &[&str]| cmd(words[0]).arg(&words[1..]).query::<Value>(&mut connection);
+            let mut shown = vec![ask(&["JSON.GET", "doc"]).unwrap(), ask(&["BF.INFO", "bloom"]).unwrap()];
+            shown.push(ask(&["TS.RANGE", "series", "-", "+"]).unwrap());
+            shown.push(ask(&["GET", "plain"]).unwrap());
+            for i in 0..600 {
+                shown.push(ask(&["BF.EXISTS", "bloom", &i.to_string()]).unwrap());
+            }
+            shown
+        };
+        let expected = shown(&source);
+        assert!(format!("{:?}", expected[0]).contains("chair"));
+        for mode in ["psync", "scan"] {
+            let site = Site::at(source.port, &format!(", mode: {mode}"));
+            site.good(&["backup"]);
+            assert_eq!(shown(&Instance::on(product, &site.rdb(), &[])), expected, "{mode} by start");
+            let target = Instance::start(product, &[]);
+            site.good(&["restore", "cache", "--into", &target.url()]);
+            assert_eq!(shown(&target), expected, "{mode} by RESTORE");
+        }
+        let site = Site::at(source.port, "");
+        site.good(&["backup"]);
+        let newest = *named("CHUPACABRA_REDIS_SERVERS").last().unwrap();
+        let said = site.bad(&["restore", "cache", "--into", &Instance::start(newest, &[]).url()]);
+        assert!(said.contains("is a value of the module type") && said.contains("load the module"), "{said}");
+    }
+}
+
+/// What a module keeps outside of keys passes with a snapshot, is refused where it cannot be put back, and is named
+/// where it cannot be read.
+#[test]
+#[ignore = "needs a server with modules: tests/run --ring redis_versions"]
+fn what_a_module_keeps_outside_of_keys() {
+    let product = named("CHUPACABRA_REDIS_SEARCH")[0];
+    let source = Instance::start(product, &[]);
+    source.run(0, "HSET doc:1 title hello");
+    source.run(0, "FT.CREATE titles ON HASH PREFIX 1 doc: SCHEMA title TEXT");
+    let found = |instance: &Instance| format!("{:?}", instance.run(0, "FT._LIST"));
+    assert!(found(&source).contains("titles"));
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    assert!(found(&Instance::on(product, &site.rdb(), &[])).contains("titles"));
+    let target = Instance::start(product, &[]);
+    assert!(!found(&target).contains("titles"));
+    let said = site.bad(&["restore", "cache", "--into", &target.url()]);
+    assert!(
+        said.contains("keeps data outside of the keyspace") && said.contains("via=replication"),
+        "{said}"
+    );
+    let replicated = Instance::start(product, &[]);
+    site.good(&["restore", "cache", "--into", &replicated.url(), "--switch", "via=replication"]);
+    assert!(found(&replicated).contains("titles"));
+    let site = Site::at(source.port, ", mode: scan");
+    let output = site.command(&["backup"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "partial: {}", String::from_utf8_lossy(&output.stdout));
+    let record = site.record();
+    assert_eq!(record["missing"][0]["name"], "definitions of search indexes", "{record}");
+}
+
+/// Servers before 7.0 feed whoever takes a snapshot what is written meanwhile, and hang up on one who lags: the backup
+/// fails by what happened and leaves nothing.
+#[test]
+#[ignore = "needs servers of other versions: tests/run --ring redis_versions"]
+fn an_output_buffer_limit_that_is_exceeded() {
+    let oldest = named("CHUPACABRA_REDIS_SERVERS")[0];
+    for (diskless, told) in [("yes", "broke off after"), ("no", "ended while a snapshot was awaited")] {
+        let more =
+            ["--rdb-key-save-delay", "2000", "--rdbcompression", "no", "--repl-diskless-sync", diskless];
+        let server = Instance::start(oldest, &more);
+        server.run(0, "DEBUG POPULATE 4000 key 2000");
+        let limit = ["SET", "client-output-buffer-limit", "replica 1mb 1mb 1"];
+        let _: Value = cmd("CONFIG").arg(&limit).query(&mut server.connect(0)).unwrap();
+        let site = Site::at(server.port, "");
+        let backup = site.command(&["backup"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let begun = || server.info("rdb_bgsave_in_progress") == "1";
+        wait_until(Duration::from_secs(30), begun, || "no snapshot begins".to_owned());
+        let mut connection = server.connect(1);
+        for i in 0..40 {
+            let _: Value = cmd("SET").arg(i).arg(vec![b'x'; 1 << 20]).query(&mut connection).unwrap();
+        }
+        let output = backup.wait_with_output().unwrap();
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(told), "diskless {diskless}: {said}");
+        assert!(server.log().contains("output buffer limits"), "{}", server.log());
+        assert!(!site.has_record(), "nothing is recorded");
+        // Without the limit the same backup is whole.
+        let _: Value = cmd("CONFIG")
+            .arg(&["SET", "client-output-buffer-limit", "replica 0 0 0"])
+            .query(&mut server.connect(0))
+            .unwrap();
+        site.good(&["backup"]);
+        assert_eq!(site.record()["counts"]["keys"], 4040);
+    }
+}
