@@ -39,19 +39,20 @@ CONF
 
 # measure NAME COMMAND: the command in every round; medians of MB/s, the highest peak of memory.
 measure() {
-    local name=$1 speeds=() memory=0 start end peak requests=""
+    local name=$1 speeds=() memory=0 start end peak cpu system requests=""
     shift
     for _ in $(seq "$rounds"); do
         start=$(date +%s%N)
-        /usr/bin/time -f %M -o "$work/peak" "$@" >"$work/out" 2>"$work/error" || { cat "$work/error" >&2; exit 1; }
+        /usr/bin/time -f '%M %U %S' -o "$work/peak" "$@" >"$work/out" 2>"$work/error" || { cat "$work/error" >&2; exit 1; }
         end=$(date +%s%N)
         speeds+=($((mib * 1048576 * 1000 / (end - start))))
-        peak=$(tail -n 1 "$work/peak")
+        read -r peak cpu system < <(tail -n 1 "$work/peak")
+        cpu=$(awk -v a="$cpu" -v b="$system" -v mib="$mib" 'BEGIN { printf "%.1f", (a + b) * 1e9 / mib / 1048576 }')
         [ "$peak" -gt "$memory" ] && memory=$peak
         requests=$(asked)
     done
-    printf '%-28s %5d MB/s   %4d MiB peak   %s for %d MiB\n' "$name" \
-        "$(printf '%s\n' "${speeds[@]}" | sort -n | sed -n "$(((rounds + 1) / 2))p")" $((memory / 1024)) "$requests" "$mib"
+    printf '%-28s %5d MB/s   %s CPU-s/GB   %4d MiB peak   %s for %d MiB\n' "$name" \
+        "$(printf '%s\n' "${speeds[@]}" | sort -n | sed -n "$(((rounds + 1) / 2))p")" "$cpu" $((memory / 1024)) "$requests" "$mib"
 }
 
 measure "the store alone" "$bench" upload "$root" "$mib" 16

@@ -285,6 +285,11 @@ async fn quotas_end_the_upload_at_once_and_say_what_to_do() {
         error.help.unwrap(),
         "a user may upload 750 GB in 24 hours: it works again when these have passed"
     );
+    // It holds for the day: the next upload is not even begun.
+    let asked = fake.world().log.len();
+    let error = upload(&store, "web/next", &pattern(10, 1)).await.unwrap_err();
+    assert_eq!(error.to_string(), "nothing more can be uploaded today by this user");
+    assert_eq!((error.reason, fake.world().log.len()), (Reason::Full, asked));
     assert!(fake.world().objects().is_empty());
 }
 

@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::config::Plan;
-use super::error::{cut, from_hub, given_up, told, unconnected};
+use super::error::{cut, from_hub, given_up, is_daily_cap, told, unconnected};
 use super::folder::Folders;
 use super::pace::Pace;
 use super::token::Tokens;
@@ -64,6 +64,8 @@ pub(super) struct Shared {
     pub(super) ids: tokio::sync::Mutex<Vec<String>>,
     /// The service's clock at its last answer, in seconds since 1970; 0 before the first.
     date: AtomicU64,
+    /// When uploads work again, once the cap of a day has been met.
+    capped: Mutex<Option<String>>,
 }
 
 /// What this process has done itself: listings may not know it yet.
@@ -138,6 +140,7 @@ impl Client {
             known: Mutex::default(),
             ids: tokio::sync::Mutex::default(),
             date: AtomicU64::new(0),
+            capped: Mutex::default(),
         };
         Ok(Self::with(plan, Retry::new(plan.limits), Arc::new(shared)))
     }
@@ -198,7 +201,27 @@ impl Inner {
                 }
             }
         });
-        result.await.map_err(given_up)
+        result.await.map_err(|error| self.ended(error))
+    }
+
+    /// The end of retrying. The cap of a day is remembered: it ends every upload of this run, not only this one.
+    pub(super) fn ended(&self, error: Error) -> Error {
+        let error = given_up(error);
+        if error.reason == Reason::Full && is_daily_cap(&error) {
+            *self.shared.capped.lock().unwrap_or_else(PoisonError::into_inner) = error.help.clone();
+        }
+        error
+    }
+
+    /// Fails if the cap of a day has been met.
+    pub(super) fn refuse_capped(&self) -> Result<(), Error> {
+        let capped = self.shared.capped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match capped {
+            Some(help) => {
+                Err(Error::new(Reason::Full, "nothing more can be uploaded today by this user").help(help))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Asks for or changes metadata through the hub, until it succeeds or fails for good.
