@@ -24,6 +24,11 @@ use crate::sources::{self, Facts};
 use crate::stores::{self, Named, ObjectName};
 pub use seal_and_send::Sealed;
 
+/// How often a dump is begun when what ended it may pass by itself.
+const ATTEMPTS: u32 = 3;
+/// How long is waited before the second attempt; twice as long before the third.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What a run needs: the plan, the stores, the clock, and a way to be told to stop.
 pub struct Run<'a> {
     /// What to back up, and how.
@@ -85,9 +90,10 @@ impl Run<'_> {
     async fn job(&self, name: &SourceName, source: &SourcePlan) -> Job {
         let (began, key) = (Instant::now(), Key::new(name.clone(), self.clock.now()));
         tracing::info!(source = %name, key = %key, "backup begins");
-        self.sweep(name, source).await;
-        let (result, mut stores) = match Box::pin(self.one(&key, source)).await {
-            Ok(sealed) => self.commit(sealed).await,
+        self.progress.begin(name.as_str(), "looking at earlier packages", None);
+        let ((), previous) = tokio::join!(self.sweep(name, source), self.previous(name, source));
+        let (result, mut stores) = match Box::pin(self.one(&key, source, &previous)).await {
+            Ok(sealed) => self.commit(sealed, &previous).await,
             Err((error, stores)) => (Err(error), stores),
         };
         let (record, error, help) = match result {
@@ -135,8 +141,30 @@ impl Run<'_> {
         }
     }
 
+    /// The last good package of this source in each of its stores, to compare the new one with.
+    async fn previous(&self, name: &SourceName, source: &SourcePlan) -> BTreeMap<String, Record> {
+        let mut previous = BTreeMap::new();
+        for (store, _) in &source.stores {
+            let Some(named) = self.stores.get(store) else { continue };
+            let scan = async { Scan::of(&named.store, Some(name)).await.map_err(|_| Error::NoStore) };
+            if let Ok(scan) = self.unless_stopped(scan).await {
+                let good = scan.of_source(name).rfind(|found| found.is_good());
+                previous.extend(good.map(|found| (store.clone(), found.record.clone())));
+            } else {
+                // A key that may only write is a sound choice; then there is nothing to compare with.
+                tracing::info!(source = %name, store, "cannot compare with the package before");
+            }
+        }
+        previous
+    }
+
     /// Probes, dumps and seals one source into all its stores.
-    async fn one(&self, key: &Key, source: &SourcePlan) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
+    async fn one(
+        &self,
+        key: &Key,
+        source: &SourcePlan,
+        previous: &BTreeMap<String, Record>,
+    ) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
         let untouched = |error| (error, Vec::new());
         self.progress.begin(key.source().as_str(), "probing", None);
         let probe = async { Box::pin(source.source.probe()).await.map_err(Error::from) };
@@ -144,8 +172,26 @@ impl Run<'_> {
         for finding in &facts.findings {
             tracing::info!(source = %key.source(), topic = %finding.topic, help = %finding.help, "{}", finding.what);
         }
-        self.progress.begin(key.source().as_str(), "dumping", facts.estimate);
-        seal_and_send::seal_and_send(self, key, source, facts).await
+        // What the source cannot say, such as the size of a tree, is probably about what it was.
+        let before = previous.values().max_by_key(|record| record.finished);
+        let expected = facts.estimate.or(before.map(|record| record.totals.content_bytes));
+        let mut attempt = 1;
+        loop {
+            self.progress.begin(key.source().as_str(), "dumping", expected);
+            // A package of a dump that was cut short is given up; another attempt begins at the first byte.
+            match seal_and_send::seal_and_send(self, key, source, facts.clone()).await {
+                Err((Error::Source(error), _)) if error.may_pass() && attempt < ATTEMPTS => {
+                    tracing::warn!(source = %key.source(), attempt, error = chain(&error).join(": "), "dumping again from the beginning");
+                    let pause = async {
+                        stores::retry::pause(PAUSE * attempt).await;
+                        Ok(())
+                    };
+                    self.unless_stopped(pause).await.map_err(untouched)?;
+                }
+                done => return done,
+            }
+            attempt += 1;
+        }
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -157,7 +203,11 @@ impl Run<'_> {
     }
 
     /// Writes the record into every store that holds the package: the commit point.
-    async fn commit(&self, sealed: Sealed) -> (Result<Record, Error>, Vec<StoreOutcome>) {
+    async fn commit(
+        &self,
+        sealed: Sealed,
+        previous: &BTreeMap<String, Record>,
+    ) -> (Result<Record, Error>, Vec<StoreOutcome>) {
         self.progress.doing("recording");
         let mut outcomes = sealed.failed;
         let mut committed = None;
@@ -167,7 +217,8 @@ impl Run<'_> {
                 continue;
             }
             let mut record = Record { proof: *proof, ..sealed.record.clone() };
-            record.suspicious = suspicion(named, &record).await;
+            let before = previous.get(&named.name);
+            record.suspicious = before.and_then(|before| record.suspicion_after(before));
             match write_record(named, &record).await {
                 Ok(()) => {
                     outcomes.push(StoreOutcome::committed(&named.name));
@@ -223,21 +274,6 @@ impl StoreOutcome {
             next = error.source();
         }
         Self { committed: false, error: chain(error), help, ..Self::committed(store) }
-    }
-}
-
-/// Compares a package with the last good one of its source in the same store.
-async fn suspicion(named: &Named, record: &Record) -> Option<String> {
-    match Scan::of(&named.store, Some(record.key.source())).await {
-        Ok(scan) => {
-            let good = scan.of_source(record.key.source()).rfind(|found| found.is_good());
-            good.and_then(|previous| record.suspicion_after(&previous.record))
-        }
-        // A key that may only write is a sound choice; then there is nothing to compare with.
-        Err(error) => {
-            tracing::info!(store = %named.name, %error, "cannot compare with the package before");
-            None
-        }
     }
 }
 

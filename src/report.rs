@@ -134,7 +134,7 @@ pub fn chain(error: &dyn std::error::Error) -> Vec<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         let text = error.to_string();
-        if causes.last() != Some(&text) {
+        if !causes.last().is_some_and(|last| last.ends_with(&text)) {
             causes.push(text);
         }
         next = error.source();

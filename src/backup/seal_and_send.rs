@@ -144,10 +144,10 @@ impl Uploads {
     async fn finish(mut self, named: &[Named], packed: &Packed) -> (Vec<(Named, Proof)>, Vec<StoreOutcome>) {
         let why = "the index of this package could not be stored here";
         let lost: Vec<String> = self.index.failed().into_iter().map(str::to_owned).collect();
-        self.package.drop_stores(&lost, why).await;
+        self.package.drop_stores(&lost, why);
         let index = self.index.finish().await;
         let lost: Vec<String> = index.iter().filter(|(_, r)| r.is_err()).map(|(s, _)| s.clone()).collect();
-        self.package.drop_stores(&lost, why).await;
+        self.package.drop_stores(&lost, why);
         let package = self.package.finish().await;
         let (mut good, mut failed) = (Vec::new(), Vec::new());
         for ((store, index), (_, package)) in index.into_iter().zip(package) {

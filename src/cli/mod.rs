@@ -24,6 +24,7 @@ mod when;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use futures_util::future::BoxFuture;
 
 pub use problem::Problem;
 pub use session::Session;
@@ -112,11 +113,15 @@ impl Cli {
     }
 
     /// Runs the verb.
-    pub async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+    ///
+    /// A boxed future, so that everything below it is compiled with this library and not once more with the binary.
+    pub fn run(self, session: &Session) -> BoxFuture<'_, anyhow::Result<Exit>> {
         let mesh = self.mesh;
-        let done = Box::pin(self.verb.run(session)).await;
-        mesh.quit().await;
-        done
+        Box::pin(async move {
+            let done = Box::pin(self.verb.run(session)).await;
+            mesh.quit().await;
+            done
+        })
     }
 }
 

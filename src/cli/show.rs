@@ -10,6 +10,7 @@ use super::restore::chosen;
 use super::when::When;
 use super::{Problem, Session, session};
 use crate::catalog::Record;
+use crate::clock::Timestamp;
 use crate::exit::Exit;
 use crate::package::Package;
 use crate::package::index::{Entry, EntryKind, Line};
@@ -109,7 +110,7 @@ fn show(store: &str, record: &Record, session: &Session) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints a line of the index, as `ls -l` would as far as the index knows, or an object with its fingerprint.
+/// Prints a line of the index as `ls -ln` would, or an object with its fingerprint.
 fn member(line: &Line, only: Option<&Globs>, json: bool) -> anyhow::Result<()> {
     let wanted = |path: &[u8], directory| only.is_none_or(|only| only.covers(path, directory));
     match line {
@@ -122,22 +123,66 @@ fn member(line: &Line, only: Option<&Globs>, json: bool) -> anyhow::Result<()> {
             "path": String::from_utf8_lossy(&entry.path),
             "kind": entry.kind,
             "size": entry.size,
+            "mode": format!("{:04o}", entry.mode),
+            "uid": entry.uid,
+            "gid": entry.gid,
+            "mtime": modified(entry),
+            "link": (!entry.link.is_empty()).then(|| String::from_utf8_lossy(&entry.link)),
             "offset": entry.offset,
             "blake3": entry.digest.map(hex::encode),
             "object": entry.object,
         })),
-        Line::Entry(entry) => output::line(format!(
-            "{} {:>12} {}",
-            letter(entry),
-            entry.size,
-            printable(&String::from_utf8_lossy(&entry.path))
-        )),
+        Line::Entry(entry) => output::line(listed(entry)),
         Line::Object(object) if !wanted(object.name.as_bytes(), false) => Ok(()),
         Line::Object(object) if json => output::json(object),
         Line::Object(object) => {
             output::line(format!("{} {}: {}", object.kind, printable(&object.name), object.fingerprint))
         }
     }
+}
+
+/// A member as `ls -ln` lists it: kind and mode, owner, group, size, time of modification, path, where a link points.
+fn listed(entry: &Entry) -> String {
+    let path = printable(&String::from_utf8_lossy(&entry.path));
+    let link = match entry.kind {
+        EntryKind::Symlink => " -> ",
+        EntryKind::HardLink => " same file as ",
+        _ => "",
+    };
+    let target =
+        if link.is_empty() { String::new() } else { printable(&String::from_utf8_lossy(&entry.link)) };
+    format!(
+        "{}{} {:>5} {:>5} {:>12} {} {path}{link}{target}",
+        letter(entry),
+        permissions(entry.mode),
+        entry.uid,
+        entry.gid,
+        entry.size,
+        modified(entry).map_or_else(|| "-".to_owned(), output::time),
+    )
+}
+
+/// The time of modification, unless it is beyond the years that people write.
+fn modified(entry: &Entry) -> Option<Timestamp> {
+    Timestamp::new(entry.mtime.seconds, i32::try_from(entry.mtime.nanos).ok()?).ok()
+}
+
+/// `rwxr-xr-x`, with the bits beyond as `ls` shows them.
+fn permissions(mode: u32) -> String {
+    let special = [(0o4000, 's', 'S'), (0o2000, 's', 'S'), (0o1000, 't', 'T')];
+    let mut letters = String::with_capacity(9);
+    for (class, (bit, with, without)) in special.into_iter().enumerate() {
+        let bits = mode >> (6 - 3 * class);
+        letters.push(if bits & 4 > 0 { 'r' } else { '-' });
+        letters.push(if bits & 2 > 0 { 'w' } else { '-' });
+        letters.push(match (mode & bit > 0, bits & 1 > 0) {
+            (true, true) => with,
+            (true, false) => without,
+            (false, true) => 'x',
+            (false, false) => '-',
+        });
+    }
+    letters
 }
 
 /// The first letter of `ls -l`.
@@ -150,5 +195,24 @@ fn letter(entry: &Entry) -> char {
         EntryKind::Fifo => 'p',
         EntryKind::CharDevice => 'c',
         EntryKind::BlockDevice => 'b',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::permissions;
+
+    #[test]
+    fn permissions_read_as_ls_prints_them() {
+        let cases = [
+            (0o644, "rw-r--r--"),
+            (0o4755, "rwsr-xr-x"),
+            (0o2644, "rw-r-Sr--"),
+            (0o1777, "rwxrwxrwt"),
+            (0o7000, "--S--S--T"),
+        ];
+        for (mode, letters) in cases {
+            assert_eq!(permissions(mode), letters);
+        }
     }
 }

@@ -150,6 +150,11 @@ impl Error {
         }
     }
 
+    /// Whether it may pass by itself, so that a dump from the beginning is worth another attempt.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.may_pass())
+    }
+
     /// What the user can do about it, if the source knows.
     pub fn help(&self) -> Option<String> {
         match self {

@@ -46,6 +46,10 @@ impl Store for Counted {
         self.store.delete(name).await
     }
 
+    async fn extend(&self, name: &ObjectName, now: Timestamp) -> Result<(), Error> {
+        self.store.extend(name, now).await
+    }
+
     async fn sweep(&self, prefix: &str, before: Timestamp, dry_run: bool) -> Result<Vec<String>, Error> {
         self.store.sweep(prefix, before, dry_run).await
     }

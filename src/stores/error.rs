@@ -64,6 +64,25 @@ impl Error {
         self
     }
 
+    /// What the user can do about it: what the store says, or else what is right for errors of this kind.
+    pub fn remedy(&self) -> &str {
+        if let Some(help) = self.help.as_deref().filter(|help| !help.is_empty()) {
+            return help;
+        }
+        match self.reason {
+            Reason::Transient(_) => "look whether the service can be reached from here, and try again",
+            Reason::NotFound | Reason::SessionLost | Reason::Stopped => "try again",
+            Reason::Exists => "look who else writes here: names are unique",
+            Reason::Denied => "check the credentials and their rights",
+            Reason::Full => "make room, or use another store",
+            Reason::Locked => "wait until the protection ends",
+            Reason::Corrupt => {
+                "do not rely on this store before it is known what changes the bytes, a proxy on the way for one"
+            }
+            Reason::Rejected => "check the configuration of this store against what the service says",
+        }
+    }
+
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
         matches!(self.reason, Reason::Transient(_))

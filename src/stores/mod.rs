@@ -8,9 +8,12 @@ pub mod error;
 pub mod google_drive;
 pub mod limit;
 pub mod local;
+mod resumed;
 pub mod retry;
 pub mod s3;
+mod sending;
 pub mod several;
+mod trust;
 
 use std::ops::Range;
 use std::sync::Arc;

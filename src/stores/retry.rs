@@ -56,7 +56,7 @@ impl Sleeper for Timer {
 }
 
 /// Waits; for what must be slowed down rather than tried again.
-pub(super) async fn pause(wait: Duration) {
+pub(crate) async fn pause(wait: Duration) {
     Timer.sleep(wait).await;
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use tokio::task::JoinSet;
 
 use super::{Error, Intent, ObjectName, Store, Stored, Upload};
 
@@ -35,6 +36,9 @@ pub struct Several {
 struct Leg {
     store: String,
     state: State,
+    /// Upload that is being given up. A store that has failed may take minutes to say so again: nobody waits for it
+    /// before the end.
+    aborting: JoinSet<()>,
 }
 
 enum State {
@@ -57,7 +61,7 @@ impl Several {
                     Ok(upload) => State::Open(upload),
                     Err(error) => State::Failed(error),
                 };
-                Leg { store: name, state }
+                Leg { store: name, state, aborting: JoinSet::new() }
             }
         };
         Self { legs: join_all(stores.iter().map(create)).await }
@@ -81,10 +85,10 @@ impl Several {
     }
 
     /// Gives up the uploads to these stores: another part of the same package failed there.
-    pub async fn drop_stores(&mut self, stores: &[String], why: &str) {
+    pub fn drop_stores(&mut self, stores: &[String], why: &str) {
         for leg in self.legs.iter_mut().filter(|leg| stores.contains(&leg.store)) {
             let error = Error::new(super::Reason::Stopped, why);
-            leg.fail(error).await;
+            leg.fail(error);
         }
     }
 
@@ -104,20 +108,23 @@ impl Leg {
         if let State::Open(upload) = &mut self.state
             && let Err(error) = upload.write(bytes).await
         {
-            self.fail(error).await;
+            self.fail(error);
         }
     }
 
-    /// Aborts the upload and keeps the error that made it necessary.
-    async fn fail(&mut self, error: Error) {
-        if let State::Open(upload) = std::mem::replace(&mut self.state, State::Failed(error))
-            && let Err(error) = upload.abort().await
-        {
-            tracing::warn!(store = %self.store, %error, "cannot abort the upload; a later prune sweeps it");
-        }
+    /// Has the upload aborted, and keeps the error that made it necessary.
+    fn fail(&mut self, error: Error) {
+        let State::Open(upload) = std::mem::replace(&mut self.state, State::Failed(error)) else { return };
+        let store = self.store.clone();
+        self.aborting.spawn(async move {
+            if let Err(error) = upload.abort().await {
+                tracing::warn!(%store, %error, "cannot abort the upload; a later prune sweeps it");
+            }
+        });
     }
 
-    async fn finish(self) -> (String, Result<Stored, Error>) {
+    async fn finish(mut self) -> (String, Result<Stored, Error>) {
+        while self.aborting.join_next().await.is_some() {}
         let finished = match self.state {
             State::Open(upload) => upload.finish().await,
             State::Failed(error) => Err(error),
@@ -125,11 +132,64 @@ impl Leg {
         (self.store, finished)
     }
 
-    async fn abort(self) -> (String, Option<Error>) {
+    async fn abort(mut self) -> (String, Option<Error>) {
+        while self.aborting.join_next().await.is_some() {}
         let error = match self.state {
             State::Open(upload) => upload.abort().await.err(),
             State::Failed(error) => Some(error),
         };
         (self.store, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::stores::{Proof, Reason};
+
+    /// Takes so many bytes; beyond that it fails, and its abort never ends.
+    struct Limited(usize);
+
+    #[async_trait]
+    impl Upload for Limited {
+        async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+            match self.0.checked_sub(bytes.len()) {
+                Some(left) => self.0 = left,
+                None => return Err(Error::new(Reason::Full, "full")),
+            }
+            Ok(())
+        }
+
+        async fn finish(self: Box<Self>) -> Result<Stored, Error> {
+            Ok(Stored { size: 0, proof: Proof::Checksum })
+        }
+
+        async fn abort(self: Box<Self>) -> Result<(), Error> {
+            std::future::pending().await
+        }
+    }
+
+    fn leg(store: &str, limit: usize) -> Leg {
+        let state = State::Open(Box::new(Limited(limit)));
+        Leg { store: store.to_owned(), state, aborting: JoinSet::new() }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_even_abort_holds_up_nobody_before_the_end() {
+        let mut several = Several { legs: vec![leg("small", 10), leg("large", 1_000)] };
+        let writing = async {
+            for _ in 0..10 {
+                several.write(&Bytes::from_static(&[0; 100])).await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), writing).await.expect("the other store goes on");
+        assert_eq!(several.failed(), ["small"]);
+        // At the end it is waited for: the program does not leave an upload behind that it could have ended.
+        let ending = tokio::time::timeout(Duration::from_millis(200), several.finish());
+        assert!(ending.await.is_err(), "the abort was not waited for");
     }
 }

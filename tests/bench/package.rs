@@ -92,7 +92,7 @@ fn compress(files: &[(String, Bytes)], level: u8, threads: usize) -> (Duration, 
     let count = std::thread::spawn(move || {
         let mut size = 0;
         while let Some(compressed) = packed.take().unwrap() {
-            size += compressed.member.len() as u64;
+            size += compressed.member().len() as u64;
             packed.recycle(compressed);
         }
         size

@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Compares a PostgreSQL backup with what a shell script would do, over realistic rows, and prints ratios of medians.
+# Compares backup and restore of a PostgreSQL database with what a shell script would do, over realistic rows, and
+# prints medians and their ratios. The peers run in turn with this program, not one after the other's runs.
 #
 #   tests/bench/postgres.sh [MEGABYTES] [RUNS]
 #
-# Needs Debian's postgresql-15, pigz, age and a release build. Server, client and everything else share the machine.
+# CHUPACABRA names the program (default: target/release/chupacabra), CHUPACABRA_ISAL one built with `--features isal`,
+# which is measured too if it is given. Needs Debian's postgresql-15, pigz, age. Server, client and everything else
+# share the machine: its seconds and its memory count for nobody. A restore of ours also reads back what it wrote and
+# compares it, and ANALYZEs; the peers do neither.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -48,30 +52,67 @@ stores: { here: { local: { path: $work/store } } }
 sources: { db: { postgres: { host: 127.0.0.1, port: $port, database: bench } } }
 YAML
 
-# Median of wall seconds, with CPU seconds (this process and its children, not the server) and peak memory of that run.
+# One run: wall seconds, CPU seconds of this command and its children (not the server), the peak memory of the largest.
 measure() {
-    for _ in $(seq "$runs"); do
-        rm -rf "$work/store" "$work/out" && mkdir -p "$work/store"
-        /usr/bin/env python3 - "$1" <<'PY'
+    python3 - "$1" <<'PY'
 import resource, subprocess, sys, time
 begin = time.monotonic()
-subprocess.run(["bash", "-eo", "pipefail", "-c", sys.argv[1]], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+done = subprocess.run(["bash", "-eo", "pipefail", "-c", sys.argv[1]], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+if done.returncode:
+    sys.exit(f"{sys.argv[1]}: {done.returncode}\n{done.stderr.decode()[-2000:]}")
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(f"{time.monotonic() - begin:.2f} {used.ru_utime + used.ru_stime:.2f} {used.ru_maxrss // 1024}")
 PY
-    done | sort -n | sed -n "$(((runs + 1) / 2))p"
 }
 
-declare -A wall
-row() {
-    read -r seconds cpu memory < <(measure "$2")
-    wall[$1]=$seconds
-    printf '%-28s %8s s  %8s CPU s  %6s MiB\n' "$1" "$seconds" "$cpu" "$memory"
+names=() commands=() before=()
+row() { names+=("$1"); before+=("$2"); commands+=("$3"); }
+# Runs all rows in turn, several times, and prints the median run of each.
+table() {
+    local run index result
+    for run in $(seq "$runs"); do
+        for index in "${!names[@]}"; do
+            bash -eo pipefail -c "${before[$index]}" >/dev/null
+            result=$(measure "${commands[$index]}")
+            echo "$result" >>"$work/results.${names[$index]//[^a-zA-Z0-9]/_}"
+        done
+    done
+    for index in "${!names[@]}"; do
+        read -r seconds cpu memory < <(sort -n "$work/results.${names[$index]//[^a-zA-Z0-9]/_}" | sed -n "$(((runs + 1) / 2))p")
+        printf '%-30s %8s s  %8s CPU s  %6s MiB\n' "${names[$index]}" "$seconds" "$cpu" "$memory"
+        echo "$seconds" >"$work/wall.${names[$index]//[^a-zA-Z0-9]/_}"
+    done
+    names=() commands=() before=()
 }
-echo "bench: $($bin/psql -qAtX -d bench -c "SELECT pg_size_pretty(pg_database_size('bench'))") on $(nproc) processors, median of $runs"
-row "pg_dump" "$bin/pg_dump bench"
-row "pg_dump|pigz -1|age" "$bin/pg_dump bench | pigz -1 | age -r $recipient > $work/out"
-row "pg_dump -Fc -Z1" "$bin/pg_dump -Fc -Z1 -f $work/out bench"
-row "pg_dump -Fd -j2 -Z1" "$bin/pg_dump -Fd -j2 -Z1 -f $work/out bench"
-row "chupacabra backup" "$program backup --config $work/c.yaml"
-echo "pigz|age / ours = $(python3 -c "print(round(${wall['pg_dump|pigz -1|age']} / ${wall['chupacabra backup']}, 2))"),  -Fd -j2 / ours = $(python3 -c "print(round(${wall['pg_dump -Fd -j2 -Z1']} / ${wall['chupacabra backup']}, 2))")"
+# How many times as long as the second the first takes.
+ratio() {
+    local of=$work/wall.${1//[^a-zA-Z0-9]/_} to=$work/wall.${2//[^a-zA-Z0-9]/_}
+    python3 -c "print('$1 / $2 = %.2f' % (float('$(cat "$of")') / float('$(cat "$to")')))"
+}
+
+echo "bench: $($bin/psql -qAtX -d bench -c "SELECT pg_size_pretty(pg_database_size('bench'))") on $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg), median of $runs"
+clean="rm -rf $work/store $work/out; mkdir -p $work/store"
+row "pg_dump" "$clean" "$bin/pg_dump bench"
+row "pg_dump|pigz -1|age" "$clean" "$bin/pg_dump bench | pigz -1 | age -r $recipient > $work/out"
+row "pg_dump -Fc -Z1" "$clean" "$bin/pg_dump -Fc -Z1 -f $work/out bench"
+row "pg_dump -Fd -j2 -Z1" "$clean" "$bin/pg_dump -Fd -j2 -Z1 -f $work/out bench"
+row "chupacabra" "$clean" "$program backup --config $work/c.yaml"
+[ -z "${CHUPACABRA_ISAL:-}" ] || row "chupacabra isal" "$clean" "$CHUPACABRA_ISAL backup --config $work/c.yaml"
+table
+for ours in chupacabra ${CHUPACABRA_ISAL:+"chupacabra isal"}; do
+    ratio "pg_dump|pigz -1|age" "$ours"
+    ratio "pg_dump -Fd -j2 -Z1" "$ours"
+done
+
+echo "restore:"
+rm -rf "$work/store" && mkdir -p "$work/store"
+"$program" backup --config "$work/c.yaml" >/dev/null 2>&1
+$bin/pg_dump bench | pigz -1 | age -r "$recipient" >"$work/plain.sql.gz.age"
+$bin/pg_dump -Fd -j2 -Z1 -f "$work/directory" bench
+empty="$bin/dropdb --if-exists copy && $bin/psql -qX -d postgres -c CHECKPOINT"
+row "age|pigz|psql" "$empty && $bin/createdb copy" "age -d -i $work/key.txt $work/plain.sql.gz.age | pigz -d | $bin/psql -qX -v ON_ERROR_STOP=1 -d copy"
+row "pg_restore -j2" "$empty && $bin/createdb copy" "$bin/pg_restore -j2 -d copy $work/directory"
+row "chupacabra restore" "$empty" "$program restore db --config $work/c.yaml --into postgres://postgres@127.0.0.1:$port/copy"
+table
+ratio "age|pigz|psql" "chupacabra restore"
+ratio "pg_restore -j2" "chupacabra restore"

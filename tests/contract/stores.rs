@@ -29,10 +29,20 @@ pub struct Subject {
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
-/// Makes one test of each promise, over the store that the given async function makes.
+/// Makes one test of each promise, over the store that the given async function makes; with an attribute of each.
 macro_rules! store_contract {
-    ($subject:path) => {
-        store_contract!($subject:
+    ($attribute:meta, $subject:path: $($promise:ident),+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[$attribute]
+            async fn $promise() {
+                let subject = $subject().await;
+                $crate::contract::within_time($crate::contract::$promise(&subject)).await;
+            }
+        )+
+    };
+    ($attribute:meta, $subject:path) => {
+        store_contract!($attribute, $subject:
             objects_come_back_whole, writes_of_any_size_add_up, ranges_are_exact, ranges_beyond_the_end_are_refused,
             invisible_until_finished, nothing_is_overwritten, the_second_of_two_uploads_fails,
             an_abort_leaves_nothing, a_dropped_upload_never_appears, missing_objects_are_not_found,
@@ -40,14 +50,8 @@ macro_rules! store_contract {
             prefixes_are_plain_text, names_of_all_sorts, estimates_bind_nobody, uploads_run_side_by_side,
             downloads_may_be_dropped, sweeps_spare_the_finished_and_the_young, a_check_finds_no_fault_and_leaves_none);
     };
-    ($subject:path: $($promise:ident),+) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                let subject = $subject().await;
-                $crate::contract::within_time($crate::contract::$promise(&subject)).await;
-            }
-        )+
+    ($subject:path) => {
+        store_contract!(cfg(test), $subject);
     };
 }
 pub(crate) use store_contract;

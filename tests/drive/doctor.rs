@@ -3,16 +3,21 @@
 use chupacabra::config::units::ByteSize;
 use chupacabra::stores::google_drive::Config;
 use chupacabra::stores::google_drive::config::{Scope, ServiceAccount, WorkloadIdentity};
-use chupacabra::stores::{Finding, Severity, Store as _};
+use chupacabra::stores::{Finding, Intent, Severity, Store as _};
 
 use crate::drives::{config, oauth, problems, secret, store};
 use crate::support::drive::Fake;
+use crate::support::drive::fault::Fault;
 use crate::support::drive::world::{FOLDER, ROOT};
 
 const SHARED: &str = "0ASHAREDSHAREDUk9PVA";
 
+/// What the doctor says. Whatever is not good has its remedy.
 async fn findings(config: Config) -> Vec<Finding> {
-    store(config).await.check().await
+    let findings = store(config).await.check().await;
+    let without = findings.iter().filter(|one| one.severity != Severity::Good && one.help.is_empty());
+    assert_eq!(without.count(), 0, "a finding without a remedy in {findings:#?}");
+    findings
 }
 
 /// Fails unless there is such a finding.
@@ -54,6 +59,110 @@ async fn revoked_testing_skewed_and_full() {
     fake.world().switches.limit = Some(0);
     let told = findings(config(&fake)).await;
     found(&told, Severity::Bad, "upload", "storageQuotaExceeded", "make room");
+}
+
+#[tokio::test]
+async fn clocks_that_are_apart() {
+    let fake = Fake::start();
+    for (skew, severity) in [
+        (0, Severity::Good),
+        (-50, Severity::Good),
+        (120, Severity::Notice),
+        (-120, Severity::Notice),
+        (400, Severity::Bad),
+        (-400, Severity::Bad),
+    ] {
+        fake.world().switches.skew = skew;
+        let told = findings(config(&fake)).await;
+        let help = if severity == Severity::Good { "" } else { "set this machine's clock" };
+        found(&told, severity, "clock", "this machine's clock and the service's are", help);
+        assert_eq!(told.iter().filter(|one| one.topic == "clock").count(), 1);
+    }
+    // A service account whose clock is wrong gets no token: the doctor still says whose fault it is.
+    let account = ServiceAccount { key: secret(&crate::drives::service_account_key(&fake)), subject: None };
+    fake.world().switches.skew = 1_000;
+    let told = findings(Config { oauth: None, service_account: Some(account), ..config(&fake) }).await;
+    found(&told, Severity::Bad, "account", "invalid_grant", "set this machine's clock");
+    found(&told, Severity::Bad, "clock", "1000 s apart", "set this machine's clock");
+}
+
+/// What is free is held against the largest of the packages: whether the next one fits, and two more.
+#[tokio::test]
+async fn room_that_runs_out() {
+    let fake = Fake::start();
+    let store = store(config(&fake)).await;
+    for (object, size) in [("web/small", 1_000), ("web/large", 1 << 20)] {
+        let content = crate::contract::pattern(size, 1);
+        let mut upload = store.create(&crate::contract::name(object), &Intent::default()).await.unwrap();
+        upload.write(content).await.unwrap();
+        upload.finish().await.unwrap();
+    }
+    let used = fake.world().used();
+    for (free, severity, shown) in [
+        (1 << 19, Severity::Bad, "512.0 KiB are free, the largest package has 1.0 MiB"),
+        (1 << 20, Severity::Bad, "1.0 MiB are free"),
+        (2 << 20, Severity::Notice, "2.0 MiB are free, the largest package has 1.0 MiB"),
+        (4 << 20, Severity::Good, "4.0 MiB are free"),
+    ] {
+        fake.world().switches.limit = Some(used + free);
+        let told = findings(config(&fake)).await;
+        let help = if severity == Severity::Good { "" } else { "keep less (`retention`)" };
+        found(&told, severity, "room", shown, help);
+    }
+    // Workspace accounts may have no limit, shared drives have none that is told.
+    fake.world().switches.limit = None;
+    let told = findings(config(&fake)).await;
+    assert!(told.iter().all(|one| one.topic != "room"), "{told:#?}");
+    none_bad(&told);
+    fake.world().switches.daily_cap = Some(used);
+    let told = findings(config(&fake)).await;
+    found(&told, Severity::Bad, "upload", "User rate limit exceeded.", "750 GB in 24 hours");
+}
+
+/// What the service refuses, and what is to be done about it.
+#[tokio::test]
+async fn every_refusal_has_its_remedy() {
+    let cases = [
+        ("GET", "/about", 403, "accessNotConfigured", "account", "turn the Google Drive API on"),
+        ("GET", "/about", 403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "account", "does not cover this"),
+        ("GET", "/about", 403, "domainPolicy", "account", "administrators"),
+        ("GET", "/about", 403, "dailyLimitExceeded", "account", "after midnight, Pacific time"),
+        ("GET", "/about", 503, "backendError", "account", "try again"),
+        ("GET", "/drive/v3/files", 500, "internalError", "folder", "try again"),
+        ("POST", "/upload/", 403, "teamDriveFileLimitExceeded", "upload", "500000 items"),
+        ("POST", "/upload/", 403, "numChildrenInNonRootLimitExceeded", "upload", "another `folder`"),
+        ("POST", "/upload/", 403, "activeItemCreationLimitExceeded", "upload", "use another one"),
+        ("POST", "/upload/", 403, "appNotAuthorizedToFile", "upload", "`drive.file`"),
+        ("DELETE", "/drive/v3/files/", 403, "insufficientFilePermissions", "delete", "Manager"),
+    ];
+    for (method, path, status, reason, topic, help) in cases {
+        let fake = Fake::start();
+        fake.world().faults.every(method, path, Fault::Refused(status, reason, "No"));
+        let told = findings(config(&fake)).await;
+        let severity = if topic == "delete" { Severity::Notice } else { Severity::Bad };
+        found(&told, severity, topic, "", help);
+    }
+    let fake = Fake::start();
+    let told = findings(Config { oauth: Some(oauth("deleted")), ..config(&fake) }).await;
+    found(&told, Severity::Bad, "account", "deleted_client", "the client was deleted");
+    fake.world().switches.incomplete = true;
+    let told = findings(config(&fake)).await;
+    found(&told, Severity::Bad, "folder", "has not searched everywhere", "try again later");
+    fake.world().switches.incomplete = false;
+    fake.world().switches.damages = true;
+    let told = findings(config(&fake)).await;
+    found(&told, Severity::Bad, "write", "the service has other bytes", "do not rely on this store");
+    fake.world().switches.damages = false;
+    for id in ["1FIRSTFOLDER", "2SECONDFOLDER"] {
+        let twin = serde_json::json!({ "id": id, "name": "twins", "mimeType": FOLDER });
+        fake.world().insert(&twin, ROOT, "client", None, bytes::Bytes::new());
+    }
+    let told = findings(Config { folder: Some("twins".into()), ..config(&fake) }).await;
+    found(&told, Severity::Notice, "folder", "there are 2 folders `twins`", "move the files");
+    let port = crate::support::server::free_port();
+    let nobody = Config { endpoint: Some(format!("http://127.0.0.1:{port}")), ..config(&fake) };
+    let told = findings(nobody).await;
+    found(&told, Severity::Bad, "account", "the connection failed", "can be reached from here");
 }
 
 #[tokio::test]
@@ -140,7 +249,6 @@ async fn folders_that_are_files_invisible_or_trashed() {
 
 #[tokio::test]
 async fn an_expired_token_is_replaced_and_the_session_goes_on() {
-    use chupacabra::stores::Intent;
     let fake = Fake::start();
     let store = store(config(&fake)).await;
     let content = crate::contract::pattern(crate::drives::CHUNK * 4, 1);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use bytes::Bytes;
+use chupacabra::stores::google_drive::Config;
 use chupacabra::stores::{Intent, Store};
 use futures_util::TryStreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -140,6 +141,48 @@ async fn googles_own_client_works_with_it_and_every_answer_fits_the_description(
     let said = String::from_utf8(output.await.unwrap().stdout).unwrap();
     println!("{}", said.trim());
     assert!(said.contains("answers validated"), "{said}");
-    let requests: Vec<(String, String, u16)> = fake.world().log.clone();
-    assert!(requests.iter().any(|(method, path, _)| method == "PUT" && path.starts_with("/upload/")));
+    assert!(fake.world().log.iter().any(|one| one.method == "PUT" && one.path.starts_with("/upload/")));
+}
+
+/// Everything that the store ever asks, held against Google's own description of what may be asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_fits_googles_description() {
+    const SHARED: &str = "0ASHAREDSHAREDUk9PVA";
+    let fake = Fake::start();
+    fake.world().add_drive(SHARED, "Team backups");
+    fake.world().switches.page = 2;
+    for (shared, trash, abuse) in [(None, true, true), (Some(SHARED.to_owned()), false, false)] {
+        let settings =
+            Config { shared_drive: shared, trash: Some(trash), acknowledge_abuse: abuse, ..config(&fake) };
+        let store = store(settings).await;
+        store.check().await;
+        for size in [0, 1, CHUNK * 20] {
+            upload(&store, &format!("web/it's \u{fc}-{size}"), &pattern(size, 1)).await;
+        }
+        fake.world().switches.abusive = abuse;
+        let object = name(&format!("web/it's \u{fc}-{}", CHUNK * 20));
+        let read: Vec<Bytes> = store.open(&object, Some(7..99)).await.unwrap().try_collect().await.unwrap();
+        same(&read.concat().into(), &pattern(CHUNK * 20, 1).slice(7..99));
+        fake.world().switches.abusive = false;
+        // An upload that is given up.
+        let mut given_up = store.create(&name("web/given-up"), &Intent::default()).await.unwrap();
+        given_up.write(pattern(CHUNK * 20, 2)).await.unwrap();
+        given_up.abort().await.unwrap();
+        let now = chupacabra::clock::Clock::system().now();
+        store.sweep("web/", now, false).await.unwrap();
+        assert_eq!(store.list("web/").await.unwrap().len(), 3);
+        store.delete(&object).await.unwrap();
+    }
+    let dir = scratch();
+    let requests = dir.path().join("requests.json");
+    std::fs::write(&requests, serde_json::to_vec(&fake.world().log).unwrap()).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/drive/requests.py");
+    let output = tokio::task::spawn_blocking(move || {
+        run(Command::new(tool("python3")).arg(script).arg(requests)).stdout
+    });
+    let said = String::from_utf8(output.await.unwrap()).unwrap();
+    println!("{}", said.trim());
+    let methods = "drive.about.get drive.drives.get drive.files.create drive.files.delete drive.files.generateIds \
+                   drive.files.get drive.files.list drive.files.update";
+    assert!(said.trim().ends_with(methods), "not every kind of request was made: {said}");
 }

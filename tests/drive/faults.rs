@@ -14,10 +14,11 @@ use crate::support::drive::Fake;
 use crate::support::drive::fault::Fault;
 
 const CHUNKS: usize = 40;
-/// How many cases run at once, each with a server of its own.
-const WORKERS: usize = 4;
+/// How many cases run at once, each with a server of its own. Most of their time is waiting.
+const WORKERS: usize = 8;
 
-const FAULTS: [Fault; 17] = [
+/// What may befall any request.
+const ANYWHERE: [Fault; 13] = [
     Fault::Refused(503, "backendError", "Backend Error"),
     Fault::Refused(500, "internalError", "Internal Error"),
     Fault::Refused(408, "", "Request Timeout"),
@@ -30,16 +31,25 @@ const FAULTS: [Fault; 17] = [
     Fault::LostAnswer,
     Fault::HalfAnswer,
     Fault::Silence,
+    Fault::SlowAnswer(300),
+];
+
+/// What only befalls a chunk.
+const AT_CHUNKS: [Fault; 6] = [
     Fault::NoRange,
     Fault::Partly(0),
     Fault::Partly(1),
     Fault::PartlyThenError(1),
     Fault::SessionGone(404),
+    Fault::SessionGone(410),
 ];
 
-/// The number of the request that carries the first chunk: a token, the folder looked for, an id, the folder made and
-/// looked for again, and the session come before it.
-const FIRST_CHUNK: usize = 6;
+/// A fault, and the request that meets it: of all, or of those that carry chunks.
+type Case = (usize, Fault);
+
+fn befalls_chunks(fault: Fault) -> bool {
+    AT_CHUNKS.contains(&fault)
+}
 
 /// What came of one upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +63,7 @@ enum Outcome {
 }
 
 /// The first request asks for a token: it cannot be refused for one.
-fn makes_sense((at, fault): &(usize, Fault)) -> bool {
+fn makes_sense((at, fault): &Case) -> bool {
     *at > 0 || *fault != Fault::Unauthorized
 }
 
@@ -69,39 +79,48 @@ async fn upload(store: &dyn Store, object: &str, content: &Bytes) -> Result<(), 
     upload.finish().await.map(drop)
 }
 
-/// One upload with one fault; the outcome, and whether the fault was met.
-async fn case(
-    fake: &Fake,
-    number: usize,
-    fault: Option<(usize, Fault)>,
-    content: &Bytes,
-    chunk: usize,
-) -> (Outcome, usize) {
+/// How long nothing may move. A silence is waited for to its end; a slow answer takes longer as a whole.
+fn stall_timeout(fault: Option<Fault>) -> Duration {
+    match fault {
+        Some(Fault::Silence | Fault::SlowAnswer(_)) => Duration::from_secs(1),
+        _ => Duration::from_secs(30),
+    }
+}
+
+/// How many requests one upload made, and how many of them went to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Requests {
+    all: usize,
+    to_session: usize,
+}
+
+/// One upload with at most one fault, which must be met; the outcome, and the requests that it took.
+async fn case(fake: &Fake, number: usize, fault: Option<Case>, content: &Bytes) -> (Outcome, Requests) {
+    // Half a chunk can only be taken of a chunk that has two units.
+    let chunk = content.len().div_ceil(CHUNKS).next_multiple_of(CHUNK);
     let mut config = config(fake);
     config.folder = Some(format!("case-{number}"));
     config.chunk_size = Some(chupacabra::config::units::ByteSize(chunk as u64));
-    config.stall_timeout =
-        Some(Span(Duration::from_secs(if fault.is_some_and(|(_, f)| f == Fault::Silence) { 2 } else { 30 })));
+    config.stall_timeout = Some(Span(stall_timeout(fault.map(|(_, fault)| fault))));
     let store = store(config).await;
     match fault {
+        Some((at, fault)) if befalls_chunks(fault) => fake.world().faults.at_session(at, fault),
         Some((at, fault)) => fake.world().faults.at(at, fault),
         None => fake.world().faults.clear(),
     }
     let done = upload(&store, "web/object", content).await;
-    let (met, asked) = {
-        let mut world = fake.world();
-        let counts = (world.faults.met, world.faults.count);
-        world.faults.clear();
-        counts
-    };
-    assert!(fault.is_none() || met == 1, "{fault:?} was met {met} times in {asked} requests");
-    let files: Vec<Bytes> = fake.world().objects().into_iter().map(|entry| entry.content.clone()).collect();
+    let mut world = fake.world();
+    let (met, requests) =
+        (world.faults.met, Requests { all: world.faults.count, to_session: world.faults.to_sessions });
+    world.faults.clear();
+    assert_eq!(met, usize::from(fault.is_some()), "{fault:?} in {requests:?}");
+    let files: Vec<Bytes> = world.objects().into_iter().map(|entry| entry.content.clone()).collect();
+    world.files.retain(|_, entry| entry.parent.is_empty());
+    world.sessions.clear();
+    drop(world);
     for file in &files {
         same(file, content);
     }
-    fake.world().files.retain(|_, entry| entry.parent.is_empty());
-    fake.world().sessions.clear();
-    let by_chunk = fake.world().faults.met_by == "PUT";
     let outcome = match (done, files.len()) {
         (Ok(()), 1) => Outcome::Recovered,
         (Err(error), 0) => {
@@ -111,62 +130,80 @@ async fn case(
         (Err(_), 1) => Outcome::Left,
         (done, count) => panic!("{fault:?}: {done:?} with {count} files"),
     };
-    if let Some((at, fault @ Fault::SessionGone(_))) = fault {
-        // A stream cannot be wound back: a session that is lost after its first chunk ends the upload, and only that.
-        let lost = by_chunk && at > FIRST_CHUNK;
-        assert_eq!(outcome == Outcome::Refused, lost, "{fault:?} at request {at} ended in {outcome:?}");
-    }
-    (outcome, asked)
+    (outcome, requests)
+}
+
+/// Runs all cases, each worker with a server of its own.
+async fn outcomes(cases: Vec<Case>) -> Vec<(Case, Outcome)> {
+    let (content, large) = (pattern(CHUNKS * CHUNK - 1_000, 1), pattern(CHUNKS * CHUNK * 2 - 1_000, 2));
+    let runs = (0..WORKERS).map(|worker| {
+        let share: Vec<Case> = cases.iter().skip(worker).step_by(WORKERS).copied().collect();
+        let (content, large) = (content.clone(), large.clone());
+        tokio::spawn(async move {
+            let fake = Fake::start();
+            let mut outcomes = Vec::new();
+            for (number, (at, fault)) in share.into_iter().enumerate() {
+                let partly = matches!(fault, Fault::Partly(1) | Fault::PartlyThenError(1));
+                let content = if partly { &large } else { &content };
+                let (outcome, _) = case(&fake, number, Some((at, fault)), content).await;
+                outcomes.push(((at, fault), outcome));
+            }
+            outcomes
+        })
+    });
+    futures_util::future::join_all(runs).await.into_iter().flat_map(Result::unwrap).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_at_every_request_of_an_upload() {
     let content = pattern(CHUNKS * CHUNK - 1_000, 1);
-    let (outcome, requests) = case(&Fake::start(), 0, None, &content, CHUNK).await;
-    assert_eq!(outcome, Outcome::Recovered);
-    assert!(requests > CHUNKS + 4, "only {requests} requests");
-    let cases: Vec<(usize, Fault)> = FAULTS
-        .iter()
-        .flat_map(|fault| (0..requests).map(move |at| (at, *fault)))
-        .filter(makes_sense)
-        .collect();
+    let (outcome, requests) = case(&Fake::start(), 0, None, &content).await;
+    assert_eq!((outcome, requests.to_session), (Outcome::Recovered, CHUNKS));
+    let anywhere = ANYWHERE.iter().flat_map(|fault| (0..requests.all).map(move |at| (at, *fault)));
+    let at_chunks = AT_CHUNKS.iter().flat_map(|fault| (0..CHUNKS).map(move |at| (at, *fault)));
+    let cases: Vec<Case> = anywhere.filter(makes_sense).chain(at_chunks).collect();
     let total = cases.len();
-    let shares: Vec<Vec<(usize, Fault)>> =
-        (0..WORKERS).map(|worker| cases.iter().skip(worker).step_by(WORKERS).copied().collect()).collect();
-    let runs = shares.into_iter().enumerate().map(|(worker, share)| {
-        let content = content.clone();
-        tokio::spawn(async move {
-            let fake = Fake::start();
-            let mut outcomes = Vec::new();
-            for (number, (at, fault)) in share.into_iter().enumerate() {
-                // Half a chunk can only be taken of a chunk that has two units.
-                let partly = matches!(fault, Fault::Partly(1) | Fault::PartlyThenError(1));
-                let (chunk, content) = if partly {
-                    (CHUNK * 2, pattern(CHUNKS * CHUNK * 2 - 1_000, 2))
-                } else {
-                    (CHUNK, content.clone())
-                };
-                let number = worker * 10_000 + number;
-                outcomes.push((fault, case(&fake, number, Some((at, fault)), &content, chunk).await.0));
-            }
-            outcomes
-        })
-    });
-    let outcomes: Vec<(Fault, Outcome)> =
-        futures_util::future::join_all(runs).await.into_iter().flat_map(Result::unwrap).collect();
+    let outcomes = outcomes(cases).await;
     let count = |wanted: Outcome| outcomes.iter().filter(|(_, outcome)| *outcome == wanted).count();
     let (recovered, refused, left) =
         (count(Outcome::Recovered), count(Outcome::Refused), count(Outcome::Left));
     println!(
         "faults injected {total}, recovered {recovered}, refused cleanly {refused}, left for a sweep {left}, wrong 0"
     );
-    assert_eq!((recovered + refused + left, outcomes.len()), (total, total));
-    for (fault, outcome) in &outcomes {
-        let may_fail = matches!(fault, Fault::SessionGone(_));
-        assert!(*outcome == Outcome::Recovered || may_fail, "{fault:?} ended in {outcome:?}");
+    for ((at, fault), outcome) in &outcomes {
+        // A stream cannot be wound back: a session that is lost after its first chunk ends the upload, and only that.
+        let lost = matches!(fault, Fault::SessionGone(_)) && *at > 0;
+        let expected = if lost { Outcome::Refused } else { Outcome::Recovered };
+        assert_eq!(*outcome, expected, "{fault:?} at request {at}");
     }
-    println!("sessions lost after their first chunk: {refused}");
-    assert!(refused >= CHUNKS - 3 && left == 0, "{refused} sessions were lost, {left} files left");
+    // Sessions end by 404 and by 410, after each of the chunks but the first.
+    assert_eq!((outcomes.len(), refused, left), (total, 2 * (CHUNKS - 1), 0));
+}
+
+/// Whether bytes move is what counts, not how long all of them take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_answer_is_waited_for_and_a_silent_one_is_not() {
+    let fake = Fake::start();
+    let mut settings = config(&fake);
+    settings.stall_timeout = Some(Span(Duration::from_millis(1_500)));
+    let store = store(settings).await;
+    let content = pattern(CHUNK * 2, 5);
+    upload(&store, "web/object", &content).await.unwrap();
+    let read = async |fault| {
+        // The file is looked at by its id, then read.
+        fake.world().faults.at(1, fault);
+        let download = store.open(&name("web/object"), None).await.unwrap();
+        let pieces: Vec<Bytes> = download.try_collect().await.unwrap();
+        same(&pieces.concat().into(), &content);
+        fake.world().faults.count
+    };
+    assert_eq!(read(Fault::SlowAnswer(500)).await, 2, "a slow download was begun again");
+    assert_eq!(read(Fault::Silence).await, 3);
+    // The answer to the last chunk is the file: it is not asked for again.
+    fake.world().faults.at_session(1, Fault::SlowAnswer(500));
+    upload(&store, "web/other", &content).await.unwrap();
+    let asked = fake.world().faults.to_sessions;
+    assert_eq!(asked, 2, "a chunk with a slow answer was sent again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,7 +213,7 @@ async fn every_fault_at_every_request_of_a_ranged_download() {
     upload(&store(config(&fake)).await, "web/object", &content).await.unwrap();
     let read = async || {
         let mut config = config(&fake);
-        config.stall_timeout = Some(Span(Duration::from_secs(2)));
+        config.stall_timeout = Some(Span(Duration::from_secs(1)));
         let store = store(config).await;
         let range = 100..content.len() as u64 - 100;
         let download = store.open(&name("web/object"), Some(range)).await?;
@@ -187,9 +224,7 @@ async fn every_fault_at_every_request_of_a_ranged_download() {
     same(&read().await.unwrap(), &content.slice(100..content.len() - 100));
     let requests = fake.world().faults.count;
     let (mut injected, mut recovered) = (0, 0);
-    for fault in FAULTS.iter().filter(|fault| {
-        !matches!(fault, Fault::Partly(_) | Fault::PartlyThenError(_) | Fault::SessionGone(_))
-    }) {
+    for fault in &ANYWHERE {
         for at in (0..requests).filter(|at| makes_sense(&(*at, *fault))) {
             fake.world().faults.at(at, *fault);
             same(
@@ -250,6 +285,11 @@ async fn quotas_end_the_upload_at_once_and_say_what_to_do() {
         error.help.unwrap(),
         "a user may upload 750 GB in 24 hours: it works again when these have passed"
     );
+    // It holds for the day: the next upload is not even begun.
+    let asked = fake.world().log.len();
+    let error = upload(&store, "web/next", &pattern(10, 1)).await.unwrap_err();
+    assert_eq!(error.to_string(), "nothing more can be uploaded today by this user");
+    assert_eq!((error.reason, fake.world().log.len()), (Reason::Full, asked));
     assert!(fake.world().objects().is_empty());
 }
 

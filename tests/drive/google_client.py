@@ -99,6 +99,17 @@ empty = files.create(body={"name": "empty", "parents": [folder]}, fields="*",
                      media_body=MediaIoBaseUpload(io.BytesIO(b""), "text/plain", resumable=True)).execute()
 assert fits(empty, "File")["size"] == "0"
 
+# A chunk that is no multiple of 256 KiB is refused, and an address that nobody has given out is not known.
+http = files.get(fileId=folder).http
+response, _ = http.request(root + "/upload/drive/v3/files?uploadType=resumable", "POST", body="{}",
+                           headers={"Content-Type": "application/json"})
+session = response["location"]
+headers = {"Content-Range": "bytes 0-999/*"}
+response, said = http.request(session, "PUT", body=b"x" * 1000, headers=headers)
+assert response.status == 400 and b"equal or greater than 262144" in said, said
+response, _ = http.request(session + "0", "PUT", body=b"", headers={"Content-Range": "bytes */*"})
+assert response.status == 404, response
+
 query = "appProperties has { key='key' and value='value\\'s' } and '%s' in parents and trashed = false" % folder
 found = fits(files.list(q=query, fields="*").execute(), "FileList")["files"]
 assert [one["id"] for one in found] == [ids[0]], found

@@ -9,8 +9,8 @@ use mysql_async::{Conn, OptsBuilder};
 use tokio_util::sync::CancellationToken;
 
 use crate::dumped::{config, dump, dump_during, only, source};
-use crate::support::cut::Proxy;
 use crate::support::mariadb::MariaDb;
+use crate::support::proxy::Proxy;
 
 const LARGE: &str = "CREATE DATABASE large; USE large; CREATE TABLE t (id INT PRIMARY KEY, b VARBINARY(2000)); \
     INSERT INTO t SELECT seq, RANDOM_BYTES(960) FROM seq_1_to_30000; CREATE TABLE u LIKE t; INSERT INTO u SELECT * FROM t";
@@ -73,7 +73,8 @@ async fn killed_connections_fail_the_dump() {
 async fn a_network_that_goes_fails_the_dump() {
     let server = large();
     for limit in [100, 20_000, 5 << 20, 40 << 20] {
-        let proxy = Proxy::start(server.port, limit).await;
+        let proxy = Proxy::start(server.port);
+        proxy.cut_after(limit);
         let through = Config { port: Some(proxy.port), ..only(&server, "large") };
         let start = Instant::now();
         let error =
@@ -81,7 +82,7 @@ async fn a_network_that_goes_fails_the_dump() {
         assert!(start.elapsed() < Duration::from_mins(1), "{error}");
         assert_free(&server);
     }
-    let proxy = Proxy::start(server.port, u64::MAX).await;
+    let proxy = Proxy::start(server.port);
     let through = Config { port: Some(proxy.port), ..only(&server, "large") };
     dump(through).await.unwrap();
     assert!(proxy.passed() > 40 << 20, "the largest limit lies inside the dump: {}", proxy.passed());
@@ -92,7 +93,7 @@ async fn a_server_that_stops_fails_the_dump_and_a_restore() {
     let mut server = large();
     let whole = dump(only(&server, "large")).await.unwrap();
     let target = MariaDb::start(&[]);
-    let proxy = Proxy::start(target.port, u64::MAX).await;
+    let proxy = Proxy::start(target.port);
     let into = source(Config { port: Some(proxy.port), ..config(&target) });
     let request = Request::default();
     let stop = CancellationToken::new();

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use chupacabra::sources::Request;
 use serde_json::json;
 
-use crate::support::postgres::{Cluster, chain, dump, dump_with, shared};
+use crate::compare::content;
+use crate::support::postgres::{Cluster, chain, dump, dump_with, restore, shared, source};
 use crate::support::proxy::Proxy;
 use crate::support::server::wait_until;
 
 /// A database whose rows are more than what fits between the server and a package that nobody reads.
-const ROWS: &str = "CREATE TABLE first (a int); CREATE TABLE rows (id int, filler text); ALTER TABLE rows ALTER filler SET STORAGE EXTERNAL;
+pub(crate) const ROWS: &str = "CREATE TABLE first (a int); CREATE TABLE rows (id int, filler text); ALTER TABLE rows ALTER filler SET STORAGE EXTERNAL;
 INSERT INTO rows SELECT i, (SELECT string_agg(md5((i * 100 + j)::text), '') FROM generate_series(1, 100) j) FROM generate_series(1, 20000) i;";
 
 /// Ends the server's end of the dump of `database` whose latest statement fits, as soon as there is one.
@@ -79,6 +81,65 @@ async fn a_connection_killed_while_it_waits_for_a_lock_and_a_lock_that_never_com
     blocker.wait().unwrap();
 }
 
+/// Waits until one session of the program waits for what is named.
+fn waiting(cluster: &Cluster, database: &str, what: &str, application: &str) {
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = '{what}' AND application_name = '{application}'"
+    );
+    wait_until(Duration::from_secs(30), || cluster.psql("postgres", &sql) == "1", String::new);
+}
+
+/// What cannot be locked, a view for one, may go while its definition is read. It is never left out in silence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_view_that_is_dropped_after_the_snapshot() {
+    let cluster = shared();
+    cluster.database("viewed", "CREATE TABLE t (a int); CREATE VIEW going AS SELECT a FROM t");
+    let mut blocker = cluster.client("psql");
+    blocker
+        .args(["-qAtX", "-d", "viewed"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null());
+    let mut blocker = blocker.spawn().unwrap();
+    let mut input = blocker.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, b"BEGIN; DROP VIEW going;\n").unwrap();
+    let dropped = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE relname = 'going' AND mode = 'AccessExclusiveLock'";
+    wait_until(Duration::from_secs(20), || cluster.psql("viewed", dropped) == "1", String::new);
+    let config = cluster.config(json!({ "database": "viewed", "globals": false }));
+    let dumping = tokio::spawn(dump(config));
+    waiting(cluster, "viewed", "Lock", "chupacabra");
+    std::io::Write::write_all(&mut input, b"COMMIT;\n").unwrap();
+    drop(input);
+    blocker.wait().unwrap();
+    let text = chain(&dumping.await.unwrap().err().unwrap());
+    assert!(text.starts_with("reading the catalog: class view: "), "{text}");
+}
+
+/// A migration that runs while the dump takes its locks: the dump begins again and has what is there at the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tables_that_come_and_go_while_the_locks_are_taken() {
+    let cluster = shared();
+    cluster.database(
+        "migrated",
+        "CREATE TABLE busy (a int); CREATE TABLE leaving (a int); INSERT INTO busy VALUES (1)",
+    );
+    let holder = "BEGIN; LOCK TABLE busy; SELECT pg_sleep(600)";
+    let mut blocker = cluster.client("psql").args(["-qAtX", "-d", "migrated", "-c", holder]).spawn().unwrap();
+    waiting(cluster, "migrated", "Timeout", "psql");
+    let config = cluster.config(json!({ "database": "migrated", "globals": false }));
+    let dumping = tokio::spawn(dump(config));
+    waiting(cluster, "migrated", "Lock", "chupacabra");
+    cluster
+        .psql("migrated", "DROP TABLE leaving; CREATE TABLE coming (b int); INSERT INTO coming VALUES (7)");
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'migrated' AND application_name = 'psql'";
+    cluster.psql("postgres", end);
+    blocker.wait().unwrap();
+    let dumped = dumping.await.unwrap().unwrap();
+    restore(&dumped, &cluster.url("migrated_copy"), Request::default()).await.unwrap();
+    let text = |database: &str| cluster.text("pg_dump", &["-d", database]);
+    assert!(text("migrated").contains("coming") && !text("migrated").contains("leaving"));
+    assert_eq!(text("migrated_copy"), text("migrated"));
+}
+
 fn kill_all(cluster: &Cluster, database: &str) {
     cluster.psql(
         "postgres",
@@ -145,6 +206,43 @@ async fn a_role_without_rights_on_one_table() {
     );
     let dumped = dump(config("reader", json!({ "role_passwords": false }))).await.unwrap();
     assert_eq!(dumped.summary.counts["tables_with_rows"], 2);
+}
+
+/// Who owns a database on a managed server is no superuser, and is in no group that may read everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_without_any_right_beyond_the_database() {
+    let cluster = shared();
+    cluster.psql("postgres", "CREATE ROLE landlord LOGIN");
+    cluster.psql("postgres", "CREATE DATABASE owned OWNER landlord TEMPLATE template0");
+    cluster.psql("owned", "SET ROLE landlord; CREATE TABLE t (id serial, a text); INSERT INTO t (a) SELECT 'x' || i FROM generate_series(1, 50) i;
+        SELECT lo_from_bytea(4711, decode(repeat('00ff10', 300000), 'hex')); SELECT lo_from_bytea(4712, decode(repeat('ab', 262144), 'hex')); SELECT lo_create(4713)");
+    let config = cluster.config(json!({ "database": "owned", "user": "landlord", "globals": false }));
+    source(config.clone()).unwrap().probe().await.unwrap();
+    let dumped = dump(config.clone()).await.unwrap();
+    assert_eq!(dumped.summary.missing, []);
+    restore(&dumped, &cluster.url("owned_copy"), Request::default()).await.unwrap();
+    assert_eq!(content(cluster, "owned_copy"), content(cluster, "owned"));
+    // The same package from a superuser: nothing was hidden.
+    let all = dump(cluster.config(json!({ "database": "owned", "globals": false }))).await.unwrap();
+    assert_eq!(dumped.summary.counts, all.summary.counts);
+
+    // What such a role cannot see is named.
+    cluster.psql("owned", "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w;
+        CREATE USER MAPPING FOR postgres SERVER far OPTIONS (password 'x'); CREATE SUBSCRIPTION news CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false, slot_name = NONE)");
+    let dumped = dump(config).await.unwrap();
+    let missing: Vec<&str> = dumped.summary.missing.iter().map(|missing| missing.name.as_str()).collect();
+    assert_eq!(
+        missing,
+        ["subscription news of owned", "options of the user mapping of postgres for far in owned"]
+    );
+    let all = dump(cluster.config(json!({ "database": "owned", "globals": false }))).await.unwrap();
+    assert_eq!(all.summary.missing, []);
+    cluster.psql("owned", "DROP SUBSCRIPTION news");
+    // Another's large object is no warning either.
+    cluster.psql("owned", "SELECT lo_create(4714)");
+    let config = cluster.config(json!({ "database": "owned", "user": "landlord", "globals": false }));
+    let text = chain(&dump(config).await.err().unwrap());
+    assert!(text.starts_with("reading large object 4714 of owned: error returned from database: permission denied for large object 4714"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

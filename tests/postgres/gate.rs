@@ -43,7 +43,7 @@ fn peer(source: &Cluster, target: &Cluster) {
     assert_eq!(errors, 1, "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-async fn gate(major: u32) {
+pub(crate) async fn gate(major: u32) {
     let Trio { source, ours, theirs } = &trio(major);
     load(source);
     let dumped = dump(source.config(json!({}))).await.unwrap();
@@ -100,56 +100,4 @@ fn negative_controls(cluster: &Cluster, expected: &str, rows: &[String]) {
     }
     cluster.psql("other", "UPDATE app.values SET int2 = int2 + 1 WHERE id = 50");
     assert_ne!(content(cluster, "other"), rows);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn version_15() {
-    gate(15).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn version_18() {
-    gate(18).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_table_and_the_schema_alone_come_out_with_tar() {
-    let cluster = crate::support::postgres::shared();
-    cluster.database("taken", "CREATE TABLE t (a int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000); CREATE TABLE u (b int)");
-    let dumped = dump(cluster.config(json!({ "database": "taken", "globals": false }))).await.unwrap();
-    let dir = scratch();
-    let script = dumped.stock(dir.path()).replace(" | tar xzO", "");
-    let psql = |database: &str| {
-        format!(
-            "{} -qAtX -h 127.0.0.1 -p {} -U postgres -d {database}",
-            cluster.bin.join("psql").display(),
-            cluster.port
-        )
-    };
-    cluster.database("taken_table", "CREATE TABLE t (a int)");
-    shell(&format!("{script} | tar xzO --wildcards 'db/taken/2-data/public.t.*' | {}", psql("taken_table")));
-    assert_eq!(cluster.psql("taken_table", "SELECT count(*), sum(a) FROM t"), "1000|500500");
-    cluster.psql("postgres", "ALTER DATABASE taken RENAME TO taken_before");
-    shell(&format!(
-        "{script} | tar xzO db/taken/1-pre-data.sql db/taken/3-post-data.sql | {}",
-        psql("postgres")
-    ));
-    assert_eq!(cluster.psql("taken", "SELECT count(*) FROM t"), "0");
-    same(
-        &cluster.text("pg_dump", &["-s", "-d", "taken"]),
-        &cluster.text("pg_dump", &["-s", "-d", "taken_before"]),
-    );
-    let listing = String::from_utf8(shell(&format!("{script} | tar tz"))).unwrap();
-    let mut names: Vec<&str> = listing.lines().collect();
-    names.sort_unstable();
-    assert_eq!(
-        names,
-        [
-            "db/taken/1-pre-data.sql",
-            "db/taken/2-data/public.t.0001.sql",
-            "db/taken/2-data/public.u.0001.sql",
-            "db/taken/2-data/sequences.sql",
-            "db/taken/3-post-data.sql"
-        ]
-    );
 }

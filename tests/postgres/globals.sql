@@ -1,3 +1,4 @@
+SELECT current_setting('server_version_num')::int >= 140000 AS v14, current_setting('server_version_num')::int >= 150000 AS v15 \gset
 CREATE ROLE alice LOGIN PASSWORD 'pass' CONNECTION LIMIT 7 VALID UNTIL '2030-01-01 00:00:00+00';
 CREATE ROLE alice_super SUPERUSER;
 CREATE ROLE "bob-ß" CREATEDB CREATEROLE NOINHERIT;
@@ -9,4 +10,6 @@ COMMENT ON ROLE alice IS 'she''s here';
 ALTER ROLE alice SET search_path TO "$user", 'odd schema', public;
 ALTER ROLE alice SET work_mem = '7MB';
 ALTER ROLE ALL SET application_name = 'quo''ted\';
+\if :v15
 GRANT SET ON PARAMETER log_min_messages TO alice;
+\endif

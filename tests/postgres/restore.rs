@@ -96,6 +96,35 @@ async fn one_table_is_restored_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_need_is_not_replaced_behind_their_back() {
+    let cluster = shared();
+    let dumped = shop("needed").await;
+    cluster.psql("needed", "UPDATE shop.customers SET name = 'changed'");
+    let replace = |only: &[&str]| Request {
+        only: only.iter().map(|&only| only.to_owned()).collect(),
+        replace: true,
+        ..Request::default()
+    };
+    let url = cluster.url("needed");
+    let error = restore(&dumped, &url, replace(&["shop.customers"])).await.unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "restoring database needed: \"shop\".\"customers\" cannot be replaced, because other objects need it: constraint orders_customer_fkey on table shop.orders depends on table shop.customers"
+    );
+    assert_eq!(error.verdict(), chupacabra::sources::Verdict::Refused);
+    let facts = "SELECT count(*), count(DISTINCT name) FROM shop.customers";
+    assert_eq!(cluster.psql("needed", facts), "100|1");
+    // Both together are, once the view is gone that would be lost with them.
+    let both = replace(&["shop.customers", "shop.orders"]);
+    let error = chain(&restore(&dumped, &url, both.clone()).await.unwrap_err());
+    assert!(error.ends_with("view shop.totals depends on table shop.orders"), "{error}");
+    cluster.psql("needed", "DROP VIEW shop.totals");
+    restore(&dumped, &url, both).await.unwrap();
+    assert_eq!(cluster.psql("needed", facts), "100|100");
+    assert_eq!(cluster.psql("needed", "SELECT count(*) FROM pg_constraint WHERE contype = 'f'"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_swap_puts_the_new_database_in_place_at_the_end() {
     let cluster = shared();
     let dumped = shop("swapped").await;

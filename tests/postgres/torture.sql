@@ -1,3 +1,11 @@
+SELECT current_setting('server_version_num')::int >= 140000 AS v14, current_setting('server_version_num')::int >= 150000 AS v15 \gset
+\if :v14
+\set multirange 'int8multirange(int8range(1, i), int8range(1000, NULL))'
+\set endless Infinity
+\else
+\set multirange 'int8range(1, i)'
+\set endless NaN
+\endif
 -- Every class of object that a database of this server can have, and names that need care.
 CREATE SCHEMA app AUTHORIZATION alice;
 CREATE SCHEMA "odd ""na'me$$
@@ -22,7 +30,11 @@ CREATE DOMAIN app.needed AS text COLLATE "C" NOT NULL;
 COMMENT ON CONSTRAINT above ON DOMAIN app.positive IS 'no zero';
 COMMENT ON DOMAIN app.positive IS 'a domain';
 CREATE FUNCTION app.distance(float8, float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT $1 - $2';
+\if :v14
 CREATE TYPE app.floats AS RANGE (subtype = float8, subtype_diff = app.distance, multirange_type_name = app.many_floats);
+\else
+CREATE TYPE app.floats AS RANGE (subtype = float8, subtype_diff = app.distance);
+\endif
 CREATE TYPE app.shell;
 CREATE TYPE app.raw;
 CREATE FUNCTION app.raw_in(cstring) RETURNS app.raw LANGUAGE internal IMMUTABLE STRICT AS 'textin';
@@ -35,7 +47,11 @@ REVOKE USAGE ON TYPE app.mood FROM PUBLIC;
 -- functions, aggregates, operators
 CREATE FUNCTION app.twice(x int DEFAULT 3, VARIADIC more text[] DEFAULT '{}', OUT y int, OUT z text) LANGUAGE plpgsql STABLE STRICT LEAKPROOF
   PARALLEL SAFE COST 7 SET search_path TO "$user", app, pg_catalog SET work_mem = '1MB' AS $f$ BEGIN y := x * 2; z := '$$'; END $f$;
+\if :v14
 CREATE FUNCTION app.atomic(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT a + 1; END;
+\else
+CREATE FUNCTION app.atomic(a int) RETURNS int LANGUAGE sql AS 'SELECT a + 1';
+\endif
 CREATE FUNCTION app.setof() RETURNS SETOF app.pair LANGUAGE sql ROWS 5 AS $$ SELECT 1, 'x', NULL::app.mood[] $$;
 CREATE FUNCTION app.table_of(n int) RETURNS TABLE (a int, b text) LANGUAGE sql SECURITY DEFINER AS $$ SELECT n, 'b' $$;
 CREATE PROCEDURE app.act(INOUT a int, b text DEFAULT 'q''') LANGUAGE plpgsql AS $$ BEGIN a := a + 1; END $$;
@@ -183,7 +199,11 @@ INSERT INTO app.right_side VALUES (1, 1);
 ALTER TABLE app.left_side ADD FOREIGN KEY (r) REFERENCES app.right_side NOT VALID;
 
 -- views
+\if :v15
 CREATE VIEW app.totals WITH (security_barrier = true, security_invoker = true) AS SELECT customer, sum(total) AS total FROM app.orders GROUP BY customer;
+\else
+CREATE VIEW app.totals WITH (security_barrier = true) AS SELECT customer, sum(total) AS total FROM app.orders GROUP BY customer;
+\endif
 CREATE VIEW app.checked_view AS SELECT id, name FROM app.customers WHERE id > 0 WITH LOCAL CHECK OPTION;
 ALTER VIEW app.checked_view ALTER name SET DEFAULT 'from view';
 CREATE VIEW app.by_key AS SELECT c.id, c.name, c.mood, count(o.id) AS n FROM app.customers c LEFT JOIN app.orders o ON o.customer = c.id GROUP BY c.id;
@@ -205,10 +225,14 @@ COMMENT ON INDEX app."in""dex" IS 'an index';
 CREATE INDEX brin ON app.orders USING brin (id) WITH (pages_per_range = 4);
 CREATE UNIQUE INDEX customers_ident ON app.customers (id, name) ;
 ALTER TABLE app.customers REPLICA IDENTITY USING INDEX customers_ident;
+\if :v15
 CREATE UNIQUE INDEX nulls ON app.customers (email) NULLS NOT DISTINCT;
+\endif
 CREATE STATISTICS app.stats (ndistinct, mcv) ON name, mood FROM app.customers;
 ALTER STATISTICS app.stats SET STATISTICS 33;
+\if :v14
 CREATE STATISTICS app.expressions ON (id + 1), (lower(name)) FROM app.customers;
+\endif
 COMMENT ON STATISTICS app.stats IS 'together';
 COMMENT ON CONSTRAINT orders_pkey ON app.orders IS 'the key';
 COMMENT ON CONSTRAINT orders_customer_fkey ON app.orders IS 'the reference';
@@ -241,11 +265,20 @@ ALTER EVENT TRIGGER et ENABLE ALWAYS;
 
 -- publications and subscriptions
 CREATE PUBLICATION everything FOR ALL TABLES WITH (publish = 'insert, delete');
+\if :v15
 CREATE PUBLICATION several FOR TABLE app.orders (id, total) WHERE (total > 5), TABLE ONLY app.parent WITH (publish_via_partition_root = true);
 CREATE PUBLICATION schemas FOR TABLES IN SCHEMA "odd ""na'me$$
 line", TABLE app.circle;
 ALTER PUBLICATION several OWNER TO alice_super;
+\else
+CREATE PUBLICATION several FOR TABLE app.orders, ONLY app.parent WITH (publish_via_partition_root = true);
+ALTER PUBLICATION several OWNER TO alice_super;
+\endif
+\if :v14
 CREATE SUBSCRIPTION sub CONNECTION 'host=nowhere password=''x y''' PUBLICATION a, "B" WITH (connect = false, slot_name = NONE, binary = true);
+\else
+CREATE SUBSCRIPTION sub CONNECTION 'host=nowhere password=''x y''' PUBLICATION a, "B" WITH (connect = false, slot_name = NONE);
+\endif
 
 -- sequences and large objects
 CREATE SEQUENCE app.down AS smallint INCREMENT -3 MINVALUE -300 MAXVALUE 30 START 30 CACHE 2 CYCLE;
@@ -288,7 +321,7 @@ INSERT INTO app.orders (customer, during, total) SELECT i % 500 + 1, tstzrange(t
 CREATE TABLE app.values AS SELECT i AS id, i % 2 = 0 AS bool, i::int2 AS int2, i::int8 * 1e15::int8 AS int8,
   CASE i WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '-Infinity' WHEN 4 THEN '-0' ELSE (random() * 1e300)::text END::float8 AS float8,
   CASE i WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '16777217' ELSE random()::text END::float4 AS float4,
-  CASE i WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' ELSE i || '1234567890123456789.000000000000000000000001' || i END::numeric AS numeric,
+  CASE i WHEN 1 THEN 'NaN' WHEN 2 THEN :'endless' ELSE i || '1234567890123456789.000000000000000000000001' || i END::numeric AS numeric,
   CASE i WHEN 1 THEN '' WHEN 2 THEN '\.' WHEN 3 THEN NULL WHEN 4 THEN '\N' WHEN 5 THEN E'a\nb\r\n\tc\\' ELSE repeat(chr(256 + i), i) END AS text,
   ('x' || i)::bpchar(9) AS bpchar, ('v' || i)::varchar(9) AS varchar, ('n' || i)::name AS name, chr(64 + i % 60)::"char" AS "char",
   decode(md5(i::text), 'hex') AS bytea, CASE i WHEN 1 THEN 'infinity' WHEN 2 THEN '-infinity' WHEN 3 THEN '0044-03-15 BC' ELSE (date '2000-01-01' + i)::text END::date AS date,
@@ -301,7 +334,7 @@ CREATE TABLE app.values AS SELECT i AS id, i % 2 = 0 AS bool, i::int2 AS int2, i
   point(i, -i) AS point, line(point(0, 0), point(1, i + 1)) AS line, lseg(point(0, i), point(1, 1)) AS lseg, box(point(i, 1), point(2, 3)) AS box,
   '[(0,0),(1,1)]'::path AS path, '((0,0),(1,1),(1,0))'::polygon AS polygon, circle(point(0, 0), i) AS circle,
   to_tsvector('english', 'the quick ' || i) AS tsvector, 'a & (b | !c:*)'::tsquery AS tsquery,
-  int4range(i, i + 5) AS int4range, '(,)'::numrange AS numrange, 'empty'::daterange AS daterange, int8multirange(int8range(1, i), int8range(1000, NULL)) AS multirange,
+  int4range(i, i + 5) AS int4range, '(,)'::numrange AS numrange, 'empty'::daterange AS daterange, :multirange AS multirange,
   ARRAY[ARRAY[i, NULL], ARRAY[1, 2]] AS ints, '[0:1]={"a,b","\"q\\"}'::text[] AS texts, ARRAY[(1, 'x', NULL)::app.pair] AS pairs, '{}'::date[] AS dates,
   'pg_class'::regclass AS regclass, 'app.mood'::regtype AS regtype, 'int4pl'::regproc AS regproc, '$1,234.56'::money AS money, '16/B374D848'::pg_lsn AS lsn,
   '10:20:10,14'::pg_snapshot AS snapshot, i::oid AS oid, '$.a[*] ? (@ > 1)'::jsonpath AS jsonpath, ROW(1, NULL, '{}')::app.pair AS pair, 'r'::app.raw AS raw

@@ -15,13 +15,13 @@ use crate::support::seaweedfs::{ACCESS_KEY, SECRET_KEY};
 use crate::support::{chupacabra, run, scratch, shell, tool};
 
 /// A tree, a key and a configuration.
-struct Site {
+pub(crate) struct Site {
     dir: TempDir,
 }
 
 impl Site {
     /// `stores` is the YAML of the stores, one on each line; `source` are further keys of the source.
-    fn new(stores: &[String], source: &str, size: usize) -> Self {
+    pub(crate) fn new(stores: &[String], source: &str, size: usize) -> Self {
         let dir = scratch();
         let key = dir.path().join("key.txt");
         run(Command::new(tool("age-keygen")).arg("-o").arg(&key));
@@ -42,11 +42,11 @@ impl Site {
         Self { dir }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = chupacabra();
         command.arg("--config").arg(self.path("config.yaml")).args(args).stdin(Stdio::null());
         command.envs([("ONE_ID", ACCESS_KEY), ("ONE_SECRET", SECRET_KEY), ("WRONG", "wrong")]);

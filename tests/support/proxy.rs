@@ -2,8 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Passes connections on to a port.
@@ -24,6 +24,10 @@ struct Knobs {
     cut_after_sent: AtomicU64,
     sent: AtomicU64,
     cut: AtomicBool,
+    /// No connection is passed on any more.
+    ended: AtomicBool,
+    /// Both ends of every connection.
+    streams: Mutex<Vec<TcpStream>>,
 }
 
 impl Proxy {
@@ -39,11 +43,17 @@ impl Proxy {
             cut_after_sent: AtomicU64::new(u64::MAX),
             sent: AtomicU64::new(0),
             cut: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            streams: Mutex::default(),
         });
         let shared = knobs.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                if shared.ended.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)) else { continue };
+                shared.keep(&client, &server);
                 let (up, down) = ((client.try_clone(), server.try_clone()), (server, client));
                 let (Ok(from_client), Ok(to_server)) = up else { continue };
                 let (up_knobs, down_knobs) = (shared.clone(), shared.clone());
@@ -74,6 +84,15 @@ impl Proxy {
         self.knobs.cut_after.store(self.passed() + bytes, Ordering::Relaxed);
     }
 
+    /// Cuts every connection now, and lets no other one through.
+    pub fn cut(&self) {
+        self.knobs.ended.store(true, Ordering::SeqCst);
+        self.knobs.cut.store(true, Ordering::Relaxed);
+        for stream in self.knobs.streams.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     /// Cuts every connection when so many bytes have gone to the server.
     pub fn cut_after_sent(&self, bytes: u64) {
         self.knobs.cut_after_sent.store(bytes, Ordering::Relaxed);
@@ -87,6 +106,19 @@ impl Proxy {
     /// Whether connections were cut.
     pub fn was_cut(&self) -> bool {
         self.knobs.cut.load(Ordering::Relaxed)
+    }
+}
+
+impl Knobs {
+    /// Keeps the ends of a connection, so that it can be cut; one that comes while all are cut is cut too.
+    fn keep(&self, client: &TcpStream, server: &TcpStream) {
+        let mut streams = self.streams.lock().unwrap();
+        streams.extend([client, server].into_iter().filter_map(|stream| stream.try_clone().ok()));
+        if self.ended.load(Ordering::SeqCst) {
+            for stream in streams.drain(..) {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::engine::Engine;
+use super::stored;
 
 /// The bytes of a member before its deflate data.
 pub const HEADER: usize = 20;
@@ -40,13 +41,13 @@ impl Block {
     }
 }
 
-/// Compresses `plain` into one whole member.
-pub(super) fn compress(engine: &mut Engine, plain: &[u8], member: &mut Vec<u8>) -> io::Result<()> {
-    let needed = HEADER + engine.bound(plain.len()) + TRAILER;
+/// Compresses `plain` into one whole member and returns its length. `member` may be longer: it is used again.
+pub(super) fn compress(engine: &mut Engine, plain: &[u8], member: &mut Vec<u8>) -> io::Result<usize> {
+    let needed = HEADER + engine.bound(plain.len()).max(stored::length(plain.len())) + TRAILER;
     if member.len() < needed {
         member.resize(needed, 0);
     }
-    let deflated = engine.deflate(plain, &mut member[HEADER..needed - TRAILER])?;
+    let deflated = deflate(engine, plain, &mut member[HEADER..needed - TRAILER])?;
     let length = HEADER + deflated + TRAILER;
     let too_long = |_| io::Error::other("a block grew beyond 4 GiB");
     let length_field = u32::try_from(length).map_err(too_long)?;
@@ -55,8 +56,22 @@ pub(super) fn compress(engine: &mut Engine, plain: &[u8], member: &mut Vec<u8>) 
     member[16..HEADER].copy_from_slice(&length_field.to_le_bytes());
     member[HEADER + deflated..length - 4].copy_from_slice(&libdeflater::crc32(plain).to_le_bytes());
     member[length - 4..length].copy_from_slice(&size_field.to_le_bytes());
-    member.truncate(length);
-    Ok(())
+    Ok(length)
+}
+
+/// Deflates `plain`, or stores it if a look at it says that it would not shrink: photographs and archives are then
+/// not worked on in vain.
+fn deflate(engine: &mut Engine, plain: &[u8], out: &mut [u8]) -> io::Result<usize> {
+    if !stored::is_flat(plain) {
+        return engine.deflate(plain, out);
+    }
+    // All bytes being equally frequent may still be a repetition.
+    for sample in stored::samples(plain) {
+        if engine.deflate(sample, out)? < sample.len() / 100 * 98 {
+            return engine.deflate(plain, out);
+        }
+    }
+    Ok(stored::write(plain, out))
 }
 
 /// The length of a member by its first [`HEADER`] bytes; `None` if it is not one of ours.
@@ -87,7 +102,8 @@ mod tests {
         let plain: Vec<u8> = (0..300_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
         for level in [1, 2, 3, 6, 12] {
             let mut member = Vec::new();
-            compress(&mut Engine::new(level), &plain, &mut member).unwrap();
+            let length = compress(&mut Engine::new(level), &plain, &mut member).unwrap();
+            member.truncate(length);
             assert_eq!(member_length(member[..HEADER].try_into().unwrap()), Some(member.len()));
             assert_eq!(plain_size(&member), plain.len());
             let mut back = Vec::new();

@@ -7,6 +7,7 @@
 pub mod engine;
 mod frame;
 mod read;
+mod stored;
 mod write;
 
 pub use engine::Engine;
@@ -19,5 +20,7 @@ pub const BLOCK: usize = 1 << 20;
 
 /// Compresses `plain` into one whole gzip member in `member`, whatever that held before.
 pub fn compress(engine: &mut Engine, plain: &[u8], member: &mut Vec<u8>) -> std::io::Result<()> {
-    frame::compress(engine, plain, member)
+    let length = frame::compress(engine, plain, member)?;
+    member.truncate(length);
+    Ok(())
 }

@@ -25,12 +25,12 @@ impl Pool {
 struct Job {
     plain: Vec<u8>,
     filled: usize,
-    done: SyncSender<io::Result<Vec<u8>>>,
+    done: SyncSender<io::Result<(Vec<u8>, usize)>>,
 }
 
 /// A block in the order of the stream, perhaps still being compressed.
 enum Pending {
-    Block { filled: usize, member: Receiver<io::Result<Vec<u8>>> },
+    Block { filled: usize, member: Receiver<io::Result<(Vec<u8>, usize)>> },
     End,
 }
 
@@ -58,8 +58,15 @@ pub struct Packed {
 pub struct Compressed {
     /// Where it stands.
     pub block: Block,
+    /// The gzip member, at the beginning of a buffer that may be longer.
+    buffer: Vec<u8>,
+}
+
+impl Compressed {
     /// The gzip member.
-    pub member: Vec<u8>,
+    pub fn member(&self) -> &[u8] {
+        &self.buffer[..self.block.length as usize]
+    }
 }
 
 /// Starts `threads` compressing threads and returns both sides. What waits between them is bounded by `threads`.
@@ -95,7 +102,7 @@ fn work(level: u8, queue: &Mutex<Receiver<Job>>, plain_pool: &Pool, member_pool:
         let result = frame::compress(&mut engine, &plain[..filled], &mut member);
         plain_pool.give(plain);
         // The receiver is gone when the package was given up; then nobody misses the block.
-        let _ = done.send(result.map(|()| member));
+        let _ = done.send(result.map(|length| (member, length)));
     }
 }
 
@@ -162,20 +169,20 @@ impl Packed {
             Ok(Pending::End) => return Ok(None),
             Err(_) => return Err(stopped()),
         };
-        let member = member.recv().map_err(|_| stopped())??;
+        let (buffer, length) = member.recv().map_err(|_| stopped())??;
         let too_long = |_| io::Error::other("a block grew beyond 4 GiB");
         let block = Block {
             plain_length: u32::try_from(filled).map_err(too_long)?,
-            length: u32::try_from(member.len()).map_err(too_long)?,
+            length: u32::try_from(length).map_err(too_long)?,
             ..self.next
         };
         self.next.plain_offset += u64::from(block.plain_length);
         self.next.offset += u64::from(block.length);
-        Ok(Some(Compressed { block, member }))
+        Ok(Some(Compressed { block, buffer }))
     }
 
     /// Gives a member's buffer back.
     pub fn recycle(&self, compressed: Compressed) {
-        self.member_pool.give(compressed.member);
+        self.member_pool.give(compressed.buffer);
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn run(
         io::ErrorKind::BrokenPipe => Error::Abandoned,
         _ => Error::Write(error),
     })? {
-        sealed.write_all(&compressed.member).map_err(Error::Write)?;
+        sealed.write_all(compressed.member()).map_err(Error::Write)?;
         notes.send(Note::Block(compressed.block)).map_err(consequence)?;
         packed.recycle(compressed);
     }

@@ -57,7 +57,7 @@ fn run(plan: Plan, outlet: Outlet, stop: CancellationToken) -> Result<Summary, E
         plan,
     });
     let found = reader.opened_directory(fd, Vec::new())?;
-    let walk = Walk::new(Arc::clone(&reader), found, outlet.budget().clone(), most_folders, stop.clone())?;
+    let walk = Walk::new(Arc::clone(&reader), found, outlet.budget().clone(), most_folders, stop.clone());
     let links = Links::new(reader.plan.hard_link_memory);
     let mut dump =
         Dump { reader, walk, outlet, stop, links, root: None, parents: Vec::new(), tally: Tally::default() };

@@ -4,6 +4,8 @@
 //! read: its directory's position with its own number in the listing appended. So results that arrive in any order are
 //! handed on in the right one, and what is next to be read is simply the first position that waits.
 //!
+//! Threads read ahead only where that helps ([`Pace`]); elsewhere the walk reads the first position by itself.
+//!
 //! What is ahead has bounds: names ([`AHEAD`]), open directories, and three quarters of the package's memory. The first position
 //! of all is never held back by any of them, so the walk always goes on.
 
@@ -12,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use super::entry::{Found, Reader};
 use super::folder::{BATCH, Folder, Listing, Name};
+use super::pace::Pace;
 use crate::package::budget::{Budget, Lease};
 use crate::package::outlet::Closed;
 
@@ -36,8 +39,8 @@ type Position = Vec<u32>;
 /// What reaches the walk from other threads.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A task is done.
-    Done(Position, Result<Box<Found>, Error>),
+    /// A task is done, and took this long.
+    Done(Position, Result<Box<Found>, Error>, Duration),
     /// A large file has been packed.
     Settled {
         /// Whether it changed meanwhile.
@@ -80,7 +83,9 @@ pub(super) struct Walk {
     /// Memory of what is running or done.
     held: usize,
     most_folders: usize,
-    jobs: Sender<Job>,
+    pace: Pace,
+    /// The threads' queue, once there are any.
+    jobs: Option<Sender<Job>>,
     events: Receiver<Event>,
     event_sender: Sender<Event>,
     /// What the listings left out.
@@ -88,23 +93,15 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Starts the reading threads. `root` is what was found at the root.
+    /// Begins a walk. `root` is what was found at the root.
     pub(super) fn new(
         reader: Arc<Reader>,
         root: Found,
         budget: Budget,
         most_folders: usize,
         stop: CancellationToken,
-    ) -> Result<Self, Error> {
-        let (jobs, queue) = channel();
+    ) -> Self {
         let (event_sender, events) = channel();
-        let queue = Arc::new(Mutex::new(queue));
-        for number in 0..reader.plan.read_ahead {
-            let (reader, queue, events) = (Arc::clone(&reader), Arc::clone(&queue), event_sender.clone());
-            let thread = std::thread::Builder::new().name(format!("files-{number}")).stack_size(256 << 10);
-            // Detached: after a failure nobody waits for a read that hangs in a file system that is gone.
-            thread.spawn(move || work(&reader, &queue, &events)).map_err(|_| Error::Thread)?;
-        }
         let mut walk = Self {
             reader,
             budget,
@@ -115,13 +112,31 @@ impl Walk {
             expected: 0,
             held: 0,
             most_folders,
-            jobs,
+            pace: Pace::new(),
+            jobs: None,
             events,
             event_sender,
             excluded: 0,
         };
         walk.arrived(Vec::new(), Box::new(root), 0);
-        Ok(walk)
+        walk
+    }
+
+    /// The threads' queue; starts them when it is first asked for.
+    fn jobs(&mut self) -> Result<Sender<Job>, Error> {
+        if let Some(jobs) = &self.jobs {
+            return Ok(jobs.clone());
+        }
+        let (jobs, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..self.reader.plan.read_ahead {
+            let (reader, queue) = (Arc::clone(&self.reader), Arc::clone(&queue));
+            let events = self.event_sender.clone();
+            let thread = std::thread::Builder::new().name(format!("files-{number}")).stack_size(256 << 10);
+            // Detached: after a failure nobody waits for a read that hangs in a file system that is gone.
+            thread.spawn(move || work(&reader, &queue, &events)).map_err(|_| Error::Thread)?;
+        }
+        Ok(self.jobs.insert(jobs).clone())
     }
 
     /// The next entry in archive order, or `None` after the last.
@@ -130,20 +145,60 @@ impl Walk {
             while let Ok(event) = self.events.try_recv() {
                 self.take(event)?;
             }
-            self.submit()?;
-            let Some(first) = self.nodes.first_entry() else { return Ok(None) };
-            if matches!(first.get(), Node::Done { .. }) {
-                let Node::Done { found, memory } = first.remove() else { return Err(Error::Thread) };
-                self.held -= memory;
-                if let Found::Small { content, .. } = &*found {
-                    let extra = content.len().saturating_sub(self.reader.reserved);
-                    self.reader.grown.fetch_sub(extra, Ordering::Relaxed);
-                }
-                return Ok(Some(*found));
+            if self.pace.ahead() {
+                self.submit()?;
             }
-            let event = self.wait()?;
-            self.take(event)?;
+            match self.nodes.first_key_value() {
+                None => return Ok(None),
+                Some((_, Node::Done { .. })) => return self.first_done().map(Some),
+                Some((_, Node::Waiting(_))) => {
+                    if let Some(found) = self.read_first()? {
+                        return Ok(Some(found));
+                    }
+                }
+                Some((_, Node::Running { .. })) => {
+                    let event = self.wait()?;
+                    self.take(event)?;
+                }
+            }
         }
+    }
+
+    fn first_done(&mut self) -> Result<Found, Error> {
+        let Some((_, Node::Done { found, memory })) = self.nodes.pop_first() else {
+            return Err(Error::Thread);
+        };
+        self.held -= memory;
+        self.forget_growth(&found);
+        Ok(*found)
+    }
+
+    /// What a small file took beyond what every reading starts with is from here on only its lease's.
+    fn forget_growth(&self, found: &Found) {
+        if let Found::Small { content, .. } = found {
+            let extra = content.len().saturating_sub(self.reader.reserved);
+            self.reader.grown.fetch_sub(extra, Ordering::Relaxed);
+        }
+    }
+
+    /// Reads the first position here and now. `None` if it was only a further part of a listing.
+    fn read_first(&mut self) -> Result<Option<Found>, Error> {
+        let Some((position, Node::Waiting(task))) = self.nodes.pop_first() else { return Err(Error::Thread) };
+        self.waiting.remove(&position);
+        let (_, memory) = wants(&self.reader, &task);
+        let lease = (memory > 0).then(|| self.budget.take_blocking(memory));
+        let counts = matches!(&task, Task::Entry(_, name) if name.hint == FileType::RegularFile);
+        let began = Instant::now();
+        let found = read(&self.reader, task, lease)?;
+        if counts {
+            self.pace.took(began.elapsed());
+        }
+        if let Found::Small { .. } | Found::Large { .. } | Found::Special { .. } = found {
+            self.forget_growth(&found);
+            return Ok(Some(found));
+        }
+        self.arrived(position, Box::new(found), 0);
+        Ok(None)
     }
 
     /// Where the reader of a large file reports to.
@@ -160,7 +215,9 @@ impl Walk {
                 Event::LargeDropped => return Err(Error::Closed(Closed)),
                 done @ Event::Done(..) => {
                     self.take(done)?;
-                    self.submit()?;
+                    if self.pace.ahead() {
+                        self.submit()?;
+                    }
                 }
             }
         }
@@ -180,8 +237,11 @@ impl Walk {
     }
 
     fn take(&mut self, event: Event) -> Result<(), Error> {
-        let Event::Done(position, found) = event else { return Ok(()) };
+        let Event::Done(position, found, time) = event else { return Ok(()) };
         let found = found?;
+        if matches!(*found, Found::Small { .. } | Found::Large { .. }) {
+            self.pace.took(time);
+        }
         self.running -= 1;
         if let Some(Node::Running { memory, names }) = self.nodes.remove(&position) {
             self.held -= memory;
@@ -230,17 +290,7 @@ impl Walk {
         while let Some(position) = self.waiting.first() {
             let head = self.nodes.first_key_value().is_some_and(|(first, _)| first == position);
             let Some(Node::Waiting(task)) = self.nodes.get(position) else { return Err(Error::Thread) };
-            let (lists, reads) = match task {
-                Task::More(_) => (true, false),
-                Task::Entry(_, name) => match name.hint {
-                    FileType::Directory => (true, false),
-                    FileType::RegularFile => (false, true),
-                    FileType::Unknown => (true, true),
-                    _ => (false, false),
-                },
-            };
-            let names = if lists { BATCH } else { 0 };
-            let memory = if reads { self.reader.reserved } else { 0 };
+            let (names, memory) = wants(&self.reader, task);
             if !head && !self.room(names, memory) {
                 return Ok(());
             }
@@ -261,7 +311,7 @@ impl Walk {
             self.running += 1;
             self.held += memory;
             self.expected += names;
-            self.jobs.send(Job { position, task, lease }).map_err(|_| Error::Thread)?;
+            self.jobs()?.send(Job { position, task, lease }).map_err(|_| Error::Thread)?;
         }
         Ok(())
     }
@@ -273,6 +323,27 @@ impl Walk {
             && self.held + memory <= self.budget.total() / 2
             && (names == 0
                 || self.nodes.len() + self.expected + names <= AHEAD && folders < self.most_folders)
+    }
+}
+
+/// How many names a task may bring, and the memory that it starts with.
+fn wants(reader: &Reader, task: &Task) -> (usize, usize) {
+    let (lists, reads) = match task {
+        Task::More(_) => (true, false),
+        Task::Entry(_, name) => match name.hint {
+            FileType::Directory => (true, false),
+            FileType::RegularFile => (false, true),
+            FileType::Unknown => (true, true),
+            _ => (false, false),
+        },
+    };
+    (if lists { BATCH } else { 0 }, if reads { reader.reserved } else { 0 })
+}
+
+fn read(reader: &Reader, task: Task, lease: Option<Lease>) -> Result<Found, Error> {
+    match task {
+        Task::Entry(folder, name) => reader.entry(&folder, &name, lease),
+        Task::More(folder) => reader.list(folder).map(Found::More),
     }
 }
 
@@ -302,13 +373,11 @@ fn work(reader: &Reader, queue: &Mutex<Receiver<Job>>, events: &Sender<Event>) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { position, task, lease }) = job else { return };
-        let read = || match task {
-            Task::Entry(folder, name) => reader.entry(&folder, &name, lease),
-            Task::More(folder) => reader.list(folder).map(Found::More),
-        };
+        let began = Instant::now();
+        let read = || read(reader, task, lease);
         // The walk waits for every position: a thread that dies must not leave it waiting for ever.
         let found = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Error::Thread)).map(Box::new);
-        if events.send(Event::Done(position, found)).is_err() {
+        if events.send(Event::Done(position, found, began.elapsed())).is_err() {
             return;
         }
     }

@@ -32,7 +32,7 @@ pub struct Config {
     pub passfile: Option<PathBuf>,
     /// Back up this database only. Excludes `databases`.
     pub database: Option<String>,
-    /// Globs of databases to back up. Default: all that accept connections.
+    /// Globs of databases to back up. Default: all that accept connections, without `template1`.
     #[serde(default)]
     pub databases: Vec<String>,
     /// Encryption of the connection.

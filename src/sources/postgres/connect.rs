@@ -69,13 +69,9 @@ pub(super) fn from_url(url: &str, context: &mut Context) -> Option<PgConnectOpti
 
 /// Settings that every connection of this program has.
 pub(super) fn with_session_options(options: PgConnectOptions) -> PgConnectOptions {
-    // A statement that is prepared under a name is lost when a pooler changes the server below it; and an idle
-    // snapshot holder must be noticed when the network drops it.
-    options.statement_cache_capacity(0).application_name("chupacabra").extra_float_digits(None).options([
-        ("tcp_keepalives_idle", "30"),
-        ("tcp_keepalives_interval", "10"),
-        ("tcp_keepalives_count", "3"),
-    ])
+    // A statement that is prepared under a name is lost when a pooler changes the server below it; and poolers refuse
+    // settings that come with the connection, so those are made by `Session::open`.
+    options.statement_cache_capacity(0).application_name("chupacabra").extra_float_digits(None)
 }
 
 fn tls(

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use super::alive::Readers;
 use super::catalog::expand;
 use super::config::Plan;
 use super::script::{self, Kind};
@@ -153,6 +154,7 @@ pub(super) struct Reading {
     pub restrict: String,
     pub mtime: Time,
     pub outlet: Outlet,
+    pub readers: Readers,
 }
 
 #[derive(Debug)]
@@ -197,6 +199,7 @@ pub(super) async fn read(
 
 async fn worker(reading: Arc<Reading>, queue: Arc<Mutex<VecDeque<Job>>>) -> Result<Fingerprint, Error> {
     let mut session = snapshot::join(&reading.options, &reading.snapshot).await?;
+    let _reader = reading.readers.enter(&mut session).await?;
     let mut total = Fingerprint::default();
     loop {
         let Some((progress, range)) = queue.lock().await.pop_front() else { break };

@@ -7,13 +7,15 @@ use bytes::Bytes;
 use rand::RngExt as _;
 use sqlx::postgres::PgConnectOptions;
 
+use super::alive::{self, Readers};
 use super::catalog::{self, Catalog};
 use super::config::{Databases, Plan};
 use super::data::{self, Reading, begin_member, end_member};
 use super::item::{Item, Phase};
+use super::large_objects::{self, Pieces};
 use super::script::{self, Kind};
 use super::session::{Row, Session};
-use super::{Error, globals, order, paths, patterns, snapshot};
+use super::{Error, globals, order, paths, patterns, probe, snapshot};
 use crate::package::digest::Fingerprint;
 use crate::package::member::{Header, Object, Time};
 use crate::package::outlet::Outlet;
@@ -37,6 +39,7 @@ pub(super) async fn dump(plan: &Plan, outlet: &Outlet) -> Result<Summary, Error>
     let restrict: String =
         rand::rng().sample_iter(rand::distr::Alphanumeric).take(40).map(char::from).collect();
     let mut session = Session::open(&plan.options).await?;
+    probe::keeps_sessions(plan, &mut session).await?;
     let mut summary = Summary::default();
     let databases = databases(&mut session, plan).await?;
     patterns::check(plan, &databases).await?;
@@ -49,14 +52,15 @@ pub(super) async fn dump(plan: &Plan, outlet: &Outlet) -> Result<Summary, Error>
         let header = Header::data("globals.sql", "", script.len() as u64, mtime);
         outlet.member(header, Bytes::from(script)).await?;
     }
+    // The databases take long; a connection that nobody uses meanwhile would be ended by somebody.
+    session.close().await;
     let single = databases.len() == 1;
     for name in &databases {
         let database = Database { plan, name, restrict: &restrict, outlet };
-        database.dump(&mut session, single, &mut summary).await?;
+        database.dump(single, &mut summary).await?;
     }
     summary.consistency.kind = if single { ConsistencyKind::Snapshot } else { ConsistencyKind::Fuzzy };
     summary.counts.insert("databases".into(), databases.len() as u64);
-    session.close().await;
     Ok(summary)
 }
 
@@ -111,7 +115,7 @@ struct Database<'a> {
 }
 
 impl Database<'_> {
-    async fn dump(&self, server: &mut Session, single: bool, summary: &mut Summary) -> Result<(), Error> {
+    async fn dump(&self, single: bool, summary: &mut Summary) -> Result<(), Error> {
         let options: PgConnectOptions = self.plan.options.clone().database(self.name);
         let mut snapshot = snapshot::take(&options, &self.plan.selector, self.plan.lock_timeout).await?;
         let mtime = time(snapshot.taken);
@@ -122,11 +126,12 @@ impl Database<'_> {
         let session = &mut snapshot.session;
         let catalog = catalog::collect(session, &self.plan.selector).await?;
         catalog::check(session, &catalog).await?;
-        let Catalog { items, privileges, counts, .. } = catalog;
+        let Catalog { items, privileges, counts, missing, .. } = catalog;
         count(summary, &counts);
+        summary.missing.extend(missing);
         let items = order::order(items)?;
         let tables = data::tables(session, self.plan).await?;
-        let property = globals::database(server, self.name).await?;
+        let property = globals::database(session, &session.own(self.name)).await?;
         let mut pre = self.opening(session, &property);
         for item in items.iter().filter(|item| item.phase == Phase::Pre && self.defines(item)) {
             push_item(&mut pre, session, item);
@@ -140,9 +145,12 @@ impl Database<'_> {
             restrict: self.restrict.to_owned(),
             mtime,
             outlet: self.outlet.clone(),
+            readers: Readers::default(),
         };
         *summary.counts.entry("tables_with_rows".into()).or_default() += tables.len() as u64;
-        let total = data::read(Arc::new(reading), tables, self.plan.jobs).await?;
+        let readers = reading.readers.clone();
+        let read = data::read(Arc::new(reading), tables, self.plan.jobs);
+        let total = alive::holding(session, &readers, read).await?;
         *summary.counts.entry("rows".into()).or_default() += total.rows;
         self.sequences(session, mtime).await?;
         self.large_objects(session, mtime).await?;
@@ -177,9 +185,8 @@ impl Database<'_> {
 
     /// Whether an item's definition is wanted; tables may be named of which only the rows are.
     fn defines(&self, item: &Item) -> bool {
-        let relation = item.name.split_once('.').map_or(item.name.as_str(), |(table, _)| table);
-        !(item.label() == "table" || item.table.is_some())
-            || !self.plan.data_only.iter().any(|pattern| pattern.takes_table(&item.schema, relation))
+        let Some((schema, table)) = &item.of else { return true };
+        !self.plan.data_only.iter().any(|pattern| pattern.takes_table(schema, table))
     }
 
     fn opening(&self, session: &Session, property: &[(Kind, String)]) -> Vec<u8> {
@@ -219,7 +226,8 @@ impl Database<'_> {
         let rows = sequences(session).await?;
         for row in &rows {
             let (schema, name) = (row.text(0), row.text(1));
-            if !self.plan.selector.takes_table(schema, name)
+            // A sequence goes with the table whose column owns it.
+            if !self.plan.selector.takes_table(row.text(4), row.text(5))
                 || self.plan.schema_only.iter().any(|p| p.takes_table(schema, name))
             {
                 continue;
@@ -244,54 +252,39 @@ impl Database<'_> {
 
     /// Large objects, in pieces of 256 KiB, which is what the fingerprint takes as rows.
     async fn large_objects(&self, session: &mut Session, mtime: Time) -> Result<(), Error> {
-        if !self.plan.selector.patterns().0.is_empty() {
+        if !self.plan.selector.takes_all_schemas() {
             return Ok(());
         }
-        let pieces = session.rows(LARGE_OBJECTS).await?;
         let (mut part, mut script) = (0, Vec::new());
         let mut fingerprint = Fingerprint::default();
-        for (index, piece) in pieces.iter().enumerate() {
+        let mut pieces = Pieces::of_all(session).await?;
+        while let Some(piece) = pieces.next(session).await? {
             if script.is_empty() {
                 begin_member(&mut script, self.restrict, session.encoding());
             }
-            let (oid, offset) = (piece.text(0), piece.text(1));
-            let content = session.value(&large_object_piece(oid, offset)).await?;
-            fingerprint.add(large_object_row(oid, offset, &content).as_bytes());
-            let sql = format!("SELECT pg_catalog.lo_put('{oid}', {offset}, '{content}');");
-            script::push(&mut script, Kind::Value, oid, sql.as_bytes());
-            if script.len() >= 1 << 20 || index + 1 == pieces.len() {
-                end_member(&mut script, self.restrict);
+            fingerprint.add(piece.row().as_bytes());
+            script::push(&mut script, Kind::Value, &piece.oid, piece.statement().as_bytes());
+            if script.len() >= 1 << 20 {
                 part += 1;
-                let path = format!("db/{}/2-data/large_objects.{part:04}.sql", paths::component(self.name));
-                self.member(path, std::mem::take(&mut script), mtime).await?;
+                self.large_objects_member(part, &mut script, mtime).await?;
             }
         }
-        if !pieces.is_empty() {
-            let name = large_objects_name(self.name);
+        if !script.is_empty() {
+            part += 1;
+            self.large_objects_member(part, &mut script, mtime).await?;
+        }
+        if part > 0 {
+            let name = large_objects::name(self.name);
             self.outlet.object(Object { name, kind: "large_objects".into(), fingerprint }).await?;
         }
         Ok(())
     }
-}
 
-/// Pieces of all large objects: oid and offset. Holes are not stored, so the end is what the last page says.
-pub(super) const LARGE_OBJECTS: &str = "SELECT l.loid, g.piece * 262144
-FROM (SELECT loid, max(pageno) AS last FROM pg_largeobject GROUP BY loid) l
-CROSS JOIN LATERAL generate_series(0, l.last / 128) g(piece) ORDER BY 1, 2";
-
-/// The name of all large objects together in the index.
-pub(super) fn large_objects_name(database: &str) -> String {
-    format!("{}/large objects", paths::component(database))
-}
-
-/// A piece as the fingerprint takes it.
-pub(super) fn large_object_row(oid: &str, offset: &str, content: &str) -> String {
-    format!("{oid}\t{offset}\t{content}")
-}
-
-/// The query for one piece's bytes, as hexadecimal text.
-pub(super) fn large_object_piece(oid: &str, offset: &str) -> String {
-    format!("SELECT pg_catalog.lo_get({oid}, {offset}, 262144)::text")
+    async fn large_objects_member(&self, part: u32, script: &mut Vec<u8>, mtime: Time) -> Result<(), Error> {
+        end_member(script, self.restrict);
+        let path = format!("db/{}/2-data/large_objects.{part:04}.sql", paths::component(self.name));
+        self.member(path, std::mem::take(script), mtime).await
+    }
 }
 
 /// Every sequence: schema, name, the statement that sets it, its value as text, schema and name of the table that owns it.

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::data::{self, Table};
+use super::large_objects::{self, Pieces};
 use super::restore::Loaded;
 use super::session::Session;
 use super::{Error, dump, paths};
@@ -45,13 +46,12 @@ pub(super) async fn take(
             found.insert(("sequence".into(), name), fingerprint);
         }
     }
-    let name = dump::large_objects_name(database);
+    let name = large_objects::name(database);
     if wanted(&name) {
         let mut fingerprint = Fingerprint::default();
-        for piece in session.rows(dump::LARGE_OBJECTS).await? {
-            let (oid, offset) = (piece.text(0), piece.text(1));
-            let content = session.value(&dump::large_object_piece(oid, offset)).await?;
-            fingerprint.add(dump::large_object_row(oid, offset, &content).as_bytes());
+        let mut pieces = Pieces::of_all(&mut session).await?;
+        while let Some(piece) = pieces.next(&mut session).await? {
+            fingerprint.add(piece.row().as_bytes());
         }
         if fingerprint.rows > 0 {
             found.insert(("large_objects".into(), name), fingerprint);

@@ -50,6 +50,9 @@ pub(super) struct Item {
     pub placeholder: Option<String>,
     /// The table that it belongs to.
     pub table: Option<u32>,
+    /// Schema and name of the relation whose patterns decide about it: its own, or that of the table that it is part
+    /// of or that owns it.
+    pub of: Option<(String, String)>,
     /// That table, or the item itself if it is a relation, as blocks name it.
     pub relation: Option<String>,
     pub phase: Phase,

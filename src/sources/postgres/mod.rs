@@ -4,6 +4,7 @@
 //! built on rows. It is taken in one snapshot per database, shared by several connections. Nothing in here calls a
 //! client program, and nothing parses SQL: the server prints its own catalog as statements ([`catalog`]).
 
+mod alive;
 mod catalog;
 pub mod config;
 mod connect;
@@ -12,6 +13,7 @@ mod dump;
 mod fingerprint;
 mod globals;
 mod item;
+mod large_objects;
 mod order;
 mod paths;
 mod patterns;
@@ -53,7 +55,7 @@ pub enum Error {
     },
     /// The server refused a statement, or the connection broke.
     #[error(transparent)]
-    Server(#[from] sqlx::Error),
+    Server(sqlx::Error),
     /// The same, while something known was being read or written.
     #[error("{what}")]
     At {
@@ -92,6 +94,20 @@ pub enum Error {
         "the server is reached through a pooler that does not keep sessions; connect to the server itself, or set `pool_mode = session`"
     )]
     Pooled,
+    /// A standby ended the dump, because it could not both keep the snapshot and follow the primary.
+    #[error(
+        "the standby cancelled the dump: what it replays from the primary conflicts with what is being read"
+    )]
+    Conflict(#[source] sqlx::Error),
+    /// A connection that answers no more.
+    #[error("the server has not answered a question for {} seconds", .0.as_secs())]
+    Silent(std::time::Duration),
+    /// A connection that the server does not know any more, although nothing was heard of its end.
+    #[error("a connection that reads rows was cut: the server does not know it any more")]
+    Cut,
+    /// The server could not say how to create something that the snapshot has.
+    #[error("{0} was dropped or changed while its definition was read")]
+    Vanished(String),
     /// The tables changed faster than they could be locked.
     #[error("tables were created or dropped each time while the dump tried to lock them all")]
     Unsettled,
@@ -109,6 +125,9 @@ pub enum Error {
     /// A request that makes no sense for this source.
     #[error("{0}")]
     Request(String),
+    /// What is to be replaced is needed by something that is not.
+    #[error("{0} cannot be replaced, because other objects need it: {1}")]
+    InTheWay(String, String),
     /// The target has something already.
     #[error("{0} is not empty")]
     NotEmpty(String),
@@ -138,11 +157,31 @@ impl Error {
         }
     }
 
+    /// Whether it may pass by itself, and all is worth another attempt from the beginning.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Conflict(_) => true,
+            Self::At { source, .. } => source.may_pass(),
+            _ => false,
+        }
+    }
+
     /// The same error, with what was being done.
     fn at(self, what: impl Into<String>) -> Self {
         match self {
             Self::Closed(_) | Self::Stopped => self,
             source => Self::At { what: what.into(), source: Box::new(source) },
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        // A transaction that only reads is never in the way of another one, except on a standby (40001), where it may
+        // also wait in a circle with the replay (40P01).
+        match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+            Some("40001") => Self::Conflict(error),
+            _ => Self::Server(error),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
         );
         facts.findings.push(version(found));
     }
-    keeps_sessions(&mut session).await?;
+    keeps_sessions(plan, &mut session).await?;
     let databases = dump::databases(&mut session, plan).await?;
     let mut bytes = 0_u64;
     for name in &databases {
@@ -67,19 +67,28 @@ fn version(what: String) -> Finding {
     Finding { severity: Severity::Notice, topic: "version".to_owned(), what, help }
 }
 
-/// A pooler in transaction mode gives each statement whichever server session is free: settings are lost, and locks
-/// and snapshots with them.
-async fn keeps_sessions(session: &mut Session) -> Result<(), Error> {
+/// A pooler in transaction mode gives each transaction whichever server process is free: settings are lost, and locks
+/// with them. It shows when a second connection is given the process of the first, or the first one another.
+pub(super) async fn keeps_sessions(plan: &Plan, session: &mut Session) -> Result<(), Error> {
+    const PROCESS: &str =
+        "SELECT pg_backend_pid()::text, coalesce(current_setting('chupacabra.probe', true), '')";
     session.execute("SET chupacabra.probe = 'kept'").await?;
-    let first = session.value("SELECT pg_backend_pid()::text").await?;
+    let first = session.value(PROCESS).await?;
+    let mut second = Session::open(&plan.options).await?;
     for _ in 0..3 {
-        let rows = session
-            .rows("SELECT pg_backend_pid()::text, coalesce(current_setting('chupacabra.probe', true), '')")
-            .await?;
+        match second.execute("BEGIN").await {
+            // In statement mode there are no transactions at all.
+            Err(Error::Server(sqlx::Error::Database(_))) => return Err(Error::Pooled),
+            begun => begun?,
+        }
+        let other = second.value(PROCESS).await?;
+        let rows = session.rows(PROCESS).await?;
+        second.execute("ROLLBACK").await?;
         let kept = rows.first().is_some_and(|row| row.text(0) == first && row.text(1) == "kept");
-        if !kept {
+        if !kept || other == first {
             return Err(Error::Pooled);
         }
     }
+    second.close().await;
     Ok(())
 }

@@ -15,8 +15,17 @@ impl Error {
                 Self::Unknown(_) => {
                     "exclude them if they can be lost, or use a newer version of this program"
                 }
-                Self::Unsettled => "run the backup when no migration is running",
+                Self::Conflict(_) => {
+                    "turn `hot_standby_feedback` on or raise `max_standby_streaming_delay` at the standby, or back up the primary"
+                }
+                Self::Silent(_) | Self::Cut => {
+                    "look for what ends quiet connections between here and the server: a firewall, NAT, a proxy"
+                }
+                Self::Unsettled | Self::Vanished(_) => "run the backup when no migration is running",
                 Self::NotEmpty(_) => "give an empty database with `--into`, or say `--replace`",
+                Self::InTheWay(..) => {
+                    "restore the other tables with it (`--only` more than once), or drop what needs it first"
+                }
                 Self::Differs(_) => "see whether something else writes to the target, and restore again",
                 Self::At { source, .. } => return source.help(),
                 Self::Package(error) => return error.help(),
@@ -29,7 +38,7 @@ impl Error {
     /// What it means for the exit code.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::NotEmpty(_) | Self::Request(_) => Verdict::Refused,
+            Self::NotEmpty(_) | Self::Request(_) | Self::InTheWay(..) => Verdict::Refused,
             Self::Differs(_) => Verdict::Differs,
             Self::Package(error) if error.is_mismatch() => Verdict::Differs,
             Self::At { source, .. } => source.verdict(),

@@ -72,20 +72,29 @@ impl Selector {
         if item.schema.is_empty() {
             return self.include.is_empty();
         }
-        let relation = item.name.split_once('.').map_or(item.name.as_str(), |(table, _)| table);
+        if let Some((schema, table)) = &item.of {
+            // Publications themselves belong to no schema.
+            let published = item.label() != "publication_table" || self.include.is_empty();
+            return published && self.takes_table(schema, table);
+        }
         match item.label() {
             "schema" => {
                 (self.include.is_empty() || self.include.iter().any(|p| p.reaches_schema(&item.schema)))
                     && !self.exclude.iter().any(|p| p.takes_whole_schema(&item.schema))
             }
             "extension" => self.include.is_empty(),
-            "table" | "view" | "materialized_view" | "sequence" | "refresh" | "partition" | "default"
-            | "check" | "index" | "foreign_key" | "not_null" | "rule" | "trigger" | "trigger_state"
-            | "row_security" | "policy" | "sequence_owner" => self.takes_table(&item.schema, relation),
-            _ => {
-                (self.include.is_empty() || self.include.iter().any(|p| p.takes_whole_schema(&item.schema)))
-                    && !self.exclude.iter().any(|p| p.takes_whole_schema(&item.schema))
-            }
+            "publication_schema" => self.include.is_empty() && self.takes_schema(&item.schema),
+            _ => self.takes_schema(&item.schema),
         }
+    }
+
+    /// Whether anything but single tables was asked for.
+    pub(super) fn takes_all_schemas(&self) -> bool {
+        self.include.is_empty()
+    }
+
+    fn takes_schema(&self, schema: &str) -> bool {
+        (self.include.is_empty() || self.include.iter().any(|p| p.takes_whole_schema(schema)))
+            && !self.exclude.iter().any(|p| p.takes_whole_schema(schema))
     }
 }

@@ -30,7 +30,8 @@ const SETTINGS: &str =
 SET extra_float_digits = 3; SET bytea_output = hex; SET xmloption = content; SET synchronize_seqscans = off;
 SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
 SET quote_all_identifiers = off; SET check_function_bodies = off; SET standard_conforming_strings = on;
-SET client_min_messages = warning; SET default_transaction_read_only = off;";
+SET client_min_messages = warning; SET default_transaction_read_only = off;
+SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;";
 
 impl Session {
     /// Connects and makes the session's settings independent of the server's.
@@ -50,13 +51,24 @@ impl Session {
         facts.text(1).clone_into(&mut session.version);
         facts.text(2).clone_into(&mut session.database);
         session.raw = facts.text(3) == "SQL_ASCII";
-        if session.raw {
-            session.execute("SET client_encoding = SQL_ASCII").await?;
-        }
-        if session.major >= 17 {
-            session.execute("SET transaction_timeout = 0").await?;
-        }
+        session.settle().await?;
         Ok(session)
+    }
+
+    /// Makes the settings that decide what is read, again: a transaction that has begun keeps its server's process,
+    /// whatever a pooler did before.
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
+        let mut settings = SETTINGS.to_owned();
+        if self.raw {
+            settings.push_str(" SET client_encoding = SQL_ASCII;");
+        }
+        if self.major >= 14 {
+            settings.push_str(" SET idle_session_timeout = 0;");
+        }
+        if self.major >= 17 {
+            settings.push_str(" SET transaction_timeout = 0;");
+        }
+        self.execute(&settings).await
     }
 
     /// The encoding in which scripts of this database are written.
@@ -71,6 +83,11 @@ impl Session {
         } else {
             text.into()
         }
+    }
+
+    /// Text that another session read, as this one would have read it.
+    pub(super) fn own(&self, text: &str) -> String {
+        if self.raw { text.bytes().map(char::from).collect() } else { text.to_owned() }
     }
 
     /// Text of this session as the driver must send it.

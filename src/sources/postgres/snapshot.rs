@@ -73,6 +73,7 @@ async fn wanted(session: &mut Session, sql: &str, selector: &Selector) -> Result
 }
 
 async fn finish(mut session: Session) -> Result<Snapshot, Error> {
+    session.settle().await?;
     let id = session.value("SELECT pg_export_snapshot()").await?;
     let facts = session
         .rows("SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text,
@@ -91,5 +92,6 @@ pub(super) async fn join(options: &PgConnectOptions, id: &str) -> Result<Session
     let mut session = Session::open(options).await?;
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     session.execute(&format!("SET TRANSACTION SNAPSHOT '{id}'")).await?;
+    session.settle().await?;
     Ok(session)
 }

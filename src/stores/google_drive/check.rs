@@ -26,7 +26,7 @@ const MOST_SKEW: i64 = 300;
 pub(super) async fn check(store: &GoogleDrive) -> Vec<Finding> {
     let mut check = Check { client: store.client.hasty(), findings: Vec::new() };
     let about = check.identity().await;
-    check.clock(store);
+    check.clock(store).await;
     let Some(about) = about else { return check.findings };
     check.testing();
     check.storage(&about);
@@ -54,7 +54,7 @@ impl Check {
     }
 
     fn bad(&mut self, topic: &str, error: &Error) {
-        self.say(Severity::Bad, topic, error.to_string(), error.help.clone().unwrap_or_default());
+        self.say(Severity::Bad, topic, error.to_string(), error.remedy());
     }
 
     /// The first request: shows whether the service is there and the credentials good.
@@ -77,8 +77,8 @@ impl Check {
         }
     }
 
-    fn clock(&mut self, store: &GoogleDrive) {
-        let Some(theirs) = self.client.date() else { return };
+    async fn clock(&mut self, store: &GoogleDrive) {
+        let Some(theirs) = self.client.ask_date().await else { return };
         let skew = (store.clock.now().as_second() - theirs).abs();
         let what = format!("this machine's clock and the service's are {skew} s apart");
         let help =
@@ -276,7 +276,7 @@ impl Check {
             Ok(()) => self.good("delete", "files can be removed"),
             Err(error) if error.reason == Reason::Denied => {
                 let what = format!("the account may not delete: `prune` will fail, and `{name}` is left");
-                self.say(Severity::Notice, "delete", what, error.help.unwrap_or_default());
+                self.say(Severity::Notice, "delete", what, error.remedy());
             }
             Err(error) => self.bad("delete", &error),
         }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::config::Plan;
-use super::error::{cut, from_hub, given_up, told, unconnected};
+use super::error::{cut, from_hub, given_up, is_daily_cap, told, unconnected};
 use super::folder::Folders;
 use super::pace::Pace;
 use super::token::Tokens;
@@ -64,6 +64,8 @@ pub(super) struct Shared {
     pub(super) ids: tokio::sync::Mutex<Vec<String>>,
     /// The service's clock at its last answer, in seconds since 1970; 0 before the first.
     date: AtomicU64,
+    /// When uploads work again, once the cap of a day has been met.
+    capped: Mutex<Option<String>>,
 }
 
 /// What this process has done itself: listings may not know it yet.
@@ -138,6 +140,7 @@ impl Client {
             known: Mutex::default(),
             ids: tokio::sync::Mutex::default(),
             date: AtomicU64::new(0),
+            capped: Mutex::default(),
         };
         Ok(Self::with(plan, Retry::new(plan.limits), Arc::new(shared)))
     }
@@ -159,9 +162,20 @@ impl Inner {
         self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The service's clock at its last answer, in seconds since 1970.
-    pub(super) fn date(&self) -> Option<i64> {
-        i64::try_from(self.shared.date.load(Ordering::Relaxed)).ok().filter(|seconds| *seconds > 0)
+    /// The service's clock at its last answer, in seconds since 1970. Where tokens are refused, perhaps for their
+    /// time, there was none: then it is asked.
+    pub(super) async fn ask_date(&self) -> Option<i64> {
+        let date = || i64::try_from(self.shared.date.load(Ordering::Relaxed)).ok().filter(|date| *date > 0);
+        if date().is_none() {
+            // Without a token this is refused, and the refusal is dated.
+            let pulse = Pulse::default();
+            let request = Request::get(format!("{}drive/v3/about", self.plan.root));
+            let request = self.shared.http.request(request.body(body(Bytes::new(), &pulse)).ok()?);
+            let answer = async { Ok(request.await) };
+            let answer = watch(&pulse, self.plan.patience, "ask for the time", answer).await.ok()?.ok()?;
+            self.note_date(answer.headers());
+        }
+        date()
     }
 
     /// Runs `attempt` until it succeeds or fails for good. A token that is refused is replaced once.
@@ -187,7 +201,27 @@ impl Inner {
                 }
             }
         });
-        result.await.map_err(given_up)
+        result.await.map_err(|error| self.ended(error))
+    }
+
+    /// The end of retrying. The cap of a day is remembered: it ends every upload of this run, not only this one.
+    pub(super) fn ended(&self, error: Error) -> Error {
+        let error = given_up(error);
+        if error.reason == Reason::Full && is_daily_cap(&error) {
+            *self.shared.capped.lock().unwrap_or_else(PoisonError::into_inner) = error.help.clone();
+        }
+        error
+    }
+
+    /// Fails if the cap of a day has been met.
+    pub(super) fn refuse_capped(&self) -> Result<(), Error> {
+        let capped = self.shared.capped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match capped {
+            Some(help) => {
+                Err(Error::new(Reason::Full, "nothing more can be uploaded today by this user").help(help))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Asks for or changes metadata through the hub, until it succeeds or fails for good.
@@ -223,7 +257,7 @@ impl Inner {
             let answer = self.exchange(doing, raw, &pulse).await?;
             let (parts, body) = answer.into_parts();
             pulse.beat();
-            let bytes = read(body, doing).await?;
+            let bytes = read(body, doing, &pulse).await?;
             let body = serde_json::from_slice(&bytes).unwrap_or_default();
             Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         };
@@ -300,9 +334,10 @@ impl Answer {
 }
 
 /// Reads a small answer; one that is cut is a transient error.
-async fn read(mut body: Incoming, doing: &str) -> Result<Bytes, Error> {
+async fn read(mut body: Incoming, doing: &str, pulse: &Pulse) -> Result<Bytes, Error> {
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
+        pulse.beat();
         let frame = frame.map_err(|_| cut(doing))?;
         if let Some(data) = frame.data_ref() {
             if all.len() + data.len() > LARGEST_ANSWER {
@@ -316,7 +351,7 @@ async fn read(mut body: Incoming, doing: &str) -> Result<Bytes, Error> {
 
 /// Reads a small answer as JSON.
 pub(super) async fn read_json(body: Incoming, doing: &str) -> Result<Value, Error> {
-    serde_json::from_slice(&read(body, doing).await?).map_err(|_| cut(doing))
+    serde_json::from_slice(&read(body, doing, &Pulse::default()).await?).map_err(|_| cut(doing))
 }
 
 /// The client of these connections.

@@ -12,6 +12,7 @@ use crate::config::context::Context;
 use crate::config::secret::SecretRef;
 use crate::config::units::{ByteSize, Span};
 use crate::stores::retry::Limits;
+use crate::stores::trust;
 
 /// What chunks are multiples of (developers.google.com/workspace/drive/api/guides/manage-uploads).
 pub(super) const CHUNK_UNIT: u64 = 256 << 10;
@@ -181,7 +182,7 @@ impl Config {
             context.problem("requests_per_minute", "0 requests transfer nothing", help);
         }
         Some(Plan {
-            trusted: credentials::trusted(self.ca_bundle.as_deref(), context),
+            trusted: self.ca_bundle.as_deref().and_then(|path| trust::certificates(path, context)),
             is_google: self.endpoint.is_none(),
             root: root?,
             credentials: credentials?,

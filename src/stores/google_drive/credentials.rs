@@ -1,10 +1,8 @@
 //! Who the store is at Google: one of three ways in, read and checked before anything runs.
 
-use std::path::Path;
-
 use google_drive3::yup_oauth2::ServiceAccountKey;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
 use super::config::{Config, OAuth, ServiceAccount};
@@ -159,27 +157,4 @@ fn key(text: &str) -> Result<ServiceAccountKey, (String, &'static str)> {
         return Err(("the `private_key` in the key is damaged".into(), DOWNLOAD));
     }
     Ok(key)
-}
-
-/// The certificates to trust besides the system's, known to be sound.
-pub(super) fn trusted(written: Option<&Path>, context: &mut Context) -> Option<Vec<u8>> {
-    let path = written?;
-    let help = "write the path of a file with one or more certificates in PEM form";
-    let pem = match std::fs::read(path) {
-        Ok(pem) => pem,
-        Err(error) => {
-            context.problem("ca_bundle", format!("cannot read `{}`: {error}", path.display()), help);
-            return None;
-        }
-    };
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let mut roots = rustls::RootCertStore::empty();
-    let sound = certificates.is_ok_and(|certificates| {
-        !certificates.is_empty() && certificates.into_iter().all(|one| roots.add(one).is_ok())
-    });
-    if !sound {
-        context.problem("ca_bundle", format!("`{}` holds no sound certificates", path.display()), help);
-        return None;
-    }
-    Some(pem)
 }

@@ -1,31 +1,21 @@
-//! Downloading: a range, resumed at the byte where it was cut, until all of it has come or the retries are used up.
+//! Downloading: a range of a file, and whether what comes is that range of it.
 
 use std::ops::Range;
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use futures_util::stream::{self, StreamExt as _};
-use http_body_util::BodyExt as _;
+use http_body_util::BodyDataStream;
 use hyper::body::Incoming;
 use hyper::{Method, Response};
 
 use super::client::{Client, Failure, Raw, read_json};
-use super::error::cut;
 use super::file::Found;
 use super::transmit::query;
-use crate::stores::retry::{Pulse, Waits, watch};
+use crate::stores::resumed::{Answer, DOING, Ranges, resumed};
+use crate::stores::retry::{Pulse, watch};
 use crate::stores::{Download, Error, ObjectName, Reason};
-
-const DOING: &str = "read the object";
-
-/// A download in progress.
-struct Reading {
-    client: Client,
-    file: Found,
-    /// What is still to come.
-    rest: Range<u64>,
-    body: Option<Incoming>,
-    waits: Waits,
-}
 
 /// Opens an object, or a range of it.
 pub(super) async fn open(
@@ -54,12 +44,9 @@ pub(super) async fn of(client: &Client, file: Found, range: Option<Range<u64>>) 
     let (first, known) = (&rest, &file);
     let body = client.run(DOING, || get(client, known, first)).await?;
     let waits = client.retry.waits();
-    let reading = Reading { client: client.clone(), file, rest, body: Some(body), waits };
-    Ok(stream::try_unfold(reading, |mut reading| async move {
-        let bytes = reading.next().await?;
-        Ok(bytes.map(|bytes| (bytes, reading)))
-    })
-    .boxed())
+    let patience = client.plan.patience;
+    let ranged = Ranged { client: client.clone(), file };
+    Ok(resumed(ranged, rest, pieces(body), waits, patience))
 }
 
 /// Asks for a range once.
@@ -128,55 +115,28 @@ fn check_range(answer: &Response<Incoming>, range: &Range<u64>, size: u64) -> Re
     Err(Error::new(Reason::Corrupt, message))
 }
 
-impl Reading {
-    /// The next bytes, or `None` after the last.
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        loop {
-            if self.rest.is_empty() {
-                return Ok(None);
-            }
-            match self.step().await {
-                Ok(bytes) => {
-                    self.rest.start += bytes.len() as u64;
-                    if self.rest.start > self.rest.end {
-                        return Err(Error::new(Reason::Corrupt, "the service sent more than was asked for"));
-                    }
-                    if !bytes.is_empty() {
-                        self.waits.reset();
-                        return Ok(Some(bytes));
-                    }
-                }
-                Err(error) => {
-                    self.body = None;
-                    self.waits.wait_after(DOING, error).await?;
-                }
-            }
-        }
-    }
+/// A file whose ranges can be asked for again.
+struct Ranged {
+    client: Client,
+    file: Found,
+}
 
-    /// Reads once, from the open body or from a new one at the byte where the last ended.
-    async fn step(&mut self) -> Result<Bytes, Error> {
-        let body = if let Some(body) = &mut self.body {
-            body
-        } else {
-            self.client.pass().await;
-            let body = get(&self.client, &self.file, &self.rest).await;
-            self.body.insert(match body {
-                Ok(body) => body,
-                Err(Failure { error, token_refused }) => {
-                    if !token_refused {
-                        return Err(error);
-                    }
-                    // The token had ended while the body came; waiting is bounded as for every other error.
-                    self.client.shared.tokens.forget().await;
-                    return Err(Error { reason: Reason::Transient(None), ..error });
-                }
-            })
-        };
-        let read = async { Ok(body.frame().await) };
-        match watch(&Pulse::default(), self.client.plan.patience, DOING, read).await? {
-            Some(Ok(frame)) => Ok(frame.into_data().unwrap_or_default()),
-            Some(Err(_)) | None => Err(cut(DOING)),
+#[async_trait]
+impl Ranges for Ranged {
+    async fn ask(&self, range: &Range<u64>) -> Result<Answer, Error> {
+        self.client.pass().await;
+        match get(&self.client, &self.file, range).await {
+            Ok(body) => Ok(pieces(body)),
+            Err(Failure { error, token_refused: false }) => Err(error),
+            Err(Failure { error, .. }) => {
+                // The token had ended while the body came; waiting is bounded as for every other error.
+                self.client.shared.tokens.forget().await;
+                Err(Error { reason: Reason::Transient(None), ..error })
+            }
         }
     }
+}
+
+fn pieces(body: Incoming) -> Answer {
+    BodyDataStream::new(body).map_err(Into::into).boxed()
 }

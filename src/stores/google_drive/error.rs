@@ -153,11 +153,16 @@ pub(super) fn told(doing: &str, status: u16, headers: &HeaderMap, body: &Value) 
 
 /// The end of retrying: words that stay the same for minutes mean the cap of a day.
 pub(super) fn given_up(error: Error) -> Error {
-    if !error.is_transient() || !error.message.contains(DAILY_CAP) {
+    if !error.is_transient() || !is_daily_cap(&error) {
         return error;
     }
     let help = "a user may upload 750 GB in 24 hours: it works again when these have passed";
     Error { reason: Reason::Full, help: Some(help.to_owned()), ..error }
+}
+
+/// Whether these are the words of the cap of a day, or of a minute's that are the same.
+pub(super) fn is_daily_cap(error: &Error) -> bool {
+    error.message.contains(DAILY_CAP)
 }
 
 /// The service's own wish for a pause, in seconds (RFC 9110, section 10.2.3).

@@ -49,6 +49,7 @@ impl GoogleDrive {
 #[async_trait]
 impl Store for GoogleDrive {
     async fn create(&self, name: &ObjectName, _intent: &Intent) -> Result<Box<dyn Upload>, Error> {
+        self.client.refuse_capped()?;
         Ok(Box::new(DriveUpload::new(self.client.clone(), name.clone())))
     }
 

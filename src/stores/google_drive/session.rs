@@ -184,7 +184,7 @@ impl Session {
                 }
                 Err(error) => error,
             };
-            waits.wait_after(SEND, error).await.map_err(super::error::given_up)?;
+            waits.wait_after(SEND, error).await.map_err(|error| self.client.ended(error))?;
             in_doubt = true;
         }
     }

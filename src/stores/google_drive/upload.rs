@@ -27,13 +27,15 @@ pub(super) struct DriveUpload {
     buffer: BytesMut,
     whole: Whole,
     sending: Option<Sending>,
+    /// The memory of a chunk that has arrived, for the next one.
+    spare: BytesMut,
 }
 
 /// Chunks on their way: at most one, in a task that gives the session back.
 struct Sending {
     target: Target,
     address: Address,
-    task: JoinSet<Result<Session, Error>>,
+    task: JoinSet<Result<(Session, Option<BytesMut>), Error>>,
 }
 
 /// What was sent, for comparison.
@@ -66,7 +68,14 @@ impl Whole {
 
 impl DriveUpload {
     pub(super) fn new(client: Client, name: ObjectName) -> Self {
-        Self { client, name, buffer: BytesMut::new(), whole: Whole::default(), sending: None }
+        Self {
+            client,
+            name,
+            buffer: BytesMut::new(),
+            whole: Whole::default(),
+            sending: None,
+            spare: BytesMut::new(),
+        }
     }
 
     async fn target(&self) -> Result<Target, Error> {
@@ -78,7 +87,12 @@ impl DriveUpload {
     async fn session(&mut self) -> Result<Session, Error> {
         if let Some(sending) = &mut self.sending {
             return match sending.task.join_next().await {
-                Some(Ok(session)) => session,
+                Some(Ok(sent)) => {
+                    let (session, memory) = sent?;
+                    self.spare = memory.unwrap_or_default();
+                    self.spare.clear();
+                    Ok(session)
+                }
                 _ => Err(Error::new(Reason::SessionLost, "the upload of a chunk ended unexpectedly")),
             };
         }
@@ -91,9 +105,12 @@ impl DriveUpload {
     /// Sends what is buffered, waiting until the chunk before has arrived.
     async fn send_chunk(&mut self) -> Result<(), Error> {
         let mut session = self.session().await?;
-        let chunk = std::mem::take(&mut self.buffer).freeze();
+        let chunk = std::mem::replace(&mut self.buffer, std::mem::take(&mut self.spare)).freeze();
         if let Some(sending) = &mut self.sending {
-            sending.task.spawn(async move { session.send(chunk, None).await.map(|_| session) });
+            sending.task.spawn(async move {
+                session.send(chunk.clone(), None).await?;
+                Ok((session, chunk.try_into_mut().ok()))
+            });
         }
         Ok(())
     }

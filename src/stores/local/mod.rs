@@ -6,6 +6,7 @@
 
 pub mod config;
 mod download;
+mod read_back;
 mod upload;
 
 use std::fs;

@@ -1,15 +1,16 @@
 //! Writing an object into a directory.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rustix::fs::{Advice, CWD, RenameFlags};
+use rustix::fs::{CWD, RenameFlags};
 
+use super::read_back::{Behind, ReadBack, WINDOW};
 use super::{PART, blocking, sync_parent, told};
 use crate::stores::{Error, Proof, Reason, Stored, Upload};
 
@@ -21,6 +22,7 @@ pub(super) struct LocalUpload {
     path: PathBuf,
     sent: blake3::Hasher,
     size: u64,
+    behind: Option<Behind>,
 }
 
 /// A temporary file that is removed unless it got its final name.
@@ -67,14 +69,31 @@ impl LocalUpload {
             path: path.to_path_buf(),
             sent: blake3::Hasher::new(),
             size: 0,
+            behind: None,
         })
+    }
+
+    /// Has what was written so far flushed and read back while more is written.
+    fn read_back_so_far(&mut self) -> io::Result<()> {
+        let behind = if let Some(behind) = &self.behind {
+            behind
+        } else {
+            let temporary = self.temporary.0.as_deref().unwrap_or(&self.path);
+            self.behind.insert(Behind::start(ReadBack::of(temporary)?)?)
+        };
+        behind.reach(self.size);
+        Ok(())
     }
 
     /// Flushes, reads back, gives the final name, flushes the directory.
     fn complete(mut self) -> Result<Stored, Error> {
         let temporary = self.temporary.0.clone().unwrap_or_default();
         self.file.sync_all().map_err(|error| told(&temporary, "flush", error))?;
-        let read = read_back(&temporary).map_err(|error| told(&temporary, "read back", error))?;
+        let read = match self.behind.take() {
+            Some(behind) => behind.finish(),
+            None => ReadBack::of(&temporary).and_then(ReadBack::finish),
+        };
+        let read = read.map_err(|error| told(&temporary, "read back", error))?;
         if read != (self.size, self.sent.finalize()) {
             let what = format!("`{}` holds other bytes than were written to it", temporary.display());
             return Err(Error::new(Reason::Corrupt, what).help("examine the disk or the network file system"));
@@ -86,22 +105,6 @@ impl LocalUpload {
             sync_parent(dir)?;
         }
         Ok(Stored { size: self.size, proof: Proof::ReadBack })
-    }
-}
-
-/// The size and digest of a file as the medium has it: its pages are dropped from the cache first.
-fn read_back(path: &Path) -> io::Result<(u64, blake3::Hash)> {
-    let mut file = File::open(path)?;
-    rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
-    rustix::fs::fadvise(&file, 0, None, Advice::Sequential)?;
-    let (mut hasher, mut size, mut buffer) = (blake3::Hasher::new(), 0u64, vec![0; 1 << 18]);
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok((size, hasher.finalize()));
-        }
-        hasher.update(&buffer[..read]);
-        size += read as u64;
     }
 }
 
@@ -122,7 +125,12 @@ impl Upload for LocalUpload {
         self.sent.update(&bytes);
         self.size += bytes.len() as u64;
         let (file, path) = (Arc::clone(&self.file), self.path.clone());
-        blocking(move || (&*file).write_all(&bytes).map_err(|error| told(&path, "write", error))).await
+        let written = bytes.len() as u64;
+        blocking(move || (&*file).write_all(&bytes).map_err(|error| told(&path, "write", error))).await?;
+        if self.size / WINDOW > (self.size - written) / WINDOW {
+            self.read_back_so_far().map_err(|error| told(&self.path, "read back", error))?;
+        }
+        Ok(())
     }
 
     async fn finish(self: Box<Self>) -> Result<Stored, Error> {

@@ -61,7 +61,7 @@ impl Check {
     }
 
     fn bad(&mut self, topic: &str, error: &Error) {
-        self.say(Severity::Bad, topic, error.to_string(), error.help.clone().unwrap_or_default());
+        self.say(Severity::Bad, topic, error.to_string(), error.remedy());
     }
 
     /// The first request: shows whether the service is there, the key good and the clocks together.

@@ -14,6 +14,7 @@ use crate::config::context::Context;
 use crate::config::secret::{Secret, SecretRef};
 use crate::config::units::{ByteSize, Span};
 use crate::stores::retry::Limits;
+use crate::stores::sending::encoded;
 
 /// Two stores at once stay below 128 MiB with these two.
 const PART_SIZE: ByteSize = ByteSize(8 << 20);
@@ -290,18 +291,4 @@ fn plan_tags(tags: &BTreeMap<String, String>, context: &mut Context) -> Option<S
     }
     let pairs = tags.iter().map(|(key, value)| format!("{}={}", encoded(key), encoded(value)));
     Some(pairs.collect::<Vec<_>>().join("&"))
-}
-
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing into a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

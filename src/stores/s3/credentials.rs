@@ -5,12 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-
 use super::config::{Config, Keys};
 use super::provider::Provider;
 use crate::config::context::Context;
+use crate::stores::trust;
 
 /// What tells the SDK where credentials are, besides the instance's own service.
 const AMBIENT: [&str; 6] = [
@@ -62,22 +60,5 @@ fn is_ambient() -> bool {
 pub(super) fn trusted(written: Option<&Path>, context: &mut Context) -> Option<Vec<u8>> {
     let ambient = || std::env::var_os("AWS_CA_BUNDLE").filter(|value| !value.is_empty()).map(PathBuf::from);
     let path = written.map(Path::to_owned).or_else(ambient)?;
-    let help = "write the path of a file with one or more certificates in PEM form";
-    let pem = match std::fs::read(&path) {
-        Ok(pem) => pem,
-        Err(error) => {
-            context.problem("ca_bundle", format!("cannot read `{}`: {error}", path.display()), help);
-            return None;
-        }
-    };
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let mut roots = rustls::RootCertStore::empty();
-    let sound = certificates.is_ok_and(|certificates| {
-        !certificates.is_empty() && certificates.into_iter().all(|one| roots.add(one).is_ok())
-    });
-    if !sound {
-        context.problem("ca_bundle", format!("`{}` holds no sound certificates", path.display()), help);
-        return None;
-    }
-    Some(pem)
+    trust::certificates(&path, context)
 }

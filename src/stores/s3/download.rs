@@ -1,29 +1,16 @@
-//! Downloading: a range, resumed at the byte where it was cut, until all of it has come or the retries are used up.
+//! Downloading: a range of an object, and whether what comes is that range of it.
 
 use std::ops::Range;
 
+use async_trait::async_trait;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::client::Client;
-use crate::stores::retry::{Pulse, Waits, watch};
+use crate::stores::resumed::{Answer, DOING, Ranges, resumed};
+use crate::stores::retry::Pulse;
 use crate::stores::{Download, Error, Reason};
-
-const DOING: &str = "read the object";
-
-/// A download in progress.
-struct Reading {
-    client: Client,
-    key: String,
-    /// What is still to come.
-    rest: Range<u64>,
-    /// The version that the first bytes came from.
-    etag: Option<String>,
-    body: Option<ByteStream>,
-    waits: Waits,
-}
 
 /// Opens an object, or a range of it.
 pub(super) async fn open(client: &Client, key: String, range: Option<Range<u64>>) -> Result<Download, Error> {
@@ -41,12 +28,8 @@ pub(super) async fn open(client: &Client, key: String, range: Option<Range<u64>>
         None => 0..length(&got)?,
     };
     let waits = client.retry.waits();
-    let reading = Reading { client: client.clone(), key, rest, etag: got.e_tag, body: Some(got.body), waits };
-    Ok(stream::try_unfold(reading, |mut reading| async move {
-        let bytes = reading.next().await?;
-        Ok(bytes.map(|bytes| (bytes, reading)))
-    })
-    .boxed())
+    let ranged = Ranged { client: client.clone(), key, etag: got.e_tag };
+    Ok(resumed(ranged, rest, pieces(got.body), waits, client.plan.patience))
 }
 
 /// S3 has no way to ask for no bytes; whether they would be within the object must still be known.
@@ -95,61 +78,31 @@ fn beyond(range: &Range<u64>, size: u64) -> Error {
     Error::new(Reason::Rejected, message)
 }
 
-impl Reading {
-    /// The next bytes, or `None` after the last.
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        loop {
-            if self.rest.is_empty() {
-                return Ok(None);
-            }
-            match self.step().await {
-                Ok(bytes) => {
-                    self.rest.start += bytes.len() as u64;
-                    if self.rest.start > self.rest.end {
-                        return Err(Error::new(Reason::Corrupt, "the service sent more than was asked for"));
-                    }
-                    self.waits.reset();
-                    return Ok(Some(bytes));
-                }
-                Err(error) => {
-                    self.body = None;
-                    self.waits.wait_after(DOING, error).await?;
-                }
-            }
-        }
-    }
+/// An object whose ranges can be asked for again.
+struct Ranged {
+    client: Client,
+    key: String,
+    /// The version that the first bytes came from.
+    etag: Option<String>,
+}
 
-    /// Reads once, from the open body or from a new one at the byte where the last ended.
-    async fn step(&mut self) -> Result<Bytes, Error> {
-        let body = if let Some(body) = &mut self.body {
-            body
-        } else {
-            let body = self.resume().await?;
-            self.body.insert(body)
-        };
-        let patience = self.client.plan.patience;
-        let read = async { Ok(body.next().await) };
-        match watch(&Pulse::default(), patience, DOING, read).await? {
-            Some(Ok(bytes)) => Ok(bytes),
-            Some(Err(error)) => {
-                let message = format!("cannot {DOING}: the connection broke at byte {}", self.rest.start);
-                Err(Error::new(Reason::Transient(None), message).because(error))
-            }
-            None => {
-                let message =
-                    format!("cannot {DOING}: it ended at byte {} of {}", self.rest.start, self.rest.end);
-                Err(Error::new(Reason::Transient(None), message))
-            }
-        }
-    }
-
-    async fn resume(&self) -> Result<ByteStream, Error> {
-        let request = get(&self.client, &self.key, Some(&self.rest));
+#[async_trait]
+impl Ranges for Ranged {
+    async fn ask(&self, range: &Range<u64>) -> Result<Answer, Error> {
+        let request = get(&self.client, &self.key, Some(range));
         let got = self.client.attempt(DOING, Pulse::default(), request).await?;
-        check_range(&got, &self.rest)?;
+        check_range(&got, range)?;
         if got.e_tag != self.etag {
             return Err(Error::new(Reason::Corrupt, "the object was replaced while it was read"));
         }
-        Ok(got.body)
+        Ok(pieces(got.body))
     }
+}
+
+fn pieces(body: ByteStream) -> Answer {
+    let pieces = stream::unfold(body, |mut body| async move {
+        let piece = body.next().await?;
+        Some((piece.map_err(Into::into), body))
+    });
+    pieces.boxed()
 }

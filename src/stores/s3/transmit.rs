@@ -1,6 +1,5 @@
 //! What is done to a request on its way out.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,12 +10,10 @@ use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::primitives::SdkBody;
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame};
 
 use crate::stores::retry::Pulse;
-
-/// The pieces in which a body is handed to the connection: small enough that a dying connection is noticed.
-const PIECE: usize = 64 << 10;
+use crate::stores::sending::Pieces;
 
 /// Beats a pulse for every piece of a request's body that the connection takes.
 ///
@@ -42,36 +39,6 @@ impl Intercept for Beating {
         let pieces = Pieces { rest: self.body.clone(), pulse: self.pulse.clone() };
         *context.request_mut().body_mut() = SdkBody::from_body_1_x(pieces);
         Ok(())
-    }
-}
-
-struct Pieces {
-    rest: Bytes,
-    pulse: Pulse,
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        self.pulse.beat();
-        let size = self.rest.len().min(PIECE);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
     }
 }
 

@@ -36,10 +36,15 @@ pub(super) struct Target {
 /// A multipart upload that the service knows.
 struct Session {
     id: String,
-    sending: JoinSet<Result<CompletedPart, Error>>,
+    sending: JoinSet<Result<Sent, Error>>,
     done: Vec<CompletedPart>,
     begun: i32,
+    /// The memory of parts that have arrived, for those to come: what is allocated once stays enough.
+    spare: Vec<BytesMut>,
 }
+
+/// A part that has arrived, and its memory if nobody else holds it any more.
+type Sent = (CompletedPart, Option<BytesMut>);
 
 impl S3Upload {
     pub(super) fn new(client: Client, target: Target, parts: Parts) -> Self {
@@ -65,7 +70,7 @@ impl S3Upload {
             session
         } else {
             let id = self.client.create_multipart(&self.target).await?;
-            self.session.insert(Session { id, sending: JoinSet::new(), done: Vec::new(), begun: 0 })
+            self.session.insert(Session::new(id))
         };
         while session.sending.len() >= self.parts.at_once {
             session.wait_for_one().await?;
@@ -73,7 +78,12 @@ impl S3Upload {
         session.begun += 1;
         let (client, key, id, number) =
             (self.client.clone(), self.target.key.clone(), session.id.clone(), session.begun);
-        session.sending.spawn(async move { client.upload_part(&key, &id, number, body, &part).await });
+        session.sending.spawn(async move {
+            let sent = client.upload_part(&key, &id, number, body.clone(), &part).await?;
+            Ok((sent, body.try_into_mut().ok()))
+        });
+        self.buffer = session.spare.pop().unwrap_or_default();
+        self.buffer.clear();
         Ok(())
     }
 
@@ -85,7 +95,7 @@ impl S3Upload {
         self.compare(false, etag.as_deref(), &self.whole.single_etag()).await
     }
 
-    async fn finish_multipart(self: Box<Self>, mut session: Session) -> Result<Stored, Error> {
+    async fn finish_multipart(&self, session: &mut Session) -> Result<Stored, Error> {
         while !session.sending.is_empty() {
             session.wait_for_one().await?;
         }
@@ -94,6 +104,12 @@ impl S3Upload {
             CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut session.done))).build();
         let etag = self.client.complete(&self.target, &session.id, &parts, &self.whole).await?;
         self.compare(true, etag.as_deref(), &self.whole.composite_etag()).await
+    }
+
+    /// Ends a session. Nothing may be on its way by then: a part that arrives after the abort would stay.
+    async fn give_up(&self, mut session: Session) -> Result<(), Error> {
+        session.sending.shutdown().await;
+        self.client.abort(&self.target.key, &session.id).await
     }
 
     /// Looks at what the service has now, and compares it with what was sent. `said` is the `ETag` that the service
@@ -134,9 +150,17 @@ impl S3Upload {
 }
 
 impl Session {
+    fn new(id: String) -> Self {
+        Self { id, sending: JoinSet::new(), done: Vec::new(), begun: 0, spare: Vec::new() }
+    }
+
     async fn wait_for_one(&mut self) -> Result<(), Error> {
         match self.sending.join_next().await {
-            Some(Ok(part)) => self.done.push(part?),
+            Some(Ok(sent)) => {
+                let (part, memory) = sent?;
+                self.done.push(part);
+                self.spare.extend(memory);
+            }
             Some(Err(lost)) => {
                 return Err(
                     Error::new(Reason::SessionLost, "the upload of a part ended unexpectedly").because(lost)
@@ -182,29 +206,25 @@ impl Upload for S3Upload {
         if ready.is_ok() {
             ready = self.send_part().await;
         }
-        let Some(session) = self.session.take() else {
+        let Some(mut session) = self.session.take() else {
             return Err(Error::new(Reason::SessionLost, "the upload has no session"));
         };
-        let (client, key, id) = (self.client.clone(), self.target.key.clone(), session.id.clone());
         let finished = match ready {
-            Ok(()) => self.finish_multipart(session).await,
+            Ok(()) => self.finish_multipart(&mut session).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &finished
             && error.reason != Reason::Corrupt
-            && let Err(left) = client.abort(&key, &id).await
+            && let Err(left) = self.give_up(session).await
         {
-            tracing::warn!(%key, error = %left, "cannot abort the upload; a later prune sweeps it");
+            tracing::warn!(key = %self.target.key, error = %left, "cannot abort the upload; a later prune sweeps it");
         }
         finished
     }
 
     async fn abort(mut self: Box<Self>) -> Result<(), Error> {
         match self.session.take() {
-            Some(mut session) => {
-                session.sending.shutdown().await;
-                self.client.abort(&self.target.key, &session.id).await
-            }
+            Some(session) => self.give_up(session).await,
             None => Ok(()),
         }
     }

@@ -125,7 +125,7 @@ pub(super) fn show(world: &World, entry: &Entry, caller: &Caller) -> Value {
         shown["appProperties"] = Value::Object(entry.properties.clone());
     }
     if entry.mime != FOLDER {
-        shown["size"] = entry.content.len().to_string().into();
+        shown["size"] = (entry.content.len() as u64 + entry.forgotten).to_string().into();
         shown["md5Checksum"] = entry.digests.1.as_str().into();
         shown["originalFilename"] = entry.name.as_str().into();
         if !switches.without_sha256 {

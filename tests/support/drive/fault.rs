@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Method, Response};
 use futures_util::stream;
 
-use super::{Said, disconnect, send};
+use super::{Asked, Said, disconnect, send};
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Fault {
     Partly(usize),
     /// Of a chunk only so many units are taken, and the answer is an error of the service.
     PartlyThenError(usize),
+    /// Everything is done, and the answer comes in pieces, each after this many milliseconds.
+    SlowAnswer(u64),
     /// The answer to a chunk does not say how far the upload has come.
     NoRange,
     /// The upload's session is not known any more, nor anything that it had.
@@ -51,10 +53,10 @@ pub enum When {
 pub struct Faults {
     /// How many requests have come since the last fault was set.
     pub count: usize,
+    /// How many of them were requests to a session: chunks and questions, in the order of the upload.
+    pub to_sessions: usize,
     /// How often a fault was met.
     pub met: usize,
-    /// The method of the last request that met one.
-    pub met_by: String,
     at: Vec<(Which, Fault)>,
 }
 
@@ -63,6 +65,8 @@ pub struct Faults {
 enum Which {
     /// The one with this number, counted from 0.
     Number(usize),
+    /// The one with this number among those to sessions.
+    ToSession(usize),
     /// All with this method and this text in the path.
     All(&'static str, &'static str),
 }
@@ -70,9 +74,15 @@ enum Which {
 impl Faults {
     /// Lets the request with this number fail once, counted from now.
     pub fn at(&mut self, number: usize, fault: Fault) {
-        self.count = 0;
-        self.met = 0;
+        self.clear();
         self.at = vec![(Which::Number(number), fault)];
+    }
+
+    /// Lets the request with this number among those to sessions fail once, counted from now. Other requests come
+    /// between them as they like: a client may look around while a chunk is on its way.
+    pub fn at_session(&mut self, number: usize, fault: Fault) {
+        self.clear();
+        self.at = vec![(Which::ToSession(number), fault)];
     }
 
     /// Lets every request of this method fail whose path contains this.
@@ -82,23 +92,21 @@ impl Faults {
 
     /// Lets everything work again.
     pub fn clear(&mut self) {
-        self.at.clear();
-        self.count = 0;
-        self.met = 0;
+        *self = Self::default();
     }
 
-    pub(super) fn next(&mut self, method: &Method, path: &str) -> Option<Fault> {
-        let number = self.count;
+    pub(super) fn next(&mut self, asked: &Asked) -> Option<Fault> {
+        let (number, to_session) = (self.count, self.to_sessions);
+        let is_to_session = asked.method == Method::PUT && asked.query("upload_id").is_some();
         self.count += 1;
+        self.to_sessions += usize::from(is_to_session);
         let hit = |which: &Which| match which {
             Which::Number(wanted) => *wanted == number,
-            Which::All(wanted, part) => *wanted == method.as_str() && path.contains(part),
+            Which::ToSession(wanted) => is_to_session && *wanted == to_session,
+            Which::All(wanted, part) => *wanted == asked.method.as_str() && asked.path.contains(part),
         };
         let fault = self.at.iter().find(|(which, _)| hit(which)).map(|(_, fault)| *fault);
-        if fault.is_some() {
-            self.met += 1;
-            method.as_str().clone_into(&mut self.met_by);
-        }
+        self.met += usize::from(fault.is_some());
         fault
     }
 }
@@ -131,10 +139,11 @@ impl Fault {
             (Self::CutBefore | Self::CutAfter, _) | (_, None) => disconnect(),
             (Self::LostAnswer | Self::PartlyThenError(_), Some(_)) => send(trouble()),
             (Self::Silence, Some(_)) => {
-                tokio::time::timeout(Duration::from_secs(60), std::future::pending::<()>()).await.ok();
+                wait(Duration::from_secs(60)).await;
                 disconnect()
             }
             (Self::HalfAnswer, Some(said)) => half(said),
+            (Self::SlowAnswer(millis), Some(said)) => slow(said, Duration::from_millis(*millis)).await,
             (Self::NoRange, Some(mut said)) => {
                 said.headers.retain(|(name, _)| *name != "range");
                 send(said)
@@ -158,6 +167,34 @@ fn half(said: Said) -> Response<Body> {
     let broken = Err(std::io::Error::other("broken off"));
     let pieces: Vec<Result<Bytes, std::io::Error>> = vec![Ok(first), broken];
     response.body(Body::from_stream(stream::iter(pieces))).unwrap()
+}
+
+/// How many pieces a slow body comes in.
+const PIECES: usize = 5;
+
+/// Sends a body in pieces with a pause before each, and the headers of an empty one after a pause.
+async fn slow(said: Said, pause: Duration) -> Response<Body> {
+    if said.body.is_empty() {
+        wait(pause).await;
+        return send(said);
+    }
+    let size = said.body.len().div_ceil(PIECES);
+    let mut response = Response::builder().status(said.status).header("content-length", said.body.len());
+    for (name, value) in said.headers {
+        response = response.header(name, value);
+    }
+    let pieces = stream::unfold(said.body, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        wait(pause).await;
+        Some((Ok::<_, std::io::Error>(rest.split_to(size.min(rest.len()))), rest))
+    });
+    response.body(Body::from_stream(pieces)).unwrap()
+}
+
+async fn wait(pause: Duration) {
+    tokio::time::timeout(pause, std::future::pending::<()>()).await.ok();
 }
 
 /// What becomes of a chunk's bytes.

@@ -18,6 +18,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode};
+use chupacabra::clock::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -165,6 +166,15 @@ impl Asked {
         parse_query(&String::from_utf8_lossy(&self.body))
     }
 
+    /// The JSON that it came with, alone or before a file's content.
+    fn metadata(&self) -> Option<Value> {
+        let kind = self.header("content-type")?;
+        if kind.starts_with("application/json") {
+            return serde_json::from_slice(&self.body).ok();
+        }
+        uploads::multipart(self).map(|(metadata, _)| metadata)
+    }
+
     /// The root as the client sees it.
     fn root(&self) -> String {
         let host = self.header("host").unwrap_or("127.0.0.1");
@@ -256,7 +266,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         body,
         tls: shared.tls,
     };
-    let fault = shared.world().faults.next(&asked.method, &asked.path);
+    let fault = shared.world().faults.next(&asked);
     if let Some(fault) = fault.as_ref().filter(|fault| fault.when() == When::Before) {
         return fault.answer(None).await;
     }
@@ -266,7 +276,8 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let said = route(&mut world, &asked);
         world.taken = None;
         world.note(&asked, said.status);
-        said
+        let date = Timestamp::from_millisecond(world.now()).unwrap();
+        said.with("date", date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
     };
     match fault {
         Some(fault) => fault.answer(Some(said)).await,

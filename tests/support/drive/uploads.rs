@@ -2,6 +2,7 @@
 
 use axum::body::Bytes;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::api::{place, select, selected, show};
 use super::fault::Taken;
@@ -11,6 +12,29 @@ use super::{Asked, Said};
 /// What chunks are multiples of.
 const UNIT: usize = 256 << 10;
 const DEFAULT: &str = "kind,id,name,mimeType";
+
+/// What a session has received.
+#[derive(Debug)]
+pub struct Received {
+    kept: Vec<u8>,
+    size: usize,
+    /// The digest of what is not kept.
+    forgotten: Option<Sha256>,
+}
+
+impl Received {
+    fn new(forgets: bool) -> Self {
+        Self { kept: Vec::new(), size: 0, forgotten: forgets.then(Sha256::new) }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.size += bytes.len();
+        match &mut self.forgotten {
+            Some(sha256) => sha256.update(bytes),
+            None => self.kept.extend_from_slice(bytes),
+        }
+    }
+}
 
 /// Begins an upload, or does all of it.
 pub(super) fn create(world: &mut World, asked: &Asked, caller: &Caller, replaces: Option<&str>) -> Said {
@@ -70,7 +94,7 @@ fn begin(world: &mut World, asked: &Asked, caller: &Caller, replaces: Option<&st
         metadata,
         caller: caller.clone(),
         fields: asked.query("fields").unwrap_or(DEFAULT).to_owned(),
-        data: Vec::new(),
+        data: Received::new(world.switches.forgets),
         done: None,
         replaces: replaces.map(str::to_owned),
     };
@@ -110,7 +134,7 @@ fn store(
 }
 
 /// The two parts of a `multipart/related` body (RFC 2387).
-fn multipart(asked: &Asked) -> Option<(Value, Bytes)> {
+pub(super) fn multipart(asked: &Asked) -> Option<(Value, Bytes)> {
     let kind = asked.header("content-type")?;
     let boundary = kind.split("boundary=").nth(1)?.split(';').next()?.trim_matches('"');
     let marker = format!("--{boundary}");
@@ -164,7 +188,7 @@ fn advance(world: &mut World, asked: &Asked, session: &mut Session) -> Said {
     let range = asked.header("content-range").map(str::to_owned);
     let Some(range) = range else {
         // Everything in one request, or an empty file.
-        session.data.extend_from_slice(&asked.body);
+        session.data.take(&asked.body);
         return complete(world, asked, session);
     };
     let Some((span, total)) = range.strip_prefix("bytes ").and_then(|range| range.split_once('/')) else {
@@ -172,7 +196,7 @@ fn advance(world: &mut World, asked: &Asked, session: &mut Session) -> Said {
     };
     let total: Option<usize> = if total == "*" { None } else { total.parse().ok() };
     if span == "*" {
-        return if total == Some(session.data.len()) {
+        return if total == Some(session.data.size) {
             complete(world, asked, session)
         } else {
             incomplete(session)
@@ -193,23 +217,23 @@ fn advance(world: &mut World, asked: &Asked, session: &mut Session) -> Said {
         );
         return Said::error(400, "badRequest", &message);
     }
-    if from > session.data.len() {
+    if from > session.data.size {
         return Said::error(503, "backendError", "A chunk is missing before this one.");
     }
     // What is there already is not taken again.
-    let fresh = asked.body.slice((session.data.len() - from).min(asked.body.len())..);
+    let fresh = asked.body.slice((session.data.size - from).min(asked.body.len())..);
     let taken = match world.taken {
         Some(Taken::Units(units)) => fresh.len().min(units * UNIT),
         _ => fresh.len(),
     };
-    session.data.extend_from_slice(&fresh[..taken]);
-    if last && session.data.len() == to { complete(world, asked, session) } else { incomplete(session) }
+    session.data.take(&fresh[..taken]);
+    if last && session.data.size == to { complete(world, asked, session) } else { incomplete(session) }
 }
 
 /// 308: how much is there. Of nothing, nothing is said.
 fn incomplete(session: &Session) -> Said {
     let said = Said::empty(308);
-    match session.data.len() {
+    match session.data.size {
         0 => said,
         size => said.with("range", format!("bytes=0-{}", size - 1)),
     }
@@ -217,10 +241,14 @@ fn incomplete(session: &Session) -> Said {
 
 fn complete(world: &mut World, asked: &Asked, session: &mut Session) -> Said {
     let caller = session.caller.clone();
-    let content = Bytes::from(std::mem::take(&mut session.data));
+    let content = Bytes::from(std::mem::take(&mut session.data.kept));
     let metadata = session.metadata.clone();
     match store(world, asked, &caller, &metadata, content, session.replaces.as_deref()) {
         Ok(id) => {
+            if let Some((sha256, entry)) = session.data.forgotten.take().zip(world.files.get_mut(&id)) {
+                entry.digests.0 = hex::encode(sha256.finalize());
+                entry.forgotten = session.data.size as u64;
+            }
             session.done = Some(id.clone());
             shown(world, session, &id)
         }

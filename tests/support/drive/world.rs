@@ -10,6 +10,7 @@ use sha2::Sha256;
 
 use super::Asked;
 use super::fault::{Faults, Taken};
+use super::uploads::Received;
 
 /// The type of folders.
 pub const FOLDER: &str = "application/vnd.google-apps.folder";
@@ -28,8 +29,8 @@ pub struct World {
     pub faults: Faults,
     /// How it behaves.
     pub switches: Switches,
-    /// What has been asked: method, path and status.
-    pub log: Vec<(String, String, u16)>,
+    /// What has been asked, in order.
+    pub log: Vec<Noted>,
     /// The quota units that were used.
     pub units: u64,
     pub(super) tokens: HashMap<String, Caller>,
@@ -39,6 +40,21 @@ pub struct World {
     /// Removed files that listings still show.
     pub(super) ghosts: Vec<(u64, Entry)>,
     next: u64,
+}
+
+/// A request, without its content.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Noted {
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The query parameters.
+    pub query: Vec<(String, String)>,
+    /// The metadata that came with it.
+    pub body: Option<Value>,
+    /// The answer's status.
+    pub status: u16,
 }
 
 /// How the server behaves, besides single faults.
@@ -66,8 +82,6 @@ pub struct Switches {
     pub incomplete: bool,
     /// Files come without SHA-256, as some old ones do.
     pub without_sha256: bool,
-    /// Every downloaded body breaks off after so many bytes.
-    pub cut_downloads: Option<usize>,
     /// The server's clock is off by so many seconds.
     pub skew: i64,
     /// The largest page of a listing.
@@ -76,6 +90,8 @@ pub struct Switches {
     pub undecided: u32,
     /// Bytes of stored files are changed: the checksums are those of the changed bytes.
     pub damages: bool,
+    /// Of what comes through sessions only size and SHA-256 are kept: for measuring, where memory is short.
+    pub forgets: bool,
 }
 
 /// Who asks.
@@ -114,6 +130,8 @@ pub struct Entry {
     pub app: String,
     /// The shared drive that it is in.
     pub drive: Option<String>,
+    /// How many bytes it has besides those that are kept.
+    pub(super) forgotten: u64,
     pub(super) digests: (String, String),
     pub(super) listed_from: u64,
 }
@@ -124,7 +142,7 @@ pub struct Session {
     pub(super) metadata: Value,
     pub(super) caller: Caller,
     pub(super) fields: String,
-    pub(super) data: Vec<u8>,
+    pub(super) data: Received,
     /// The file, when it is complete.
     pub(super) done: Option<String>,
     /// The file whose content is replaced.
@@ -145,11 +163,11 @@ impl World {
             abusive: false,
             incomplete: false,
             without_sha256: false,
-            cut_downloads: None,
             skew: 0,
             page: 1_000,
             undecided: 1,
             damages: false,
+            forgets: false,
         };
         let mut world = Self {
             files: BTreeMap::new(),
@@ -217,6 +235,7 @@ impl World {
             parent: parent.into(),
             properties: metadata["appProperties"].as_object().cloned().unwrap_or_default(),
             trashed: false,
+            forgotten: 0,
             digests: digests(&content),
             content,
             created: time("createdTime").unwrap_or(now),
@@ -253,7 +272,13 @@ impl World {
             ("GET", _) => 5,
             _ => 50,
         };
-        self.log.push((method.into(), path.into(), status));
+        self.log.push(Noted {
+            method: method.into(),
+            path: path.into(),
+            query: asked.query.clone(),
+            body: asked.metadata(),
+            status,
+        });
     }
 }
 

@@ -7,7 +7,8 @@ use super::super::item::{Address, Item, Phase};
 use super::super::paths;
 use super::super::select::Selector;
 use super::super::session::Session;
-use super::{CLASSES, expand};
+use super::{CLASSES, expand, visible};
+use crate::sources::Missing;
 
 /// What is in a database, as far as it is wanted.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(in crate::sources::postgres) struct Catalog {
     pub privileges: Vec<Privilege>,
     /// How many objects of each class there are.
     pub counts: BTreeMap<&'static str, u64>,
+    /// What the server has and this role may not see.
+    pub missing: Vec<Missing>,
     /// Every address that is accounted for: emitted, left out by configuration, or part of something emitted.
     pub known: BTreeSet<Address>,
 }
@@ -38,10 +41,16 @@ pub(in crate::sources::postgres) async fn collect(
     session: &mut Session,
     selector: &Selector,
 ) -> Result<Catalog, Error> {
-    let mut reader =
-        Reader { catalog: Catalog::default(), by_address: HashMap::new(), left_out: BTreeSet::new() };
+    let mut reader = Reader {
+        catalog: Catalog::default(),
+        by_address: HashMap::new(),
+        left_out: BTreeSet::new(),
+        relations: relations(session).await?,
+        everything: selector.takes_all_schemas(),
+    };
+    reader.catalog.missing = visible::missing(session, selector).await?;
     for (index, class) in CLASSES.iter().enumerate() {
-        if session.major >= class.since {
+        if session.major >= class.since && visible::may_read(session, class.label).await? {
             let read = reader.class(session, selector, index).await;
             read.map_err(|error| error.at(format!("reading the catalog: class {}", class.label)))?;
         }
@@ -69,6 +78,31 @@ struct Reader {
     catalog: Catalog,
     by_address: HashMap<Address, usize>,
     left_out: BTreeSet<Address>,
+    relations: HashMap<u32, Relation>,
+    /// Whether no pattern says what to include.
+    everything: bool,
+}
+
+/// A relation's schema and name, and the table that it is an index or a sequence of.
+struct Relation {
+    schema: String,
+    name: String,
+    table: Option<u32>,
+}
+
+async fn relations(session: &mut Session) -> Result<HashMap<u32, Relation>, Error> {
+    let sql = "SELECT c.oid, n.nspname, c.relname, coalesce(x.indrelid, d.refobjid) FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index x ON x.indexrelid = c.oid
+        LEFT JOIN pg_depend d ON d.classid = c.tableoid AND d.objid = c.oid AND d.objsubid = 0 AND d.refclassid = c.tableoid
+          AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') AND c.relkind = 'S'
+        WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I')";
+    let mut relations = HashMap::new();
+    for row in session.rows(sql).await? {
+        let table = if row.is_null(3) { None } else { Some(row.number(3)?) };
+        let (schema, name) = (row.text(1).to_owned(), row.text(2).to_owned());
+        relations.insert(row.number(0)?, Relation { schema, name, table });
+    }
+    Ok(relations)
 }
 
 impl Reader {
@@ -80,9 +114,11 @@ impl Reader {
             let address = Address { class: row.number(0)?, oid: row.number(1)? };
             let address = if class.borrowed || shell { address.borrowed(index) } else { address };
             let table: Option<u32> = if row.is_null(8) { None } else { Some(row.number(8)?) };
+            let oid = address.oid;
             let item = Item {
                 class: index,
                 address,
+                of: self.of(class.label, oid, table),
                 schema: row.text(2).to_owned(),
                 name: row.text(3).to_owned(),
                 owner: row.optional(4).map(str::to_owned),
@@ -95,15 +131,40 @@ impl Reader {
                 notes: Vec::new(),
                 needs: BTreeSet::new(),
             };
-            if !selector.takes(&item) {
+            let parent = match class.label {
+                "partition" | "index_attachment" => table.and_then(|table| self.named(table)),
+                _ => None,
+            };
+            let parent = parent.is_none_or(|(schema, name)| selector.takes_table(&schema, &name));
+            if !parent || !selector.takes(&item) {
                 self.left_out.insert(address);
                 continue;
+            }
+            // A statement is put together from parts; one part that is not there any more makes all of it NULL.
+            if row.is_null(6) {
+                return Err(Error::Vanished(item.describe()));
             }
             *self.catalog.counts.entry(class.label).or_default() += u64::from(!shell);
             self.by_address.insert(address, self.catalog.items.len());
             self.catalog.items.push(item);
         }
         Ok(())
+    }
+
+    /// The relation whose patterns decide about an item.
+    fn of(&self, label: &str, oid: u32, table: Option<u32>) -> Option<(String, String)> {
+        match label {
+            "table" | "view" | "materialized_view" | "sequence" | "refresh" | "partition"
+            | "sequence_owner" | "index_attachment" => self.named(oid),
+            _ => self.named(table?),
+        }
+    }
+
+    /// A relation's schema and name, or those of the table that it is a part of.
+    fn named(&self, oid: u32) -> Option<(String, String)> {
+        let relation = self.relations.get(&oid)?;
+        let table = relation.table.and_then(|table| self.relations.get(&table)).unwrap_or(relation);
+        Some((table.schema.clone(), table.name.clone()))
     }
 
     async fn aliases(&self, session: &mut Session) -> Result<HashMap<Address, Address>, Error> {
@@ -264,6 +325,10 @@ impl Reader {
         for row in session.rows(&expand(sql, session.major)).await? {
             let address = Address { class: row.number(0)?, oid: row.number(1)? };
             if let Some(item) = self.by_address.get(&address).copied() {
+                if row.is_null(3) {
+                    let what = self.catalog.items[item].describe();
+                    return Err(Error::Vanished(format!("a comment or label on {what}")));
+                }
                 self.catalog.items[item].notes.push(row.text(3).to_owned());
             }
         }
@@ -277,6 +342,10 @@ impl Reader {
                 continue;
             }
             let item = self.by_address.get(&address).map(|index| &self.catalog.items[*index]);
+            // Members of extensions and the server's own objects, when only some schemas are wanted.
+            if item.is_none() && !self.everything {
+                continue;
+            }
             let relation = item.and_then(|item| item.relation.clone());
             let (target, sql) = (row.text(3).to_owned(), row.text(4).to_owned());
             self.catalog.privileges.push(Privilege { target, sql, relation });

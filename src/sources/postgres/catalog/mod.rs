@@ -8,6 +8,7 @@ mod classes;
 mod collect;
 mod completeness;
 mod fragments;
+mod visible;
 
 pub(super) use classes::CLASSES;
 pub(super) use collect::{Catalog, collect};

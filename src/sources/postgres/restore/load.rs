@@ -146,7 +146,7 @@ impl Loader {
 
     /// Makes room for single tables: their schemas exist, and they themselves do not.
     async fn clear(&self, session: &mut Session, blocks: &[Owned]) -> Result<(), Error> {
-        let mut found = false;
+        let (mut found, mut tables) = (false, Vec::new());
         for block in
             blocks.iter().filter(|block| block.kind == Kind::Object && self.task.takes(&block.relation))
         {
@@ -166,12 +166,26 @@ impl Loader {
             if !self.task.replace {
                 return Err(Error::NotEmpty(format!("the place of table {schema}.{table}")));
             }
-            session.execute(&format!("DROP TABLE {name} CASCADE")).await?;
+            tables.push(name);
         }
-        if found {
-            Ok(())
-        } else {
-            Err(Error::Request("`--only` matches no table of the package".to_owned()))
+        if !found {
+            return Err(Error::Request("`--only` matches no table of the package".to_owned()));
+        }
+        if tables.is_empty() {
+            return Ok(());
+        }
+        // Never what hangs on them: views and keys of other tables are not in the selection and would be lost.
+        let dropped = session.execute(&format!("DROP TABLE {}", tables.join(", "))).await;
+        match dropped {
+            Err(Error::Server(sqlx::Error::Database(error))) if error.code().as_deref() == Some("2BP01") => {
+                let detail = error
+                    .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+                    .and_then(|error| error.detail())
+                    .unwrap_or_default()
+                    .replace('\n', "; ");
+                Err(Error::InTheWay(tables.join(", "), detail))
+            }
+            dropped => dropped,
         }
     }
 

@@ -4,6 +4,7 @@ mod load;
 mod rows;
 mod target;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use globset::{Glob, GlobMatcher};
@@ -131,9 +132,9 @@ async fn compare(
     restored: &mut Restored,
 ) -> Result<u64, Error> {
     let prefix = format!("{}/", paths::component(database));
+    let names: HashSet<&str> = contents.objects.iter().map(|object| object.name.as_str()).collect();
     let wanted = |name: &str| {
-        name.strip_prefix(&prefix).is_some_and(|relation| task.takes(relation))
-            && contents.objects.iter().any(|object| object.name == name)
+        name.strip_prefix(&prefix).is_some_and(|relation| task.takes(relation)) && names.contains(name)
     };
     let mut found = fingerprint::take(&place.options, database, task.jobs, loaded, wanted).await?;
     let (mut compared, mut differences) = (0, Vec::new());

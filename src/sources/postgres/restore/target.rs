@@ -52,7 +52,12 @@ pub(super) async fn prepare(task: &Task, database: &str) -> Result<Place, Error>
         server.close().await;
         let suffix: String =
             rand::rng().sample_iter(rand::distr::Alphanumeric).take(8).map(char::from).collect();
-        let working = format!("{}_restoring_{suffix}", name.chars().take(40).collect::<String>());
+        // Names longer than 63 bytes are cut by the server, and the part that makes this one its own is the last.
+        let mut stem = name.clone();
+        while stem.len() > 40 {
+            stem.pop();
+        }
+        let working = format!("{stem}_restoring_{suffix}");
         return Ok(place(working, true));
     }
     if !exists {

@@ -1,0 +1,106 @@
+//! What patterns choose, and what goes with it.
+
+use chupacabra::sources::Request;
+use serde_json::json;
+
+use crate::compare::same;
+use crate::support::postgres::{dump, restore, shared};
+
+const SHOP: &str = "CREATE SCHEMA sales; CREATE SCHEMA other;
+CREATE TABLE sales.orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, part serial, at date, kind text);
+CREATE STATISTICS sales.together ON at, kind FROM sales.orders;
+CREATE TABLE sales.\"orders.old\" (a int DEFAULT 7 CHECK (a > 0)); CREATE TABLE sales.\"orders\"\".x\" (b serial);
+CREATE SEQUENCE sales.free START 5; CREATE TABLE other.thing (a int PRIMARY KEY); CREATE VIEW sales.seen AS SELECT a FROM other.thing;
+CREATE TABLE sales.days (day date, n int) PARTITION BY RANGE (day); CREATE TABLE sales.days_1 PARTITION OF sales.days FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE INDEX days_n ON sales.days (n); CREATE PUBLICATION all_of_it FOR TABLES IN SCHEMA sales; CREATE PUBLICATION one FOR TABLE sales.orders;
+CREATE EXTENSION hstore WITH SCHEMA other; REVOKE EXECUTE ON FUNCTION other.hstore_to_json(other.hstore) FROM PUBLIC;
+INSERT INTO sales.orders (at, kind) SELECT '2026-01-01', 'k' || i FROM generate_series(1, 30) i; INSERT INTO sales.\"orders.old\" VALUES (3);
+INSERT INTO sales.days VALUES ('2026-01-05', 1); SELECT setval('sales.free', 99);";
+
+/// Dumps with patterns, restores, and compares with what `pg_dump` takes out of the restored and of the source.
+async fn chosen(name: &str, config: serde_json::Value, peer: &[&str]) {
+    let cluster = shared();
+    cluster.database(name, SHOP);
+    let mut all = json!({ "database": name, "globals": false });
+    all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+    let dumped = dump(cluster.config(all)).await.unwrap();
+    let copy = format!("{name}_copy");
+    restore(&dumped, &cluster.url(&copy), Request::default()).await.unwrap();
+    let expected = cluster.text("pg_dump", &[&["-d", name], peer].concat());
+    assert!(expected.contains("CREATE TABLE"), "{expected}");
+    same(&cluster.text("pg_dump", &[&["-d", &copy], peer].concat()), &expected);
+    // And there is nothing else.
+    same(
+        &cluster.text("pg_dump", &["-d", &copy]),
+        &cluster.text("pg_dump", &[&["-d", &copy], peer].concat()),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_comes_with_its_sequences_identity_and_statistics() {
+    // pg_dump takes the schema itself only with `-n`.
+    let cluster = shared();
+    cluster.database("chosen_table", SHOP);
+    let config = json!({ "database": "chosen_table", "globals": false, "include": ["sales.orders"] });
+    let dumped = dump(cluster.config(config)).await.unwrap();
+    restore(&dumped, &cluster.url("chosen_table_copy"), Request::default()).await.unwrap();
+    let text = |database: &str| cluster.text("pg_dump", &["-d", database, "-t", "sales.orders"]);
+    let expected = text("chosen_table");
+    for part in ["ADD GENERATED ALWAYS AS IDENTITY", "orders_part_seq", "setval"] {
+        assert!(expected.contains(part), "{part}: {expected}");
+    }
+    same(&text("chosen_table_copy"), &expected);
+    // pg_dump leaves these out.
+    let statistics = "SELECT string_agg(pg_get_statisticsobjdef(oid), ' ') FROM pg_statistic_ext";
+    assert_eq!(
+        cluster.psql("chosen_table_copy", statistics),
+        "CREATE STATISTICS sales.together ON at, kind FROM sales.orders"
+    );
+    let relations = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'sales'::regnamespace";
+    assert_eq!(
+        cluster.psql("chosen_table_copy", relations),
+        "orders orders_id_seq orders_part_seq orders_pkey"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_with_a_dot_is_one_name() {
+    let cluster = shared();
+    cluster.database("dots", SHOP);
+    // `orders` is left out; `orders.old` is another table.
+    let config = json!({ "database": "dots", "globals": false, "exclude": ["sales.orders", "sales.seen"] });
+    let dumped = dump(cluster.config(config)).await.unwrap();
+    restore(&dumped, &cluster.url("dots_copy"), Request::default()).await.unwrap();
+    let facts = "SELECT (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relname ~ '^orders'),
+        (SELECT a FROM sales.\"orders.old\"), (SELECT count(*) FROM pg_constraint WHERE contype = 'c' AND conrelid = 'sales.\"orders.old\"'::regclass)";
+    assert_eq!(cluster.psql("dots_copy", facts), "orders\".x orders.old|3|1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_comes_alone() {
+    let peer = ["-n", "sales", "-T", "sales.seen"];
+    chosen("chosen_schema", json!({ "include": ["sales"], "exclude": ["sales.seen"] }), &peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_alone_go_into_a_table_that_is_there() {
+    let cluster = shared();
+    cluster.database("rows_alone", SHOP);
+    let config = json!({ "database": "rows_alone", "globals": false, "include": ["sales.orders*"], "data_only": ["sales.orders*"] });
+    let dumped = dump(cluster.config(config)).await.unwrap();
+    let dir = crate::support::scratch();
+    let script = dumped.stock(dir.path()).replace(" | tar xzO", "");
+    cluster.database("rows_alone_copy", SHOP);
+    cluster.psql("rows_alone_copy", "TRUNCATE sales.orders, sales.\"orders.old\" RESTART IDENTITY");
+    crate::support::shell(&format!(
+        "{script} | tar xzO --wildcards 'db/rows_alone/2-data/*' | {} -qAtX -h 127.0.0.1 -p {} -U postgres -d rows_alone_copy",
+        cluster.bin.join("psql").display(),
+        cluster.port
+    ));
+    same(
+        &cluster.text("pg_dump", &["-d", "rows_alone_copy"]),
+        &cluster.text("pg_dump", &["-d", "rows_alone"]),
+    );
+    let listing = crate::support::shell(&format!("{script} | tar xzO db/rows_alone/1-pre-data.sql"));
+    assert!(!String::from_utf8(listing).unwrap().contains("CREATE TABLE"));
+}

@@ -1,0 +1,32 @@
+//! The gate over the versions of PostgreSQL that are neither Debian's nor `PyPI`'s; `tests/run` fetches the servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../postgres/compare.rs"]
+mod compare;
+#[path = "../postgres/gate.rs"]
+mod gate;
+
+use gate::gate;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_13() {
+    gate(13).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_14() {
+    gate(14).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_16() {
+    gate(16).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_17() {
+    gate(17).await;
+}
