@@ -9,7 +9,7 @@ RUN apt-get update \
 WORKDIR /build
 COPY Cargo.toml Cargo.lock README.md LICENSE ./
 COPY src src
-COPY tests/bench/package.rs tests/bench/package.rs
+COPY tests/bench/*.rs tests/bench/
 # What the release is built with; a test may choose a profile that builds sooner.
 ARG PROFILE=release
 # The target is named so that build scripts and procedural macros, which cannot be static, do not get the flag.

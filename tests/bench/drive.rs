@@ -74,7 +74,8 @@ async fn upload(root: &str, mib: usize, chunk: u64) {
     assert_eq!(context.into_problems(), []);
     let store = GoogleDrive::connect(&plan.unwrap(), Clock::system()).await.unwrap();
     let name = ObjectName::new(format!("bench/object-{:016x}", rand::random::<u64>())).unwrap();
-    let piece: Bytes = (0..PIECE).map(|at| (at * at / 7 % 251) as u8).collect::<Vec<_>>().into();
+    let mixed = |at: usize| u8::try_from(at * at / 7 % 251).unwrap_or_default();
+    let piece: Bytes = (0..PIECE).map(mixed).collect::<Vec<_>>().into();
     let start = Instant::now();
     let mut upload = store.create(&name, &Intent::default()).await.unwrap();
     for _ in 0..mib * (1 << 20) / PIECE {

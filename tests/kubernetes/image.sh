@@ -137,7 +137,52 @@ run "${over_redis[@]}" restore cache --into redis://127.0.0.1:26392
 ask 26392 DBSIZE | grep -qx $':200\r*' || fail "not all keys were restored: $(ask 26392 DBSIZE)"
 ask 26392 "GET key:77" | grep -q value-77 || fail "a value is not what it was"
 kill "${servers[@]}"
+servers=()
 rm -rf "$work/store/redis"
+
+step "PostgreSQL: a real backup and restore over the network, with the same rights"
+pgbin=$(find /usr/lib/postgresql -maxdepth 2 -name bin | sort -V | tail -1)
+[ -x "$pgbin/initdb" ] || fail "PostgreSQL's server is not installed"
+mkdir "$work/pg"
+printf 'correct horse' > "$work/pg/password"
+chmod 755 "$work"
+chown -R nobody:nogroup "$work/pg"
+as_nobody=(setpriv --reuid nobody --regid nogroup --clear-groups)
+postgres() { # PORT
+    "${as_nobody[@]}" "$pgbin/initdb" -D "$work/pg/$1" -U postgres -A scram-sha-256 --pwfile "$work/pg/password" -E UTF8 --locale C.UTF-8 -N > "$work/initdb.log"
+    "${as_nobody[@]}" "$pgbin/postgres" -D "$work/pg/$1" -p "$1" -k "$work/pg" -c listen_addresses=127.0.0.1 -c fsync=off > "$work/postgres-$1.log" 2>&1 &
+    servers+=($!)
+    for _ in $(seq 100); do
+        if sql "$1" postgres 'SELECT 1' > /dev/null 2>&1; then return; fi
+        sleep 0.1
+    done
+    fail "the server on $1 does not start: $(cat "$work/postgres-$1.log")"
+}
+sql() { # PORT DATABASE STATEMENT
+    PGPASSWORD='correct horse' psql -X -At -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$1" -U postgres -d "$2" -c "$3"
+}
+text() { # PORT
+    PGPASSWORD='correct horse' pg_dump -h 127.0.0.1 -p "$1" -U postgres --restrict-key=same shop 2> /dev/null \
+        || PGPASSWORD='correct horse' pg_dump -h 127.0.0.1 -p "$1" -U postgres shop
+}
+postgres 26393
+postgres 26394
+sql 26393 postgres 'CREATE DATABASE shop' > /dev/null
+sql 26393 shop "CREATE TABLE orders (id int PRIMARY KEY, what text, at timestamptz DEFAULT now());
+    INSERT INTO orders SELECT n, 'order ' || n FROM generate_series(1, 50000) n; CREATE VIEW late AS SELECT * FROM orders WHERE id > 100" > /dev/null
+cat > "$work/conf/postgres.yaml" <<YAML
+encryption: { recipients: [$(age-keygen -y "$work/conf/key.txt")], identity: { file: /etc/chupacabra/key.txt } }
+stores: { nas: { local: { path: /mnt/backup/postgres } } }
+sources: { shop: { postgres: { host: 127.0.0.1, port: 26393, user: postgres, password: { env: PASSWORD }, databases: [shop] } } }
+YAML
+over_postgres=(--network host "${mounts[@]}" --env CHUPACABRA_CONFIG=/etc/chupacabra/postgres.yaml --env "PASSWORD=correct horse" "$image")
+run "${over_postgres[@]}" backup
+run "${over_postgres[@]}" restore shop --into "postgres://postgres:correct%20horse@127.0.0.1:26394/shop"
+cmp <(text 26393) <(text 26394) || fail "pg_dump sees another database than the source"
+# The negative control: pg_dump would see one row.
+sql 26394 shop "UPDATE orders SET what = '' WHERE id = 7" > /dev/null
+if cmp -s <(text 26393) <(text 26394); then fail "the comparison sees nothing"; fi
+rm -rf "$work/store/postgres"
 
 step "SIGTERM in mid-upload leaves no record, and the exit code says so"
 rm -rf "${work:?}/store/store"
@@ -169,7 +214,7 @@ volumes:
   - { name: nas, claim: nas, path: /mnt/backup, readOnly: false }
 YAML
 helm4 template shop deploy/chart --kube-version 1.33 --values "$work/values.yaml" > "$work/all.yaml"
-"$venv/bin/python" - "$work/all.yaml" "$work" > "$work/pod.yaml" <<'PYTHON'
+cat > "$work/pod.py" <<'PYTHON'
 import sys, yaml
 documents = [one for one in yaml.safe_load_all(open(sys.argv[1])) if one]
 config = next(one for one in documents if one["kind"] == "ConfigMap")
@@ -181,12 +226,47 @@ for volume in spec["volumes"]:
     if claim:
         path = {"web": "/data", "nas": "/store"}[claim["claimName"]]
         volume["hostPath"] = {"path": sys.argv[2] + path, "type": "Directory"}
+secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-postgres"}, "stringData": {"password": sys.argv[3]}}
 pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop"}, "spec": spec}
-print(yaml.safe_dump_all([config, pod]))
+print(yaml.safe_dump_all([config, *([secret] if sys.argv[3] else []), pod]))
 PYTHON
+"$venv/bin/python" "$work/pod.py" "$work/all.yaml" "$work" "" > "$work/pod.yaml"
 "${podman[@]}" kube play --network none "$work/pod.yaml" > "$work/play.log" 2>&1 || { cat "$work/play.log"; fail "kube play"; }
 code=$("${podman[@]}" wait shop-chupacabra)
 "${podman[@]}" logs shop-chupacabra 2>&1 | tail -3
 [ "$code" = 0 ] || fail "the pod ended with $code"
 [ "$(find "$work/store" -name '*.json' | wc -l)" = 1 ] || fail "the pod made no backup"
+"${podman[@]}" kube down "$work/pod.yaml" > /dev/null 2>&1
+
+step "a pod whose password comes from a Secret"
+rm -rf "${work:?}/store/store"
+printf 'config: |\n' > "$work/values.yaml"
+sed 's/^/  /; s/, identity: {[^}]*}//' "$work/conf/postgres.yaml" >> "$work/values.yaml"
+cat >> "$work/values.yaml" <<YAML
+image: { repository: localhost/chupacabra, tag: test, pullPolicy: Never }
+secrets:
+  env: [{ name: PASSWORD, secret: shop-postgres, key: password }]
+volumes:
+  - { name: nas, claim: nas, path: /mnt/backup, readOnly: false }
+YAML
+pod() { # SECRET
+    helm4 template shop deploy/chart --kube-version 1.33 --values "$work/values.yaml" > "$work/all.yaml"
+    "$venv/bin/python" "$work/pod.py" "$work/all.yaml" "$work" "$1"
+}
+pod 'correct horse' > "$work/pod.yaml"
+"${podman[@]}" kube play --network host "$work/pod.yaml" > "$work/play.log" 2>&1 || { cat "$work/play.log"; fail "kube play"; }
+code=$("${podman[@]}" wait shop-chupacabra)
+"${podman[@]}" logs shop-chupacabra > "$work/pod.log" 2>&1
+tail -3 "$work/pod.log"
+[ "$code" = 0 ] || fail "the pod ended with $code"
+if grep -q 'correct horse' "$work/pod.log"; then fail "the password is in the log"; fi
+"${podman[@]}" kube down "$work/pod.yaml" > /dev/null 2>&1
+# The negative control: with another Secret there is no backup, and the pod says why.
+"${podman[@]}" secret rm --all > /dev/null
+pod 'wrong' > "$work/pod.yaml"
+"${podman[@]}" kube play --network host "$work/pod.yaml" > "$work/play.log" 2>&1 || { cat "$work/play.log"; fail "kube play"; }
+code=$("${podman[@]}" wait shop-chupacabra)
+[ "$code" = 4 ] || fail "with a wrong password the pod ended with $code"
+"${podman[@]}" logs shop-chupacabra 2>&1 | grep -i password | tail -1
+kill "${servers[@]}" 2> /dev/null || true
 printf '\nthe image passed\n'
