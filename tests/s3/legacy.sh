@@ -86,4 +86,4 @@ diff -r "$work/tree" "$work/out"
 $run restore tree --into "$work/restored"
 diff -r "$work/tree" "$work/restored"
 echo "legacy-s3: what was backed up to Ceph came back"
-CHUPACABRA_LEGACY_S3=http://127.0.0.1:$rgw_port cargo test --locked --test s3 -- --ignored legacy
+CHUPACABRA_LEGACY_S3=http://127.0.0.1:$rgw_port cargo test --locked --test s3 -- --ignored legacy --test-threads 2
