@@ -23,7 +23,7 @@ mkdir "$work/server" && { chown nobody "$work/server" 2>/dev/null || true; }
 as $bin/initdb -D "$work/server/data" -U postgres --locale=C.UTF-8 -E UTF8 -A trust -N >/dev/null
 as $bin/postgres -D "$work/server/data" -p $port -k "$work/server" -c listen_addresses=127.0.0.1 -c fsync=off -c shared_buffers=256MB >"$work/log" 2>&1 &
 server=$!
-trap 'kill -INT $server; wait $server 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'kill -INT "$(head -1 "$work/server/data/postmaster.pid")"; wait $server 2>/dev/null || true; rm -rf "$work"' EXIT
 until $bin/psql -qAtX -h 127.0.0.1 -p $port -U postgres -c 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done
 export PGHOST=127.0.0.1 PGPORT=$port PGUSER=postgres
 
