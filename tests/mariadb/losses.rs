@@ -108,10 +108,13 @@ async fn sixth_grants_to_public_and_on_packages_come_back() {
     assert!(!stock.contains("PUBLIC"), "the stock tool names no grant to PUBLIC");
     let target = MariaDb::start(&[]);
     let (sound, _, _) = fed(&mut target.client(&["--force"]), stock.as_bytes());
-    assert!(
-        !target.sql("SHOW GRANTS FOR u").contains("PACKAGE"),
-        "nor can its grant on a package be restored ({sound})"
-    );
+    // The tool of 11.8 has learnt that; PUBLIC it still leaves out.
+    if server.sql("SELECT VERSION()").starts_with("10.") {
+        assert!(
+            !target.sql("SHOW GRANTS FOR u").contains("PACKAGE"),
+            "nor can its grant on a package be restored ({sound})"
+        );
+    }
     let dumped = dump(Config { system: true, ..config(&server) }).await.unwrap();
     assert_eq!(loaded(&dumped.script(&[]), query), server.sql(query));
 }
