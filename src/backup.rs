@@ -174,12 +174,14 @@ impl Run<'_> {
         }
         // What the source cannot say, such as the size of a tree, is probably about what it was.
         let before = previous.values().max_by_key(|record| record.finished);
+        let sizes = before.map(|record| (record.totals.content_bytes, record.package.size));
+        let planned = planned_size(facts.estimate, sizes);
         let expected = facts.estimate.or(before.map(|record| record.totals.content_bytes));
         let mut attempt = 1;
         loop {
             self.progress.begin(key.source().as_str(), "dumping", expected);
             // A package of a dump that was cut short is given up; another attempt begins at the first byte.
-            match seal_and_send::seal_and_send(self, key, source, facts.clone()).await {
+            match seal_and_send::seal_and_send(self, key, source, facts.clone(), planned).await {
                 Err((Error::Source(error), _)) if error.may_pass() && attempt < ATTEMPTS => {
                     tracing::warn!(source = %key.source(), attempt, error = chain(&error).join(": "), "dumping again from the beginning");
                     let pause = async {
@@ -251,6 +253,16 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// How large the package may become, for stores that divide it into parts before they know: what the source says of
+/// its data, shrunk as the package before was, with half as much again to spare. A source that cannot tell may grow to
+/// twice its last package. `before`: the bytes of content of the package before, and its own. `None`: nothing is known.
+fn planned_size(content: Option<u64>, before: Option<(u64, u64)>) -> Option<u64> {
+    let Some((was, packed)) = before.filter(|(was, _)| *was > 0) else { return content };
+    let (was, packed) = (u128::from(was), u128::from(packed));
+    let planned = content.map_or(2 * packed, |content| u128::from(content) * packed * 3 / (was * 2));
+    Some(u64::try_from(planned).unwrap_or(u64::MAX))
 }
 
 impl StoreOutcome {
@@ -344,4 +356,23 @@ fn told(job: &Job) {
         source = %job.source, status = ?job.status, seconds = job.seconds, bytes = record.package.size,
         content_bytes = record.totals.content_bytes, members = record.totals.members, "backup ended"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::planned_size;
+
+    #[test]
+    fn sizes_are_planned_from_the_package_before() {
+        assert_eq!(planned_size(None, None), None);
+        assert_eq!(planned_size(Some(700), None), Some(700));
+        assert_eq!(planned_size(None, Some((900, 300))), Some(600));
+        assert_eq!(
+            planned_size(Some(1_800), Some((900, 300))),
+            Some(900),
+            "twice the data, as well packed, half more"
+        );
+        assert_eq!(planned_size(Some(700), Some((0, 50))), Some(700), "an empty package says nothing");
+        assert_eq!(planned_size(Some(u64::MAX), Some((1, u64::MAX))), Some(u64::MAX));
+    }
 }

@@ -41,10 +41,11 @@ pub(super) async fn seal_and_send(
     key: &Key,
     source: &SourcePlan,
     facts: Facts,
+    planned: Option<u64>,
 ) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
     let named: Vec<Named> =
         source.stores.iter().filter_map(|(store, _)| run.stores.get(store).cloned()).collect();
-    let mut uploads = Uploads::create(&named, key, facts.estimate).await;
+    let mut uploads = Uploads::create(&named, key, planned).await;
     let (package_out, package_in) = pipe(PACKAGE_DEPTH);
     let (index_out, index_in) = pipe(INDEX_DEPTH);
     let produce = async {
