@@ -9,6 +9,8 @@ use crate::catalog::record::Outcome;
 use crate::catalog::scan::Presence;
 use crate::catalog::{Found, Record, Scan, SourceName};
 use crate::clock::Timestamp;
+use crate::config::plan::Plan;
+use crate::config::units::Span;
 use crate::exit::Exit;
 use crate::report::chain;
 
@@ -16,7 +18,8 @@ use crate::report::chain;
 ///
 /// Reads the stores only: the list is right on any machine, and no private key is needed.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "EXAMPLE:\n  chupacabra list\n  chupacabra list web --store nas --json")]
+#[command(after_help = "EXAMPLE:\n  chupacabra list\n  chupacabra list web --store nas --json\n  \
+                        chupacabra list --max-age 26h || echo 'a backup is missing'")]
 pub(super) struct Args {
     /// Only packages of this source
     #[arg(value_name = "SOURCE")]
@@ -24,6 +27,9 @@ pub(super) struct Args {
     /// Only packages in this store
     #[arg(long, value_name = "NAME")]
     store: Option<String>,
+    /// Exit with 6 unless every configured source has a good package this young in each of its stores
+    #[arg(long, value_name = "AGE")]
+    max_age: Option<Span>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -64,13 +70,50 @@ impl Args {
         } else {
             show(&listings, session.clock.now())?;
         }
+        let stale = self.max_age.map(|most| self.stale(&plan, &listings, most, session.clock.now()));
+        for line in stale.iter().flatten() {
+            output::notice(line);
+        }
         // What cannot be listed must not look like an empty store.
         let failed = listings.iter().filter(|listing| !listing.error.is_empty()).count();
         Ok(match failed {
+            0 if stale.is_some_and(|stale| !stale.is_empty()) => Exit::Stale,
             0 => Exit::Good,
             all if all == listings.len() => Exit::Failed,
             _ => Exit::Partial,
         })
+    }
+}
+
+impl Args {
+    /// The configured sources without a good package as young as asked, a line for each store that lacks one.
+    fn stale(&self, plan: &Plan, listings: &[Listing], most: Span, now: Timestamp) -> Vec<String> {
+        let mut lines = Vec::new();
+        let wanted = |name: &SourceName| self.source.as_ref().is_none_or(|source| source == name);
+        for (name, source) in plan.sources.iter().filter(|(name, _)| wanted(name)) {
+            let its = |listing: &&Listing| source.stores.iter().any(|(store, _)| *store == listing.store);
+            for Listing { store, packages, .. } in listings.iter().filter(its) {
+                let good = |found: &&Package| {
+                    found.record.key.source() == name
+                        && found.presence == Presence::Whole
+                        && found.record.is_good()
+                };
+                let newest = packages.iter().filter(good).map(|found| found.record.key.at()).max();
+                let young = newest.is_some_and(|at| {
+                    now.duration_since(at)
+                        <= jiff::SignedDuration::try_from(most.0).unwrap_or(jiff::SignedDuration::MAX)
+                });
+                match newest {
+                    _ if young => {}
+                    Some(at) => lines.push(format!(
+                        "stale: the newest good package of {name} in {store} is {} old",
+                        age(at, now)
+                    )),
+                    None => lines.push(format!("stale: there is no good package of {name} in {store}")),
+                }
+            }
+        }
+        lines
     }
 }
 

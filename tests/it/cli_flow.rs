@@ -169,6 +169,18 @@ fn packages_are_chosen_by_time_key_and_store() {
     assert!(!dry.exists());
 }
 
+#[test]
+fn a_package_that_is_too_old_or_missing_is_stale() {
+    let site = Site::new("");
+    let stale = text(&exits(&mut site.command(&["list", "--max-age", "1d"]), 6).stderr);
+    assert!(stale.contains("there is no good package of web in "), "{stale}");
+    std::fs::write(site.tree().join("file"), "content").unwrap();
+    exits(&mut site.command(&["backup"]), 0);
+    exits(&mut site.command(&["list", "--max-age", "1d"]), 0);
+    let stale = text(&exits(&mut site.command(&["list", "--max-age", "0s"]), 6).stderr);
+    assert!(stale.contains("the newest good package of web in "), "{stale}");
+}
+
 /// A line of `ls -ln` without the number of links, in the form that `show` has.
 fn as_ls_lists(dir: &std::path::Path, name: &str) -> String {
     let mut ls = std::process::Command::new("ls");

@@ -48,12 +48,18 @@ pub(crate) async fn gate(major: u32) {
     load(source);
     let dumped = dump(source.config(json!({}))).await.unwrap();
     stock(&dumped, ours);
-    peer(source, theirs);
-    let expected = text(theirs, TORTURE);
+    // What a newer pg_dump says of an older server is not for that server to read, so the source itself is the judge.
+    let judge = if source.has_own_clients() {
+        peer(source, theirs);
+        theirs
+    } else {
+        source
+    };
+    let expected = text(judge, TORTURE);
     same(&text(ours, TORTURE), &expected);
-    same(&ours.text("pg_dumpall", &["--globals-only"]), &theirs.text("pg_dumpall", &["--globals-only"]));
+    same(&ours.text("pg_dumpall", &["--globals-only"]), &judge.text("pg_dumpall", &["--globals-only"]));
     let create = |cluster: &Cluster| cluster.text("pg_dump", &["-C", "-s", "-d", TORTURE]);
-    same(&create(ours), &create(theirs));
+    same(&create(ours), &create(judge));
     let rows = content(source, TORTURE);
     assert!(rows.len() > 30, "{rows:?}");
     assert_eq!(content(ours, TORTURE), rows);

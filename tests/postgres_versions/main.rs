@@ -1,4 +1,6 @@
 //! The gate over the versions of PostgreSQL that are neither Debian's nor `PyPI`'s; `tests/run` fetches the servers.
+//!
+//! Their packages have no clients, so what is restored is compared with the source, both as the `pg_dump` of 18 says it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]

@@ -112,6 +112,11 @@ impl Cluster {
         );
     }
 
+    /// Whether the clients are of the server's own version.
+    pub fn has_own_clients(&self) -> bool {
+        self.bin == self.programs
+    }
+
     /// Stops the server.
     pub fn stop(&self) {
         self.server.lock().unwrap().take();

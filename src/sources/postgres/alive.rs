@@ -18,8 +18,8 @@ use super::session::Session;
 
 /// How often the holder of the snapshot is asked.
 const EVERY: Duration = Duration::from_secs(15);
-/// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take to answer: longer than a busy server or one that is moved between machines stands still.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The server's processes that read rows at present.
 #[derive(Debug, Clone, Default)]

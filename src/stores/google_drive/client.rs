@@ -208,7 +208,7 @@ impl Inner {
     pub(super) fn ended(&self, error: Error) -> Error {
         let error = given_up(error);
         if error.reason == Reason::Full && is_daily_cap(&error) {
-            *self.shared.capped.lock().unwrap_or_else(PoisonError::into_inner) = error.help.clone();
+            self.shared.capped.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&error.help);
         }
         error
     }
