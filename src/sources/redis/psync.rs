@@ -126,8 +126,8 @@ async fn greet(connection: &mut Connection) -> Result<(), Error> {
     if let Reply::Error(said) = connection.ask(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await? {
         return Err(forbidden(&endpoint, "replconf", &said));
     }
-    // Valkey 9 sends RDB version 80 only to those who say that they know it; Redis does not know the option, and
-    // `rdb-only` came with 7.0.
+    // Valkey 9 sends RDB version 80 only to those who say that they know it; Redis does not know the option. With
+    // `rdb-only` (6.2 and later) nothing is fed to us that is written meanwhile, so no output buffer fills.
     connection.ask(&["REPLCONF", "version", "9.0.0"]).await?;
     connection.ask(&["REPLCONF", "rdb-only", "1"]).await?;
     Ok(())

@@ -151,7 +151,9 @@ impl Sender {
                 Item::Aux(name, value) if order.acl && name == extras::ACL.as_bytes() => {
                     self.send(Batch::User(value))?;
                 }
-                Item::ModuleAux(module) if order.is_whole() => return Err(Error::ModuleData(module)),
+                Item::ModuleAux(module) if order.is_whole() && !order.replication => {
+                    return Err(Error::ModuleData(module));
+                }
                 Item::End { .. } => break,
                 _ => {}
             }
