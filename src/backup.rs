@@ -261,7 +261,8 @@ impl Run<'_> {
 fn planned_size(content: Option<u64>, before: Option<(u64, u64)>) -> Option<u64> {
     let Some((was, packed)) = before.filter(|(was, _)| *was > 0) else { return content };
     let (was, packed) = (u128::from(was), u128::from(packed));
-    let planned = content.map_or(2 * packed, |content| u128::from(content) * packed * 3 / (was * 2));
+    let planned =
+        content.map_or(2 * packed, |content| (u128::from(content) * packed / was).saturating_mul(3) / 2);
     Some(u64::try_from(planned).unwrap_or(u64::MAX))
 }
 

@@ -141,14 +141,15 @@ fn a_full_disk_fails_cleanly() {
     assert_eq!(afterwards.status.code(), Some(0));
 }
 
-/// The nth call of each kind that touches the store fails once with EIO.
+/// The nth call of each kind that touches the store fails with EIO, as strace counts them: in each thread. How many
+/// threads share the calls is up to the machine, so only the first is sure to be hit.
 #[test]
 fn failing_system_calls_leave_no_record() {
     let strace = tool("strace");
     let site = Site::new("");
     std::fs::write(site.tree().join("noise"), noise(6 << 20, 4)).unwrap();
     let (mut injected, mut survived) = (0, 0);
-    for (call, nths) in [("fsync", 1..8u32), ("renameat2", 1..4), ("write", 1..1), ("fadvise64", 1..3)] {
+    for (call, nths) in [("fsync", 1..8u32), ("renameat2", 1..4), ("fadvise64", 1..3)] {
         for nth in nths {
             let before = site.scan().packages.len();
             let trace = site.dir().join("trace");
@@ -176,12 +177,14 @@ fn failing_system_calls_leave_no_record() {
                 // A fault after the commit point may fail the run, but it must not look like success without a record.
                 assert!(records == 0 || records == 1);
                 assert!(status != 0, "{call} {nth} failed and the run was called good");
+                assert!(nth > 1 || records == 0, "the first {call} failed and there is a record");
             } else {
+                assert!(nth > 1, "the first {call} was not hit");
                 survived += 1;
                 assert_eq!((status, records), (0, 1), "{call} {nth}");
             }
         }
     }
-    assert!(injected >= 8 && survived >= 1, "{injected} faults injected, {survived} runs without");
+    assert!(injected >= 3 && survived >= 1, "{injected} faults injected, {survived} runs without");
     site.good(&["verify", "web", "--all"]);
 }
