@@ -13,8 +13,9 @@ COPY tests/bench/*.rs tests/bench/
 # What the release is built with; a test may choose a profile that builds sooner.
 ARG PROFILE=release
 # The target is named so that build scripts and procedural macros, which cannot be static, do not get the flag.
+# Packed relocations are a megabyte less.
 RUN target="$(uname -m)-unknown-linux-gnu" \
-    && RUSTFLAGS="-C target-feature=+crt-static" \
+    && RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" \
        cargo build --locked --profile "$PROFILE" --features isal --bin chupacabra --target "$target" \
     && install -D -m 755 "target/$target/$PROFILE/chupacabra" /image/usr/local/bin/chupacabra \
     && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
