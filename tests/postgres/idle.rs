@@ -1,11 +1,12 @@
 //! Connections that have nothing to say for a long time.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::faults::ROWS;
-use crate::support::postgres::{Cluster, chain, dump_with, shared};
+use crate::support::postgres::{Cluster, chain, dump_with};
 use crate::support::proxy::Proxy;
 use crate::support::server::wait_until;
 
@@ -38,18 +39,25 @@ async fn the_servers_timeouts_for_idle_sessions_do_not_matter() {
     assert_eq!(dumped.summary.counts["rows"], 40_000);
 }
 
+/// A server for connections that nobody reads from: while one waits to send, no database can be dropped, and other tests
+/// of the shared server drop theirs.
+fn apart() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start(15, &[]))
+}
+
 /// The statement that a reading connection is in.
 const READS: &str = "SELECT pid FROM pg_stat_activity WHERE application_name = 'chupacabra' AND query ~ '^COPY .*rows' AND datname =";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_network_that_swallows_everything_is_noticed() {
-    let cluster = shared();
+    let cluster = apart();
     cluster.database("swallowed", ROWS);
     let proxy: &'static Proxy = Box::leak(Box::new(Proxy::start(cluster.port)));
     let config =
         json!({ "host": "127.0.0.1", "port": proxy.port, "database": "swallowed", "globals": false });
     let dumping = dump_with(config, || {
-        let reads = || !shared().psql("postgres", &format!("{READS} 'swallowed'")).is_empty();
+        let reads = || !apart().psql("postgres", &format!("{READS} 'swallowed'")).is_empty();
         wait_until(Duration::from_secs(30), reads, String::new);
         // From here on nothing arrives, and nobody says so.
         proxy.hold_after(0);
@@ -62,7 +70,7 @@ async fn a_network_that_swallows_everything_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_reading_connection_that_is_cut_in_silence_is_noticed() {
-    let cluster = shared();
+    let cluster = apart();
     cluster.database("half_cut", ROWS);
     let proxy: &'static Proxy = Box::leak(Box::new(Proxy::start(cluster.port)));
     let config = json!({ "host": "127.0.0.1", "port": proxy.port, "database": "half_cut", "globals": false });
@@ -71,7 +79,7 @@ async fn one_reading_connection_that_is_cut_in_silence_is_noticed() {
     let killer = std::thread::spawn(move || {
         wait_until(Duration::from_mins(1), || proxy.has_held(), String::new);
         let kill = format!("SELECT pg_terminate_backend(pid) FROM ({READS} 'half_cut') a");
-        wait_until(Duration::from_secs(20), || shared().psql("postgres", &kill).contains('t'), String::new);
+        wait_until(Duration::from_secs(20), || apart().psql("postgres", &kill).contains('t'), String::new);
     });
     let result = tokio::time::timeout(Duration::from_mins(2), dump_with(config, || {})).await;
     killer.join().unwrap();

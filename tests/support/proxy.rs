@@ -1,5 +1,6 @@
 //! A TCP proxy on loopback that holds what passes, or breaks.
 
+use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,8 +27,9 @@ struct Knobs {
     cut: AtomicBool,
     /// No connection is passed on any more.
     ended: AtomicBool,
-    /// Both ends of every connection.
-    streams: Mutex<Vec<TcpStream>>,
+    /// Both ends of every connection that is open. Whoever forgets one keeps it half open: its server then waits for
+    /// ever to send what nobody reads.
+    streams: Mutex<HashMap<u64, [TcpStream; 2]>>,
 }
 
 impl Proxy {
@@ -48,17 +50,17 @@ impl Proxy {
         });
         let shared = knobs.clone();
         std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
+            for (number, client) in (0..).zip(listener.incoming().flatten()) {
                 if shared.ended.load(Ordering::SeqCst) {
                     continue;
                 }
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)) else { continue };
-                shared.keep(&client, &server);
+                shared.keep(number, &client, &server);
                 let (up, down) = ((client.try_clone(), server.try_clone()), (server, client));
                 let (Ok(from_client), Ok(to_server)) = up else { continue };
                 let (up_knobs, down_knobs) = (shared.clone(), shared.clone());
-                std::thread::spawn(move || pass(from_client, to_server, &up_knobs, false));
-                std::thread::spawn(move || pass(down.0, down.1, &down_knobs, true));
+                std::thread::spawn(move || pass(number, from_client, to_server, &up_knobs, false));
+                std::thread::spawn(move || pass(number, down.0, down.1, &down_knobs, true));
             }
         });
         Self { port, knobs }
@@ -88,9 +90,7 @@ impl Proxy {
     pub fn cut(&self) {
         self.knobs.ended.store(true, Ordering::SeqCst);
         self.knobs.cut.store(true, Ordering::Relaxed);
-        for stream in self.knobs.streams.lock().unwrap().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.knobs.cut_all();
     }
 
     /// Cuts every connection when so many bytes have gone to the server.
@@ -111,18 +111,23 @@ impl Proxy {
 
 impl Knobs {
     /// Keeps the ends of a connection, so that it can be cut; one that comes while all are cut is cut too.
-    fn keep(&self, client: &TcpStream, server: &TcpStream) {
-        let mut streams = self.streams.lock().unwrap();
-        streams.extend([client, server].into_iter().filter_map(|stream| stream.try_clone().ok()));
+    fn keep(&self, number: u64, client: &TcpStream, server: &TcpStream) {
+        if let (Ok(client), Ok(server)) = (client.try_clone(), server.try_clone()) {
+            self.streams.lock().unwrap().insert(number, [client, server]);
+        }
         if self.ended.load(Ordering::SeqCst) {
-            for stream in streams.drain(..) {
-                let _ = stream.shutdown(Shutdown::Both);
-            }
+            self.cut_all();
+        }
+    }
+
+    fn cut_all(&self) {
+        for stream in self.streams.lock().unwrap().drain().flat_map(|(_, ends)| ends) {
+            let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, knobs: &Knobs, from_server: bool) {
+fn pass(number: u64, mut from: TcpStream, mut to: TcpStream, knobs: &Knobs, from_server: bool) {
     let mut buffer = vec![0; 64 << 10];
     let mut own = 0;
     loop {
@@ -153,4 +158,5 @@ fn pass(mut from: TcpStream, mut to: TcpStream, knobs: &Knobs, from_server: bool
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
+    knobs.streams.lock().unwrap().remove(&number);
 }
