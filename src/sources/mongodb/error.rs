@@ -214,9 +214,8 @@ impl Error {
                 Self::Server { what, why }
             }
             ErrorKind::Authentication { ref message, .. } => Self::Authentication(message.clone()),
-            ErrorKind::ServerSelection { ref message, .. } | ErrorKind::DnsResolve { ref message, .. } => {
-                Self::Unreachable(message.clone())
-            }
+            ErrorKind::ServerSelection { ref message, .. } => Self::Unreachable(members(message)),
+            ErrorKind::DnsResolve { ref message, .. } => Self::Unreachable(message.clone()),
             ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => {
                 Self::Disconnected { what, why: error.kind.to_string() }
             }
@@ -235,5 +234,36 @@ impl Error {
     /// A reply that lacks what is documented.
     pub(super) fn reply(what: impl Into<String>, why: impl std::fmt::Display) -> Self {
         Self::Reply { what: what.into(), why: why.to_string() }
+    }
+}
+
+/// Each member with what was wrong with it, out of the driver's description of the whole topology, whose labels come in
+/// another order every time.
+fn members(message: &str) -> String {
+    let told = message.split("{ Address: ").skip(1).filter_map(|member| {
+        let (address, rest) = member.split_once(", ")?;
+        let (_, cause) = rest.split_once("Error: Kind: ")?;
+        let (cause, _) = cause.split_once(", labels: ")?;
+        Some(format!("{address}: {cause}"))
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { message.to_owned() } else { told.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::members;
+
+    #[test]
+    fn a_topology_is_told_by_its_members() {
+        let refused =
+            "Error: Kind: I/O error: Connection refused (os error 111), labels: {\"B\", \"A\"}, source: None";
+        let topology = format!(
+            "Server selection timeout: No available servers. Topology: {{ Type: Unknown, Servers: [ {{ Address: a:1, Type: \
+             Unknown, {refused} }}, {{ Address: b:2, Type: Unknown, {refused} }} ] }}"
+        );
+        let one = "I/O error: Connection refused (os error 111)";
+        assert_eq!(members(&topology), format!("a:1: {one}; b:2: {one}"));
+        assert_eq!(members("Server selection timeout"), "Server selection timeout");
     }
 }
