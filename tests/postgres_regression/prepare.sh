@@ -21,12 +21,20 @@ trap 'rm -rf "$lists"' EXIT
 mkdir -p "$lists/parts" "$lists/lists/partial"
 
 # Which repositories have the package, from apt's own tables.
-apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(FILENAME)' 'Created-By: Packages' |
-    while read -r uri suite component file; do
-        if /usr/lib/apt/apt-helper cat-file "$file" 2>/dev/null | grep -cx 'Package: postgresql-15' >/dev/null; then
-            echo "deb-src [SIGNED] $uri $suite $component"
-        fi
-    done >"$lists/found"
+find_repositories() {
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(FILENAME)' 'Created-By: Packages' |
+        while read -r uri suite component file; do
+            if /usr/lib/apt/apt-helper cat-file "$file" 2>/dev/null | grep -cx 'Package: postgresql-15' >/dev/null; then
+                echo "deb-src [SIGNED] $uri $suite $component"
+            fi
+        done >"$lists/found"
+}
+find_repositories
+if [ ! -s "$lists/found" ]; then
+    # Packages are installed, but apt's tables are not at hand: images are often shipped without them.
+    apt-get -qq update >&2
+    find_repositories
+fi
 [ -s "$lists/found" ] || { echo "no repository of apt has postgresql-15" >&2; exit 1; }
 keyrings=$(sed -nE 's/^Signed-By: *(\/[^ ]+)$/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | sort -u | paste -sd, -)
 sed "s#\[SIGNED\] #${keyrings:+[signed-by=$keyrings] }#" "$lists/found" >"$lists/sources.list"
