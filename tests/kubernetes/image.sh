@@ -161,9 +161,10 @@ postgres() { # PORT
 sql() { # PORT DATABASE STATEMENT
     PGPASSWORD='correct horse' psql -X -At -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$1" -U postgres -d "$2" -c "$3"
 }
+# The definitions as pg_dump sees them, and the rows in one order: a restore loads them in parallel.
 text() { # PORT
-    PGPASSWORD='correct horse' pg_dump -h 127.0.0.1 -p "$1" -U postgres --restrict-key=same shop 2> /dev/null \
-        || PGPASSWORD='correct horse' pg_dump -h 127.0.0.1 -p "$1" -U postgres shop
+    PGPASSWORD='correct horse' pg_dump --schema-only -h 127.0.0.1 -p "$1" -U postgres shop | grep -v '^.\(un\)\?restrict '
+    sql "$1" shop 'SELECT * FROM orders ORDER BY id'
 }
 postgres 26393
 postgres 26394
