@@ -227,11 +227,10 @@ for volume in spec["volumes"]:
     if claim:
         path = {"web": "/data", "nas": "/store"}[claim["claimName"]]
         volume["hostPath"] = {"path": sys.argv[2] + path, "type": "Directory"}
-secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-postgres"}, "stringData": {"password": sys.argv[3]}}
 pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop"}, "spec": spec}
-print(yaml.safe_dump_all([config, *([secret] if sys.argv[3] else []), pod]))
+print(yaml.safe_dump_all([config, pod]))
 PYTHON
-"$venv/bin/python" "$work/pod.py" "$work/all.yaml" "$work" "" > "$work/pod.yaml"
+"$venv/bin/python" "$work/pod.py" "$work/all.yaml" "$work" > "$work/pod.yaml"
 "${podman[@]}" kube play --network none "$work/pod.yaml" > "$work/play.log" 2>&1 || { cat "$work/play.log"; fail "kube play"; }
 code=$("${podman[@]}" wait shop-chupacabra)
 "${podman[@]}" logs shop-chupacabra 2>&1 | tail -3
@@ -250,11 +249,12 @@ secrets:
 volumes:
   - { name: nas, claim: nas, path: /mnt/backup, readOnly: false }
 YAML
-pod() { # SECRET
-    helm4 template shop deploy/chart --kube-version 1.33 --values "$work/values.yaml" > "$work/all.yaml"
-    "$venv/bin/python" "$work/pod.py" "$work/all.yaml" "$work" "$1"
+helm4 template shop deploy/chart --kube-version 1.33 --values "$work/values.yaml" > "$work/all.yaml"
+"$venv/bin/python" "$work/pod.py" "$work/all.yaml" "$work" > "$work/pod.yaml"
+secret() { # PASSWORD; podman 4 keeps a Secret as the JSON of its keys
+    printf '{"password": "%s"}' "$(printf %s "$1" | base64)" | "${podman[@]}" secret create shop-postgres - > /dev/null
 }
-pod 'correct horse' > "$work/pod.yaml"
+secret 'correct horse'
 "${podman[@]}" kube play --network host "$work/pod.yaml" > "$work/play.log" 2>&1 || { cat "$work/play.log"; fail "kube play"; }
 code=$("${podman[@]}" wait shop-chupacabra)
 "${podman[@]}" logs shop-chupacabra > "$work/pod.log" 2>&1
@@ -264,7 +264,7 @@ if grep -q 'correct horse' "$work/pod.log"; then fail "the password is in the lo
 "${podman[@]}" kube down "$work/pod.yaml" > /dev/null 2>&1
 # The negative control: with another Secret there is no backup, and the pod says why.
 "${podman[@]}" secret rm --all > /dev/null
-pod 'wrong' > "$work/pod.yaml"
+secret wrong
 "${podman[@]}" kube play --network host "$work/pod.yaml" > "$work/play.log" 2>&1 || { cat "$work/play.log"; fail "kube play"; }
 code=$("${podman[@]}" wait shop-chupacabra)
 [ "$code" = 4 ] || fail "with a wrong password the pod ended with $code"
