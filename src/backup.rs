@@ -146,13 +146,15 @@ impl Run<'_> {
         let mut previous = BTreeMap::new();
         for (store, _) in &source.stores {
             let Some(named) = self.stores.get(store) else { continue };
-            let scan = async { Scan::of(&named.store, Some(name)).await.map_err(|_| Error::NoStore) };
+            // A key that may only write is a sound choice; then there is nothing to compare with.
+            let unknown = |error| {
+                tracing::info!(source = %name, store, %error, "cannot compare with the package before");
+                Error::NoStore
+            };
+            let scan = async { Scan::of(&named.store, Some(name)).await.map_err(unknown) };
             if let Ok(scan) = self.unless_stopped(scan).await {
                 let good = scan.of_source(name).rfind(|found| found.is_good());
                 previous.extend(good.map(|found| (store.clone(), found.record.clone())));
-            } else {
-                // A key that may only write is a sound choice; then there is nothing to compare with.
-                tracing::info!(source = %name, store, "cannot compare with the package before");
             }
         }
         previous
