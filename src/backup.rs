@@ -55,6 +55,9 @@ pub enum Error {
     /// No store took it; each store's own error is with the store.
     #[error("no store took the package")]
     NoStore,
+    /// No store took it, and one of them only because it forgot an upload that was under way.
+    #[error("no store took the package")]
+    UploadLost,
     /// The run was told to stop.
     #[error("the run was told to stop")]
     Stopped,
@@ -69,7 +72,16 @@ impl Error {
         match self {
             Self::Source(error) => error.help(),
             Self::Package(error) => error.help(),
-            Self::NoStore | Self::Stopped | Self::Lost(_) => None,
+            Self::NoStore | Self::UploadLost | Self::Stopped | Self::Lost(_) => None,
+        }
+    }
+
+    /// Whether another attempt may do better: nothing is wrong with the source, the stores or the configuration.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Source(error) => error.may_pass(),
+            Self::UploadLost => true,
+            Self::Package(_) | Self::NoStore | Self::Stopped | Self::Lost(_) => false,
         }
     }
 }
@@ -100,6 +112,7 @@ impl Run<'_> {
             Ok(record) => (Some(record), Vec::new(), None),
             Err(error) => (None, chain(&error), error.help()),
         };
+        let key = record.as_ref().map_or(key, |record| record.key.clone());
         let status = Job::judge(record.as_ref(), &stores, source.require);
         if status == Status::Good {
             self.prune(name, source, &mut stores).await;
@@ -179,13 +192,16 @@ impl Run<'_> {
         let sizes = before.map(|record| (record.totals.content_bytes, record.package.size));
         let planned = planned_size(facts.estimate, sizes);
         let expected = facts.estimate.or(before.map(|record| record.totals.content_bytes));
-        let mut attempt = 1;
+        let (mut key, mut attempt) = (key.clone(), 1);
         loop {
             self.progress.begin(key.source().as_str(), "dumping", expected);
-            // A package of a dump that was cut short is given up; another attempt begins at the first byte.
-            match seal_and_send::seal_and_send(self, key, source, facts.clone(), planned).await {
-                Err((Error::Source(error), _)) if error.may_pass() && attempt < ATTEMPTS => {
-                    tracing::warn!(source = %key.source(), attempt, error = chain(&error).join(": "), "dumping again from the beginning");
+            match seal_and_send::seal_and_send(self, &key, source, facts.clone(), planned).await {
+                Err((error, stores)) if error.may_pass() && attempt < ATTEMPTS => {
+                    let stores: Vec<String> = stores
+                        .iter()
+                        .map(|store| format!("{}: {}", store.store, store.error.join(": ")))
+                        .collect();
+                    tracing::warn!(source = %key.source(), attempt, error = chain(&error).join(": "), stores = stores.join("; "), "dumping again from the beginning");
                     let pause = async {
                         stores::retry::pause(PAUSE * attempt).await;
                         Ok(())
@@ -195,6 +211,8 @@ impl Run<'_> {
                 done => return done,
             }
             attempt += 1;
+            // Another package: what the first attempt may have left in a store is swept as any orphan is.
+            key = Key::new(key.source().clone(), self.clock.now());
         }
     }
 

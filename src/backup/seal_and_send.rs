@@ -36,6 +36,19 @@ struct Uploads {
     index: Several,
 }
 
+/// What became of a package whose every byte was handed over.
+#[derive(Default)]
+struct Finished {
+    good: Vec<(Named, Proof)>,
+    failed: Vec<StoreOutcome>,
+    /// Whether a store had forgotten an upload that was under way.
+    lost: bool,
+}
+
+fn is_lost(error: &stores::Error) -> bool {
+    error.reason == stores::Reason::SessionLost
+}
+
 pub(super) async fn seal_and_send(
     run: &Run<'_>,
     key: &Key,
@@ -72,17 +85,18 @@ pub(super) async fn seal_and_send(
     match done {
         Ok((packed, summary)) => {
             run.progress.doing("finishing");
-            let (stores, failed) = uploads.finish(&named, &packed).await;
+            let Finished { good: stores, failed, lost } = uploads.finish(&named, &packed).await;
             if stores.is_empty() {
-                return Err((Error::NoStore, failed));
+                return Err((if lost { Error::UploadLost } else { Error::NoStore }, failed));
             }
             let now = run.clock.now();
             let record = record_of(key, source, facts, summary, packed, &run.plan.package, now);
             Ok(Sealed { record, stores, failed })
         }
         Err(error) => {
-            let failed = uploads.abort(&error).await;
-            Err((error, failed))
+            let (failed, lost) = uploads.abort(&error).await;
+            let lost = lost && matches!(error, Error::NoStore);
+            Err((if lost { Error::UploadLost } else { error }, failed))
         }
     }
 }
@@ -142,7 +156,7 @@ impl Uploads {
     }
 
     /// Finishes both objects in every store that took both, the index first.
-    async fn finish(mut self, named: &[Named], packed: &Packed) -> (Vec<(Named, Proof)>, Vec<StoreOutcome>) {
+    async fn finish(mut self, named: &[Named], packed: &Packed) -> Finished {
         let why = "the index of this package could not be stored here";
         let lost: Vec<String> = self.index.failed().into_iter().map(str::to_owned).collect();
         self.package.drop_stores(&lost, why);
@@ -150,21 +164,26 @@ impl Uploads {
         let lost: Vec<String> = index.iter().filter(|(_, r)| r.is_err()).map(|(s, _)| s.clone()).collect();
         self.package.drop_stores(&lost, why);
         let package = self.package.finish().await;
-        let (mut good, mut failed) = (Vec::new(), Vec::new());
+        let mut finished = Finished::default();
         for ((store, index), (_, package)) in index.into_iter().zip(package) {
             let index = index.and_then(|stored| sized(&stored, packed.index.size));
             let package = package.and_then(|stored| sized(&stored, packed.package.size));
             match (named.iter().find(|named| named.name == store), index, package) {
-                (Some(named), Ok(_), Ok(proof)) => good.push((named.clone(), proof)),
-                (_, Err(error), _) | (_, _, Err(error)) => failed.push(StoreOutcome::failed(&store, &error)),
-                (None, Ok(_), Ok(_)) => failed.push(StoreOutcome::failed(&store, &Error::NoStore)),
+                (Some(named), Ok(_), Ok(proof)) => finished.good.push((named.clone(), proof)),
+                (_, Err(error), _) | (_, _, Err(error)) => {
+                    finished.lost |= is_lost(&error);
+                    finished.failed.push(StoreOutcome::failed(&store, &error));
+                }
+                (None, Ok(_), Ok(_)) => finished.failed.push(StoreOutcome::failed(&store, &Error::NoStore)),
             }
         }
-        (good, failed)
+        finished
     }
 
-    async fn abort(self, why: &Error) -> Vec<StoreOutcome> {
+    /// Gives both objects up. Returns what became of each store, and whether one had forgotten an upload.
+    async fn abort(self, why: &Error) -> (Vec<StoreOutcome>, bool) {
         let (package, index) = tokio::join!(self.package.abort(), self.index.abort());
+        let lost = package.iter().chain(&index).any(|(_, error)| error.as_ref().is_some_and(is_lost));
         let outcome =
             |((store, package), (_, index)): ((String, Option<stores::Error>), (String, Option<_>))| {
                 match package.or(index) {
@@ -172,7 +191,7 @@ impl Uploads {
                     None => StoreOutcome::failed(&store, why),
                 }
             };
-        package.into_iter().zip(index).map(outcome).collect()
+        (package.into_iter().zip(index).map(outcome).collect(), lost)
     }
 }
 

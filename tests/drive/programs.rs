@@ -65,6 +65,40 @@ fn killed_in_mid_upload_the_next_run_is_whole_and_nothing_is_there_twice() {
     );
 }
 
+/// A stream cannot be wound back, but a dump can be made again.
+#[test]
+fn a_session_that_is_lost_in_mid_upload_begins_the_dump_again() {
+    let fake = Fake::start();
+    let site = site(&fake);
+    std::fs::write(site.tree().join("noise"), noise(2 << 20, 2)).unwrap();
+    // After some chunks, and with the last.
+    for (packages, (at, status)) in [(3, 404), (8, 410)].into_iter().enumerate() {
+        fake.world().faults.at_session(at, Fault::SessionGone(status));
+        let output = site.output(&["backup"]);
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{log}");
+        assert_eq!(fake.world().faults.met, 1);
+        assert_eq!(log.matches("dumping again from the beginning").count(), 1, "{log}");
+        let names = objects(&fake);
+        let of = |suffix: &str| {
+            names.iter().filter(|name| name.ends_with(suffix) && !name.contains(".verified-")).count()
+        };
+        assert_eq!((of(".tar.gz.age"), of(".json")), (packages + 1, packages + 1), "{names:?}");
+        site.good(&["verify", "web"]);
+    }
+    // Lost again and again: three attempts, and no package.
+    fake.world().faults.every("PUT", "/upload/", Fault::SessionGone(404));
+    let before = objects(&fake);
+    let output = site.output(&["backup"]);
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{log}");
+    assert_eq!(log.matches("dumping again from the beginning").count(), 2, "{log}");
+    assert!(log.contains("the upload's session is lost"), "{log}");
+    assert!(!log.contains("upload_id"), "a session's address in {log}");
+    fake.world().faults.clear();
+    assert_eq!(objects(&fake), before);
+}
+
 #[test]
 fn what_a_crash_leaves_without_a_record_is_swept_when_it_is_old() {
     let fake = Fake::start();
