@@ -23,7 +23,10 @@ use crate::package::outlet::Outlet;
 /// A member is handed over when it has this many bytes; a row is never cut.
 const MEMBER: usize = 2 << 20;
 /// A table is read in ranges of this many pages, so that several connections share it.
-const RANGE: u64 = 4096;
+const RANGE_PAGES: u64 = 4096;
+
+/// A range of a table's pages, from the first (included) to the last (excluded); `None`: the whole table.
+pub(super) type Range = Option<(u64, Option<u64>)>;
 
 /// A table whose rows are dumped.
 #[derive(Debug, Clone)]
@@ -53,7 +56,7 @@ impl Table {
     }
 
     /// The statement that reads the rows of a range of pages, or all.
-    pub(super) fn copy_out(&self, range: Option<(u64, Option<u64>)>) -> String {
+    pub(super) fn copy_out(&self, range: Range) -> String {
         let table = self.qualified();
         // COPY wants a list, a query at least one column: without any, the server's own list is empty too.
         let plain = self.condition.is_empty() && !self.through_root;
@@ -85,13 +88,14 @@ impl Table {
         Some(list.strip_suffix(") FROM stdin;\n")?.to_owned())
     }
 
-    fn ranges(&self) -> Vec<Option<(u64, Option<u64>)>> {
-        if self.pages <= RANGE || self.columns.is_empty() {
+    /// The ranges that are read one by one; together they are the table.
+    pub(super) fn ranges(&self) -> Vec<Range> {
+        if self.pages <= RANGE_PAGES || self.columns.is_empty() {
             return vec![None];
         }
-        let parts = self.pages.div_ceil(RANGE);
+        let parts = self.pages.div_ceil(RANGE_PAGES);
         (0..parts)
-            .map(|part| Some((part * RANGE, (part + 1 < parts).then_some((part + 1) * RANGE))))
+            .map(|part| Some((part * RANGE_PAGES, (part + 1 < parts).then_some((part + 1) * RANGE_PAGES))))
             .collect()
     }
 }
@@ -165,7 +169,7 @@ struct Progress {
     fingerprint: Mutex<Fingerprint>,
 }
 
-type Job = (Arc<Progress>, Option<(u64, Option<u64>)>);
+type Job = (Arc<Progress>, Range);
 
 /// Reads all tables over `jobs` connections and hands their rows over.
 pub(super) async fn read(
@@ -230,7 +234,7 @@ async fn rows(
     session: &mut Session,
     reading: &Reading,
     progress: &Progress,
-    range: Option<(u64, Option<u64>)>,
+    range: Range,
 ) -> Result<Fingerprint, Error> {
     let table = &progress.table;
     let statement = session.sendable(&table.copy_out(range))?;

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::data::{self, Table};
+use super::data::{self, Range, Table};
 use super::large_objects::{self, Pieces};
 use super::restore::Loaded;
 use super::session::Session;
@@ -27,8 +27,9 @@ pub(super) async fn take(
 ) -> Result<BTreeMap<(String, String), Fingerprint>, Error> {
     let mut session = Session::open(options).await?;
     let tables = data::every_table(&mut session).await?;
-    let mut tables: VecDeque<Table> =
-        tables.into_iter().filter(|table| wanted(&table.object(database))).collect();
+    let mut tables: Vec<Table> = tables.into_iter().filter(|table| wanted(&table.object(database))).collect();
+    // What takes longest comes first, and large tables are read in ranges, as in a dump.
+    tables.sort_by_key(|table| std::cmp::Reverse(table.pages));
     for table in &mut tables {
         // A column that a parent got later stands elsewhere after a restore; the rows that were dumped have the
         // order of the statement that loaded them.
@@ -63,23 +64,31 @@ pub(super) async fn take(
 
 type Found = BTreeMap<(String, String), Fingerprint>;
 
+/// What one connection has read: parts of tables.
+type Parts = Vec<(Arc<Table>, Fingerprint)>;
+
 async fn rows(
     options: &PgConnectOptions,
     database: &str,
     jobs: usize,
-    tables: VecDeque<Table>,
+    tables: Vec<Table>,
 ) -> Result<Found, Error> {
-    let workers = jobs.min(tables.len());
-    let queue = Arc::new(Mutex::new(tables));
-    let mut tasks: JoinSet<Result<Vec<(Table, Fingerprint)>, Error>> = JoinSet::new();
+    let queue: VecDeque<(Arc<Table>, Range)> = tables
+        .into_iter()
+        .map(Arc::new)
+        .flat_map(|table| table.ranges().into_iter().map(move |range| (Arc::clone(&table), range)))
+        .collect();
+    let workers = jobs.min(queue.len());
+    let queue = Arc::new(Mutex::new(queue));
+    let mut tasks: JoinSet<Result<Parts, Error>> = JoinSet::new();
     for _ in 0..workers {
         let (options, queue) = (options.clone(), Arc::clone(&queue));
         tasks.spawn(async move {
             let mut session = Session::open(&options).await?;
             let mut found = Vec::new();
             loop {
-                let Some(table) = queue.lock().await.pop_front() else { break };
-                match of_table(&mut session, &table).await {
+                let Some((table, range)) = queue.lock().await.pop_front() else { break };
+                match of_range(&mut session, &table, range).await {
                     Ok(fingerprint) => found.push((table, fingerprint)),
                     Err(error) => {
                         session.abandon().await;
@@ -94,14 +103,14 @@ async fn rows(
     let mut all = Found::new();
     while let Some(done) = tasks.join_next().await {
         for (table, fingerprint) in done.map_err(|_| Error::Stopped)?? {
-            all.insert(("table".into(), table.object(database)), fingerprint);
+            all.entry(("table".into(), table.object(database))).or_default().merge(fingerprint);
         }
     }
     Ok(all)
 }
 
-async fn of_table(session: &mut Session, table: &Table) -> Result<Fingerprint, Error> {
-    let statement = session.sendable(&table.copy_out(None))?;
+async fn of_range(session: &mut Session, table: &Table, range: Range) -> Result<Fingerprint, Error> {
+    let statement = session.sendable(&table.copy_out(range))?;
     let mut fingerprint = Fingerprint::default();
     let mut stream = session.connection().copy_out_raw(&statement).await?;
     while let Some(row) = stream.next().await {

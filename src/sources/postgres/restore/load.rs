@@ -39,6 +39,9 @@ struct Owned {
     statements: Vec<u8>,
 }
 
+/// Blocks that come after the rows.
+pub(super) struct Post(Vec<Owned>);
+
 /// Runs what belongs to the whole server.
 pub(super) async fn globals(task: &Task, package: &Package) -> Result<(), Error> {
     let blocks = blocks(package, |path| path == "globals.sql").await?;
@@ -60,8 +63,8 @@ impl Loader {
         Self { task, options, database: database.to_owned() }
     }
 
-    /// Loads definitions, rows, and what is built on them.
-    pub(super) async fn database(
+    /// Loads definitions and rows.
+    pub(super) async fn load(
         &self,
         package: &Package,
         restored: &mut Restored,
@@ -80,10 +83,24 @@ impl Loader {
             self.run(&mut session, block, restored).await?;
         }
         let loaded = rows::load(package, &self.task, &self.options, &self.database).await?;
-        let post = paths::post_data(&self.database);
-        let blocks = self::blocks(package, move |path| path == post).await?;
-        let wanted: Vec<Owned> = blocks.into_iter().filter(|block| self.wants(block)).collect();
-        let mut rest = wanted.as_slice();
+        session.close().await;
+        Ok(loaded)
+    }
+
+    /// What is built on the rows: the indexes that stand first, which only read them, and the rest.
+    pub(super) async fn post_data(&self, package: &Package) -> Result<(Post, Post), Error> {
+        let path = paths::post_data(&self.database);
+        let blocks = blocks(package, move |found| found == path).await?;
+        let mut wanted: Vec<Owned> = blocks.into_iter().filter(|block| self.wants(block)).collect();
+        let indexes = wanted.iter().take_while(|block| matches!(block.kind, Kind::Set | Kind::Index)).count();
+        let rest = wanted.split_off(indexes);
+        Ok((Post(wanted), Post(rest)))
+    }
+
+    /// Builds in order; indexes next to each other, and foreign keys, on several connections.
+    pub(super) async fn build(&self, post: &Post, restored: &mut Restored) -> Result<(), Error> {
+        let mut session = Session::open(&self.options).await?;
+        let mut rest = post.0.as_slice();
         while let Some(first) = rest.first() {
             let parallel = matches!(first.kind, Kind::Index | Kind::ForeignKey);
             let count =
@@ -96,9 +113,16 @@ impl Loader {
             }
             rest = later;
         }
+        session.close().await;
+        Ok(())
+    }
+
+    /// Gathers the statistics that the planner needs.
+    pub(super) async fn analyze(&self) -> Result<(), Error> {
+        let mut session = Session::open(&self.options).await?;
         session.execute("ANALYZE").await?;
         session.close().await;
-        Ok(loaded)
+        Ok(())
     }
 
     fn wants(&self, block: &Owned) -> bool {

@@ -1,4 +1,5 @@
-//! Puts a package back over the wire: definitions, rows in parallel, indexes and keys in parallel, then compares.
+//! Puts a package back over the wire: definitions, rows in parallel, then indexes in parallel while the rows are read
+//! back and compared, then keys and what else depends on rows.
 
 mod load;
 mod rows;
@@ -107,8 +108,21 @@ async fn one(
     let place = target::prepare(task, database).await?;
     let loader = Loader::new(task.clone(), place.options.clone(), database);
     let outcome = async {
-        let loaded = loader.database(package, restored, place.fresh).await?;
-        compare(task, contents, &place, database, &loaded, restored).await
+        let loaded = loader.load(package, restored, place.fresh).await?;
+        let (indexes, rest) = loader.post_data(package).await?;
+        // The rows are read back while indexes are built on them: neither changes them. Both go on to their end, so
+        // that nothing works any more in a database that is thrown away.
+        let mut built = Restored::default();
+        let (compared, indexed) = tokio::join!(
+            compare(task, contents, &place, database, &loaded, restored),
+            loader.build(&indexes, &mut built)
+        );
+        indexed?;
+        let compared = compared?;
+        restored.notes.extend(built.notes);
+        loader.build(&rest, restored).await?;
+        loader.analyze().await?;
+        Ok::<_, Error>(compared)
     };
     match outcome.await {
         Ok(compared) => {
