@@ -57,7 +57,7 @@ restore_my() { sql -e 'DROP DATABASE shop; CREATE DATABASE shop'; myloader -S "$
 export TIMEFORMAT='%R %U %S'
 measured() {
     local name=$1
-    { time "$@" >"$work/$name.log" 2>&1 || { cat "$work/$name.log" >&2; exit 1; }; } 2>>"$work/$name.times"
+    { time "$@" >"$work/$name.log" 2>&1 || { cat "$work/$name.log" >&3; exit 1; }; } 3>&2 2>>"$work/$name.times"
 }
 median() { sort -n "$work/$1.times" | awk '{ t[NR] = $1 } END { print t[int((NR + 1) / 2)] }'; }
 # Processor seconds of the client's side: what a machine that is busy otherwise cannot blur.

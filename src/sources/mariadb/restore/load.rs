@@ -93,14 +93,13 @@ impl Loader {
         self.settle().await
     }
 
-    /// How many of each class were made.
-    pub(super) fn counts(&mut self) -> BTreeMap<String, u64> {
-        std::mem::take(&mut self.counts)
-    }
-
-    /// Bytes of statements that were run.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Ends the connections. Returns how many objects of each class were made, and the bytes of statements.
+    pub(super) async fn close(self) -> (BTreeMap<String, u64>, u64) {
+        for session in self.free {
+            session.close().await;
+        }
+        self.control.close().await;
+        (self.counts, self.bytes)
     }
 
     async fn session(&mut self) -> Result<Session, Error> {
@@ -161,6 +160,8 @@ impl Shared {
         let (database, table) = split(&member.object);
         let doing = format!("cannot load rows of {database}.{table}");
         let mut bytes = 0;
+        // One commit for a member: each may cost the server a write that waits for the disk.
+        session.run(&doing, b"START TRANSACTION").await?;
         for statement in taken_apart(&member)? {
             let sql = self.named(&statement, Some(&database));
             bytes += sql.len() as u64;
@@ -174,6 +175,7 @@ impl Shared {
                 session.run(&doing, &sql).await?;
             }
         }
+        session.run(&doing, b"COMMIT").await?;
         Ok((session, bytes))
     }
 

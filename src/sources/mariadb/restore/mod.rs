@@ -143,8 +143,7 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
     loaded?;
     read?;
     let compared = compare::compare(&target.plan, &wanted, &objects).await?;
-    restored.counts = loader.counts();
-    restored.bytes = loader.bytes();
+    (restored.counts, restored.bytes) = loader.close().await;
     restored.compared = format!("{compared} tables and sequences by fingerprint");
     if wanted.renamed.is_some() {
         let note = "bodies of routines, triggers and events name databases as their authors wrote them";
