@@ -7,11 +7,12 @@ use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
-use super::entry::{Found, Inode, Opened, Reader, TRIES};
+use super::entry::{Found, Opened, Reader, TRIES};
 use super::folder::Folder;
 use super::large::LargeFile;
 use super::links::Links;
 use super::names::Names;
+use super::stamp::Inode;
 use super::walk::{Walk, open_limits};
 use super::{Error, Plan};
 use crate::config::units::ByteSize;

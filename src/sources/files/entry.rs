@@ -11,51 +11,14 @@ use rustix::io::Errno;
 
 use super::folder::{Folder, Listing, Name};
 use super::names::Names;
+use super::stamp::{Inode, Stamp, time};
 use super::xattrs::{self, Place};
 use super::{Error, Plan, shown, sparse};
 use crate::package::budget::Lease;
-use crate::package::member::{Header, Kind, Time};
+use crate::package::member::{Header, Kind};
 
 /// How often a file that changes is read.
 pub(super) const TRIES: u32 = 3;
-
-/// What tells that a file is still as it was: any write moves at least one of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Stamp {
-    pub(super) size: u64,
-    pub(super) modified: Time,
-    pub(super) changed: Time,
-}
-
-impl Stamp {
-    fn of(stat: &Stat) -> Self {
-        Self {
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            modified: time(stat.st_mtime, stat.st_mtime_nsec),
-            changed: time(stat.st_ctime, stat.st_ctime_nsec),
-        }
-    }
-
-    /// As above, without the time that also a new link or another owner moves.
-    pub(super) fn same_content(&self, other: &Self) -> bool {
-        self.size == other.size && self.modified == other.modified
-    }
-}
-
-/// What tells one file from another.
-#[derive(Debug, Clone)]
-pub(super) struct Inode {
-    pub(super) device: u64,
-    pub(super) number: u64,
-    pub(super) links: u64,
-    pub(super) stamp: Stamp,
-}
-
-impl Inode {
-    fn of(stat: &Stat) -> Self {
-        Self { device: stat.st_dev, number: stat.st_ino, links: stat.st_nlink, stamp: Stamp::of(stat) }
-    }
-}
 
 /// What became of an entry.
 #[derive(Debug)]
@@ -430,15 +393,6 @@ impl Reader {
             object: String::new(),
         }
     }
-}
-
-/// The stamp of an open file.
-pub(super) fn stamp(fd: &OwnedFd) -> Result<Stamp, Errno> {
-    fs::fstat(fd).map(|stat| Stamp::of(&stat))
-}
-
-fn time(seconds: i64, nanos: u64) -> Time {
-    Time { seconds, nanos: u32::try_from(nanos).unwrap_or(0) }
 }
 
 /// Fills what is free in `content`, or less if the file ends before.

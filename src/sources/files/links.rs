@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::entry::{Inode, Stamp};
+use super::stamp::{Inode, Stamp};
 
 /// What an entry costs besides its path: the key, the value, the map's own overhead.
 const OVERHEAD: usize = 128;

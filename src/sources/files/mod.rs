@@ -16,6 +16,7 @@ mod probe;
 mod remedy;
 mod restore;
 mod sparse;
+mod stamp;
 mod walk;
 mod xattrs;
 

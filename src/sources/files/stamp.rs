@@ -1,0 +1,57 @@
+//! What is noted of a file before it is read, to see afterwards whether it is still the same.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::Stat;
+use rustix::io::Errno;
+
+use crate::package::member::Time;
+
+/// What tells that a file is still as it was: any write moves at least one of these, but for one that falls into the same
+/// tick of the volume's clock as the look before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Stamp {
+    pub(super) size: u64,
+    pub(super) modified: Time,
+    pub(super) changed: Time,
+}
+
+impl Stamp {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self {
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: time(stat.st_mtime, stat.st_mtime_nsec),
+            changed: time(stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
+
+    /// As above, without the time that also a new link or another owner moves.
+    pub(super) fn same_content(&self, other: &Self) -> bool {
+        self.size == other.size && self.modified == other.modified
+    }
+}
+
+/// What tells one file from another.
+#[derive(Debug, Clone)]
+pub(super) struct Inode {
+    pub(super) device: u64,
+    pub(super) number: u64,
+    pub(super) links: u64,
+    pub(super) stamp: Stamp,
+}
+
+impl Inode {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self { device: stat.st_dev, number: stat.st_ino, links: stat.st_nlink, stamp: Stamp::of(stat) }
+    }
+}
+
+/// The stamp of an open file.
+pub(super) fn stamp(fd: &OwnedFd) -> Result<Stamp, Errno> {
+    rustix::fs::fstat(fd).map(|stat| Stamp::of(&stat))
+}
+
+/// A time as archives have it.
+pub(super) fn time(seconds: i64, nanos: u64) -> Time {
+    Time { seconds, nanos: u32::try_from(nanos).unwrap_or(0) }
+}
