@@ -2,6 +2,10 @@
 """Backs one seeded tree up with this program and with its peers, in turn, several rounds in one run.
 
     tests/bench/files.py [--rounds 3] [--small 100000] [--dir DIR] [--binary target/release/chupacabra] [--restore]
+                         [--isal BINARY] [--tree DIR]
+
+`--isal` names a program built with `--features isal`, which is measured too; `--tree` takes an existing tree instead
+of a seeded one.
 
 Prints MB/s of content, the size of the output against the input, CPU seconds and the peak memory of the largest
 process, as medians, and every peer's time as a multiple of ours. Needs age, tar, pigz, restic and borgbackup (Debian packages).
@@ -89,17 +93,23 @@ def main():
     parser.add_argument("--small", type=int, default=100_000)
     parser.add_argument("--dir", default=None, help="where to work (default: a temporary directory)")
     parser.add_argument("--binary", default="target/release/chupacabra")
+    parser.add_argument("--isal", default=None, help="a program built with ISA-L, measured too")
+    parser.add_argument("--tree", default=None, help="an existing tree, instead of a seeded one")
     parser.add_argument("--peers", default="pigz1,pigz6,restic,borg")
     parser.add_argument("--restore", action="store_true", help="time restores instead of backups")
     args = parser.parse_args()
     binary = Path(args.binary).resolve()
     work = Path(tempfile.mkdtemp(prefix="bench-", dir=args.dir))
     try:
-        tree = work / "tree"
-        tree.mkdir()
-        # In a process of its own: a child's peak memory counts what its parent had when it was started.
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            content = pool.apply(seed, (tree, args.small))
+        if args.tree:
+            tree = Path(args.tree).resolve()
+            content = size_of(tree)
+        else:
+            tree = work / "tree"
+            tree.mkdir()
+            # In a process of its own: a child's peak memory counts what its parent had when it was started.
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                content = pool.apply(seed, (tree, args.small))
         key = work / "key.txt"
         subprocess.run(["age-keygen", "-o", key], check=True, stderr=subprocess.DEVNULL)
         public = subprocess.run(["age-keygen", "-y", key], check=True, capture_output=True, text=True).stdout.strip()
@@ -122,6 +132,9 @@ def main():
             }
         else:
             contenders = {"chupacabra": (f"{ours} backup", None, out)}
+            if args.isal:
+                isal = f"{Path(args.isal).resolve()} --config {work}/chupacabra.yaml"
+                contenders["chupacabra (isal)"] = (f"{isal} backup", None, out)
             peers = {
                 "pigz1": ("tar|pigz -1|age", (pigz(1), None, out)),
                 "pigz6": ("tar|pigz -6|age", (pigz(6), None, out)),
@@ -143,10 +156,11 @@ def main():
                 figures[name].append((*run(command, secret), size_of(product)))
         print(f"{content / 1e6:,.0f} MB of content, {args.rounds} rounds, medians")
         print(f"{'':22} {'seconds':>8} {'MB/s':>7} {'ratio':>6} {'CPU s':>7} {'RSS MiB':>8} {'× ours':>7}")
-        base = statistics.median(wall for wall, *_ in figures[next(iter(contenders))])
+        bases = [statistics.median(wall for wall, *_ in runs) for name, runs in figures.items() if "chupacabra" in name]
         for name, runs in figures.items():
             wall, cpu, rss, size = (statistics.median(column) for column in zip(*runs))
-            print(f"{name:22} {wall:8.2f} {content / wall / 1e6:7.0f} {content / size:6.2f} {cpu:7.2f} {rss / 1024:8.0f} {wall / base:7.2f}")
+            times = " ".join(f"{wall / base:7.2f}" for base in bases)
+            print(f"{name:22} {wall:8.2f} {content / wall / 1e6:7.0f} {content / size:6.2f} {cpu:7.2f} {rss / 1024:8.0f} {times}")
     finally:
         shutil.rmtree(work)
 
