@@ -11,5 +11,6 @@ mod gitops;
 mod pods;
 mod refusals;
 mod rendered;
+mod runbook;
 mod runs;
 mod tools;
