@@ -109,6 +109,7 @@ async fn one(
     let loader = Loader::new(task.clone(), place.options.clone(), database);
     let outcome = async {
         let loaded = loader.load(package, restored, place.fresh).await?;
+        tracing::info!(database, "rows loaded, reading them back and building indexes");
         let (indexes, rest) = loader.post_data(package).await?;
         // The rows are read back while indexes are built on them: neither changes them. Both go on to their end, so
         // that nothing works any more in a database that is thrown away.
@@ -120,6 +121,7 @@ async fn one(
         indexed?;
         let compared = compared?;
         restored.notes.extend(built.notes);
+        tracing::info!(database, compared, "rows compared, building keys and what else depends on rows");
         loader.build(&rest, restored).await?;
         loader.analyze().await?;
         Ok::<_, Error>(compared)
