@@ -142,6 +142,7 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
     let (read, loaded) = tokio::join!(reading, loader.run(arriving));
     loaded?;
     read?;
+    tracing::info!(tables = objects.len(), "everything loaded, reading it back");
     let compared = compare::compare(&target.plan, &wanted, &objects).await?;
     (restored.counts, restored.bytes) = loader.close().await;
     restored.compared = format!("{compared} tables and sequences by fingerprint");
