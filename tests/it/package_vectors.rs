@@ -148,7 +148,7 @@ async fn write_vectors() {
 fn fuzz_bodies_survive_changed_seeds() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds");
     let read = |name: &str| fs::read(seeds.join(name)).unwrap();
-    let bodies: [(&str, fn(&[u8])); 8] = [
+    let bodies: [(&str, fn(&[u8])); 10] = [
         ("open", bodies::open),
         ("open.gz", bodies::open),
         ("open.tar", bodies::open),
@@ -157,6 +157,8 @@ fn fuzz_bodies_survive_changed_seeds() {
         ("config", bodies::config),
         ("rdb", bodies::rdb),
         ("rdb.valkey", bodies::rdb),
+        ("open.tar", bodies::deflate),
+        ("config", bodies::deflate),
     ];
     // The seeds are what the bodies read: an index that is refused at once would test nothing.
     let sound = chupacabra::package::index::check(&read("index")[..], bodies::PACKAGE);

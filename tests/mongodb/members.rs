@@ -17,7 +17,9 @@ async fn a_secondary_when_asked() {
          other = MongoClient('127.0.0.1', {second}, directConnection=True)\n\
          while not other.admin.command('hello').get('secondary'): time.sleep(0.05)\n\
          import mongodb_seed; mongodb_seed.indexes(direct.zoo)\n\
-         direct.zoo.last.with_options(write_concern=__import__('pymongo').WriteConcern(2)).insert_one({{'_id': 1}})"
+         direct.zoo.last.with_options(write_concern=__import__('pymongo').WriteConcern(2)).insert_one({{'_id': 1}})\n\
+         newest = direct.admin.command('hello')['lastWrite']['opTime']['ts']\n\
+         while other.admin.command('hello')['lastWrite']['majorityOpTime']['ts'] < newest: time.sleep(0.05)"
     ));
     let url = format!("mongodb://127.0.0.1:{first},127.0.0.1:{second}/?replicaSet=rs0");
     let usual = dump(plan(&url)).await.unwrap();

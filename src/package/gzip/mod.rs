@@ -5,6 +5,7 @@
 //! knows of tar or age.
 
 pub mod engine;
+pub mod fast;
 mod frame;
 mod read;
 mod stored;
