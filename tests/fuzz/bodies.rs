@@ -58,13 +58,17 @@ pub fn rdb(bytes: &[u8]) {
 
 /// A block, and one of several parts in which it repeats.
 pub fn deflate(bytes: &[u8]) {
-    let times = bytes.first().map_or(1, |first| usize::from(*first) + 1).min((400 << 10) / bytes.len().max(1)).max(1);
+    let times =
+        bytes.first().map_or(1, |first| usize::from(*first) + 1).min((400 << 10) / bytes.len().max(1)).max(1);
     for plain in [bytes.to_vec(), bytes.repeat(times)] {
         let mut out = vec![0; gzip::fast::Deflater::bound(plain.len())];
         let Ok(length) = gzip::fast::Deflater::default().deflate(&plain, &mut out) else { panic!("refused") };
         let mut back = Vec::with_capacity(plain.len());
         let mut inflater = flate2::bufread::DeflateDecoder::new(&out[..length]);
-        assert!(inflater.read_to_end(&mut back).is_ok() && inflater.into_inner().is_empty(), "it has one end");
+        assert!(
+            inflater.read_to_end(&mut back).is_ok() && inflater.into_inner().is_empty(),
+            "it has one end"
+        );
         assert!(back == plain, "zlib gives back what was compressed");
         let result = libdeflater::Decompressor::new().deflate_decompress(&out[..length], &mut back);
         assert!(result.is_ok_and(|count| count == plain.len()) && back == plain, "and so does libdeflate");

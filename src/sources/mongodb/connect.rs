@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{RawDocumentBuf, Timestamp, doc, rawdoc};
+use mongodb::bson::{RawDocument, RawDocumentBuf, Timestamp, doc, rawdoc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{
     ClientOptions, ReadPreference, ReadPreferenceOptions, RunCommandOptions, SelectionCriteria,
@@ -42,6 +42,8 @@ pub(super) struct Hello {
     pub(super) majority: Option<Timestamp>,
     /// The server's clock, in milliseconds since 1970.
     pub(super) millis: i64,
+    /// How many members its set shows to clients; 0: it is of no set.
+    pub(super) members: usize,
 }
 
 impl Hello {
@@ -90,24 +92,31 @@ fn without_credentials(message: &str, url: &str) -> String {
     }
 }
 
+/// How long a secondary is waited for while only the primary is known.
+const DISCOVERY: Duration = Duration::from_secs(10);
+
 /// Connects to the member that the plan asks for.
 pub(super) async fn member(plan: &Plan) -> Result<Member, Error> {
     let mut options = options(plan.url.expose(), plan).await?;
-    let preference = match plan.read_from {
+    let fresh = Some(ReadPreferenceOptions::builder().max_staleness(plan.max_staleness).build());
+    let criteria = SelectionCriteria::ReadPreference(match plan.read_from {
         ReadFrom::Primary => ReadPreference::Primary,
-        ReadFrom::Secondary => ReadPreference::SecondaryPreferred {
-            options: Some(ReadPreferenceOptions::builder().max_staleness(plan.max_staleness).build()),
-        },
-    };
-    let criteria = SelectionCriteria::ReadPreference(preference);
+        ReadFrom::Secondary => ReadPreference::SecondaryPreferred { options: fresh.clone() },
+    });
     options.selection_criteria = Some(criteria.clone());
     options.max_pool_size = Some(u32::try_from(plan.parallel).unwrap_or(64) + 4);
     let first = client(options.clone())?;
     let found = ask(&first, Some(criteria)).await;
-    let hello = match found {
+    let mut hello = match found {
         Err(Error::Unreachable(why)) => return Err(unreachable(options, why).await),
         other => other?,
     };
+    // The driver prefers secondaries among the members that have answered; here it was the primary that came first.
+    if matches!(plan.read_from, ReadFrom::Secondary) && hello.primary && hello.members > 1 {
+        let criteria = SelectionCriteria::ReadPreference(ReadPreference::Secondary { options: fresh });
+        let secondary = tokio::time::timeout(DISCOVERY, ask(&first, Some(criteria))).await;
+        hello = secondary.ok().and_then(Result::ok).unwrap_or(hello);
+    }
     let client = direct(options, first, &hello).await?;
     let info = client.database("admin").run_command(doc! { "buildInfo": 1 }).await;
     let info = info.map_err(|error| Error::driver("ask for the version", error))?;
@@ -153,7 +162,13 @@ async fn ask(client: &Client, criteria: Option<SelectionCriteria>) -> Result<Hel
         election: raw.get_object_id("electionId").ok().map(ObjectId::to_hex),
         majority: majority.ok().filter(|ts| ts.time > 0),
         millis: raw.get_datetime("localTime").map_err(|e| Error::reply("hello", e))?.timestamp_millis(),
+        members: ["hosts", "passives"].map(|list| shown(&raw, list)).iter().sum(),
     })
+}
+
+/// How many members a list of the reply has.
+fn shown(hello: &RawDocument, list: &str) -> usize {
+    hello.get_array(list).map_or(0, |members| members.into_iter().count())
 }
 
 /// Finds out whether servers could not be reached at all or are only of another replica set.

@@ -1,10 +1,10 @@
 //! The symbols of lengths and distances, and the fixed code (RFC 1951, 3.2.5 and 3.2.6).
 
 /// The shortest and the longest repetition that can be said.
-pub(super) const SHORTEST: usize = 3;
-pub(super) const LONGEST: usize = 258;
+pub(super) const SHORTEST: u16 = 3;
+pub(super) const LONGEST: u16 = 258;
 /// How many lengths there are.
-pub(super) const LENGTHS: usize = LONGEST - SHORTEST + 1;
+pub(super) const LENGTHS: usize = (LONGEST - SHORTEST) as usize + 1;
 /// The symbol of a part's end; behind it are those of the lengths.
 pub(super) const END: usize = 256;
 /// The symbols of literals and lengths, and the slots of a table of them.
@@ -91,7 +91,7 @@ impl Default for Symbols {
     fn default() -> Self {
         let mut symbols = Self { lengths: [0; LENGTHS], distances: Box::new([0; 512]) };
         for (symbol, (first, _)) in (0_u8..).zip(LENGTH_SYMBOLS) {
-            symbols.lengths[usize::from(first) - SHORTEST..].fill(symbol);
+            symbols.lengths[usize::from(first - SHORTEST)..].fill(symbol);
         }
         for (symbol, (first, _)) in (0_u8..).zip(DISTANCE_SYMBOLS) {
             let first = usize::from(first);
@@ -140,7 +140,7 @@ mod tests {
         for length in SHORTEST..=LONGEST {
             let (first, bits) =
                 LENGTH_SYMBOLS[usize::from(symbols.length(u8::try_from(length - SHORTEST).unwrap()))];
-            let range = usize::from(first)..usize::from(first) + (1 << bits);
+            let range = first..first + (1 << bits);
             assert!(range.contains(&length), "{length}");
             assert!(length != LONGEST || bits == 0, "the longest has a symbol of its own");
         }

@@ -99,6 +99,7 @@ pub(super) struct Finder {
 }
 
 impl Default for Finder {
+    #[allow(clippy::large_stack_arrays, reason = "32 KiB, on their way into a box")]
     fn default() -> Self {
         Self {
             table: Box::new([0; 1 << TABLE_BITS]),
@@ -195,7 +196,7 @@ impl Finder {
     )]
     fn note(&mut self, literals: usize, distance: usize, length: usize) {
         let symbol = self.codes.distance(distance);
-        let length = (length - SHORTEST) as u8;
+        let length = (length - usize::from(SHORTEST)) as u8;
         self.found.lengths[usize::from(length)] += 1;
         self.found.distances[usize::from(symbol) % codes::DISTANCES] += 1;
         self.found.matches[self.found.matched] =
@@ -211,7 +212,7 @@ fn equal(plain: &[u8], hit: Hit) -> usize {
     if differ != 0 {
         return (differ.trailing_zeros() / 8) as usize;
     }
-    let most = codes::LONGEST.min(plain.len() - hit.at);
+    let most = usize::from(codes::LONGEST).min(plain.len() - hit.at);
     let mut length = 16;
     while length + 8 <= most {
         let differ = word(plain, hit.at + length) ^ word(plain, hit.earlier + length);

@@ -101,7 +101,7 @@ impl Writer {
             let symbol = usize::from(self.symbols.length(number));
             let (first, more) = LENGTH_SYMBOLS[symbol];
             let count = lengths.literals[END + 1 + symbol];
-            let beyond = u32::from(number) + SHORTEST as u32 - u32::from(first);
+            let beyond = u32::from(u16::from(number) + SHORTEST - first);
             *slot = code(literal_codes[END + 1 + symbol], count + more) | beyond << count;
         }
         let mut distance = [(0, 0, 0); DISTANCES];
