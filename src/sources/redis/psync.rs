@@ -13,6 +13,9 @@ use super::connect::{Connection, Endpoint, Reply};
 /// How many pieces of the snapshot may wait for the walker.
 pub(super) const DEPTH: usize = 4;
 
+/// How many bytes are enough for a piece.
+const ENOUGH: usize = 192 << 10;
+
 const MARK: usize = 40;
 
 /// A snapshot that the server has begun to send.
@@ -31,6 +34,20 @@ enum Framing {
     Length(u64),
     /// The stream ends with these bytes.
     Mark(Vec<u8>),
+}
+
+impl Framing {
+    /// How many of the bytes that have arrived are the snapshot's, after `passed` others, and whether its last is one.
+    fn settled(&self, arrived: &[u8], passed: u64) -> (usize, bool) {
+        match self {
+            Self::Length(length) => {
+                let left = usize::try_from(length - passed).unwrap_or(usize::MAX);
+                (arrived.len().min(left), arrived.len() >= left)
+            }
+            // The last bytes may turn out to be the mark.
+            Self::Mark(mark) => (arrived.len().saturating_sub(mark.len()), arrived.ends_with(mark)),
+        }
+    }
 }
 
 impl Snapshot {
@@ -66,55 +83,27 @@ impl Snapshot {
         }
     }
 
+    /// Passes the bytes on in pieces of [`ENOUGH`]: a server sends 16 KiB at a time, and each piece wakes the walker.
     async fn forward(mut self, pieces: mpsc::Sender<Bytes>) -> Result<u64, Error> {
-        let server = self.connection.endpoint().server();
-        let doing = "a snapshot was received";
         let mut bytes = 0;
-        match self.framing {
-            Framing::Length(length) => {
-                while bytes < length {
-                    let Some(mut piece) = self.connection.chunk(doing).await? else {
-                        return Err(Error::BrokeOff { server, bytes });
-                    };
-                    piece.truncate(usize::try_from(length - bytes).unwrap_or(usize::MAX));
-                    bytes += piece.len() as u64;
-                    if pieces.send(piece).await.is_err() {
-                        return Ok(bytes);
-                    }
+        loop {
+            let arrived = self.connection.arrived();
+            let (free, ended) = self.framing.settled(arrived, bytes);
+            if free > 0 && (ended || free >= ENOUGH) {
+                bytes += free as u64;
+                // The walker has stopped: it has the reason.
+                if pieces.send(self.connection.take(free)).await.is_err() {
+                    return Ok(bytes);
                 }
             }
-            Framing::Mark(mark) => {
-                let mut tail = Tail::default();
-                while tail.0 != mark {
-                    let Some(piece) = self.connection.chunk(doing).await? else {
-                        return Err(Error::BrokeOff { server, bytes });
-                    };
-                    for piece in tail.push(piece).into_iter().filter(|piece| !piece.is_empty()) {
-                        bytes += piece.len() as u64;
-                        // The walker has stopped: it has the reason.
-                        if pieces.send(piece).await.is_err() {
-                            return Ok(bytes);
-                        }
-                    }
-                }
+            if ended {
+                return Ok(bytes);
+            }
+            if !self.connection.more("a snapshot was received").await? {
+                let bytes = bytes + self.connection.arrived().len() as u64;
+                return Err(Error::BrokeOff { server: self.connection.endpoint().server(), bytes });
             }
         }
-        Ok(bytes)
-    }
-}
-
-/// The last bytes of a stream that may turn out to be the mark of its end.
-#[derive(Default)]
-struct Tail(Vec<u8>);
-
-impl Tail {
-    /// Takes the next bytes and lets go of those that cannot belong to the mark any more.
-    fn push(&mut self, mut piece: Bytes) -> [Bytes; 2] {
-        let free = (self.0.len() + piece.len()).saturating_sub(MARK);
-        let old: Vec<u8> = self.0.drain(..free.min(self.0.len())).collect();
-        let new = piece.split_to(free - old.len());
-        self.0.extend_from_slice(&piece);
-        [old.into(), new]
     }
 }
 
@@ -173,17 +162,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tail_keeps_forty_bytes_however_they_arrive() {
-        let stream: Vec<u8> = (0..=255).cycle().take(1_000).collect();
-        for step in [1, 7, 39, 40, 41, 100, 999, 1_000] {
-            let (mut tail, mut out) = (Tail::default(), Vec::new());
-            for piece in stream.chunks(step) {
-                tail.push(Bytes::copy_from_slice(piece))
-                    .iter()
-                    .for_each(|piece| out.extend_from_slice(piece));
+    fn the_end_is_found_however_the_bytes_arrive() {
+        let content: Vec<u8> = (0..=255).cycle().take(1_000).collect();
+        let mark = vec![7; MARK];
+        let marked = [&content[..], &mark].concat();
+        let length = Framing::Length(content.len() as u64);
+        for (framing, stream) in [(Framing::Mark(mark), marked), (length, content.clone())] {
+            for step in [1, 7, 39, 40, 41, 100, 999, 1_000, 1_040] {
+                let (mut arrived, mut out, mut ends) = (Vec::new(), Vec::new(), 0);
+                for piece in stream.chunks(step) {
+                    arrived.extend_from_slice(piece);
+                    let (free, ended) = framing.settled(&arrived, out.len() as u64);
+                    out.extend(arrived.drain(..free));
+                    ends += usize::from(ended);
+                }
+                assert_eq!((out, ends), (content.clone(), 1), "step {step}");
             }
-            assert_eq!(out, stream[..960], "step {step}");
-            assert_eq!(tail.0, stream[960..], "step {step}");
         }
     }
 }

@@ -117,15 +117,19 @@ impl Connection {
         }
     }
 
-    /// The next bytes as they arrive; `None` once the server has hung up.
-    pub(in crate::sources::redis) async fn chunk(
-        &mut self,
-        doing: &'static str,
-    ) -> Result<Option<Bytes>, Error> {
-        if self.buffer.is_empty() && self.read(doing).await? == 0 {
-            return Ok(None);
-        }
-        Ok(Some(self.buffer.split().freeze()))
+    /// The bytes that have arrived and were not taken.
+    pub(in crate::sources::redis) fn arrived(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Takes the first `count` bytes of those that have arrived.
+    pub(in crate::sources::redis) fn take(&mut self, count: usize) -> Bytes {
+        self.buffer.split_to(count).freeze()
+    }
+
+    /// Waits for more bytes; `false` once the server has hung up.
+    pub(in crate::sources::redis) async fn more(&mut self, doing: &'static str) -> Result<bool, Error> {
+        Ok(self.read(doing).await? > 0)
     }
 
     async fn read(&mut self, doing: &'static str) -> Result<usize, Error> {

@@ -50,6 +50,7 @@ pub struct Reader<F> {
     base: u64,
     crc: crc_fast::Digest,
     scratch: Vec<u8>,
+    text: Vec<u8>,
 }
 
 impl<F: Feed> Reader<F> {
@@ -62,6 +63,7 @@ impl<F: Feed> Reader<F> {
             base: 0,
             crc: crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Redis),
             scratch: Vec::new(),
+            text: Vec::new(),
         }
     }
 
@@ -111,8 +113,13 @@ impl<F: Feed> Reader<F> {
         Ok(!self.fill()?)
     }
 
+    #[inline]
     fn need(&mut self, what: &'static str) -> Result<(), Error> {
-        if self.fill()? { Ok(()) } else { Err(Error::Truncated { at: self.offset(), what }) }
+        if self.at < self.piece.len() || self.fill()? {
+            Ok(())
+        } else {
+            Err(Error::Truncated { at: self.offset(), what })
+        }
     }
 
     pub(super) fn byte(&mut self, what: &'static str) -> Result<u8, Error> {
@@ -153,8 +160,19 @@ impl<F: Feed> Reader<F> {
         Ok(())
     }
 
+    /// Where the next `count` bytes end, if all of them are in the present piece.
+    fn end_of(&self, count: u64) -> Option<usize> {
+        let count = usize::try_from(count).ok().filter(|count| *count <= self.piece.len() - self.at)?;
+        Some(self.at + count)
+    }
+
     /// Appends the next `count` bytes; memory grows with what arrives, not with what was claimed.
     pub(super) fn take(&mut self, count: u64, into: &mut Vec<u8>, what: &'static str) -> Result<(), Error> {
+        if let Some(end) = self.end_of(count) {
+            into.extend_from_slice(&self.piece[self.at..end]);
+            self.at = end;
+            return Ok(());
+        }
         into.reserve(usize::try_from(count).unwrap_or(usize::MAX).min(TRUSTED));
         self.pieces(count, what, |piece| into.extend_from_slice(piece))
     }
@@ -204,12 +222,21 @@ impl<F: Feed> Reader<F> {
     fn compressed(&mut self, into: &mut Vec<u8>, what: &'static str) -> Result<(), Error> {
         let packed = self.count(what)?;
         let size = self.count(what)?;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        self.take(packed, &mut scratch, what)?;
-        let sound = usize::try_from(size).is_ok_and(|size| lzf::decompress(&scratch, size, into));
-        release(&mut scratch);
-        self.scratch = scratch;
+        let unpack =
+            |packed: &[u8], into| usize::try_from(size).is_ok_and(|size| lzf::decompress(packed, size, into));
+        let sound = if let Some(end) = self.end_of(packed) {
+            let sound = unpack(&self.piece[self.at..end], into);
+            self.at = end;
+            sound
+        } else {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            scratch.clear();
+            self.take(packed, &mut scratch, what)?;
+            let sound = unpack(&scratch, into);
+            release(&mut scratch);
+            self.scratch = scratch;
+            sound
+        };
         if sound { Ok(()) } else { Err(Error::Malformed { what: "LZF string", at: self.offset() }) }
     }
 
@@ -218,13 +245,16 @@ impl<F: Feed> Reader<F> {
         self.need(what)?;
         let first = self.piece[self.at];
         if first >> 6 == 3 {
-            let mut text = Vec::new();
+            let mut text = std::mem::take(&mut self.text);
+            text.clear();
             let length = self.string(&mut text, what)?;
-            return Ok((xxhash_rust::xxh3::xxh3_128(&text), length));
+            let hash = xxhash_rust::xxh3::xxh3_128(&text);
+            release(&mut text);
+            self.text = text;
+            return Ok((hash, length));
         }
         let length = self.count(what)?;
-        if length <= (self.piece.len() - self.at) as u64 {
-            let end = self.at + usize::try_from(length).unwrap_or(0);
+        if let Some(end) = self.end_of(length) {
             let hash = xxhash_rust::xxh3::xxh3_128(&self.piece[self.at..end]);
             self.at = end;
             return Ok((hash, length));
