@@ -111,12 +111,12 @@ $bin/pg_dump -Fd -j2 -Z1 -f "$work/directory" bench
 empty="$bin/dropdb --if-exists copy && $bin/psql -qX -d postgres -c CHECKPOINT"
 row "age|pigz|psql" "$empty && $bin/createdb copy" "age -d -i $work/key.txt $work/plain.sql.gz.age | pigz -d | $bin/psql -qX -v ON_ERROR_STOP=1 -d copy"
 row "pg_restore -j2" "$empty && $bin/createdb copy" "$bin/pg_restore -j2 -d copy $work/directory"
-row "chupacabra restore" "$empty" "$program restore db --config $work/c.yaml --into postgres://postgres@127.0.0.1:$port/copy"
+row "chupacabra restore" "$empty && $bin/createdb copy" "$program restore db --config $work/c.yaml --into postgres://postgres@127.0.0.1:$port/copy"
 table
 ratio "age|pigz|psql" "chupacabra restore"
 ratio "pg_restore -j2" "chupacabra restore"
 # Where the time goes: the peers neither read back nor ANALYZE.
-bash -ec "$empty" >/dev/null 2>&1
+bash -ec "$empty && $bin/createdb copy" >/dev/null 2>&1
 "$program" restore db --config "$work/c.yaml" --into "postgres://postgres@127.0.0.1:$port/copy" >"$work/restore.log" 2>&1
 python3 - "$work/restore.log" <<'PY'
 import datetime, json, sys

@@ -16,26 +16,27 @@ SELECT c.tableoid, c.oid, n.nspname, c.relname, pg_get_userbyid(c.relowner), @id
        WHEN c.relreplident = 'n' THEN format(E'\nALTER TABLE ONLY %I.%I REPLICA IDENTITY NOTHING;', n.nspname, c.relname) ELSE '' END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (SELECT
-  string_agg(E'\n    ' || quote_ident(a.attname)
+  string_agg(E'\n    ' || CASE WHEN NOT (a.attislocal OR c.relispartition) THEN '' ELSE quote_ident(a.attname)
     || CASE WHEN c.reloftype <> 0 THEN ' WITH OPTIONS' ELSE ' ' || format_type(a.atttypid, a.atttypmod) || @collate(a) END
     || CASE WHEN NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits gi
          JOIN pg_attribute pa ON pa.attrelid = gi.inhparent AND pa.attname = a.attname AND pa.attgenerated <> ''
          JOIN pg_attrdef pd ON pd.adrelid = pa.attrelid AND pd.adnum = pa.attnum AND pg_get_expr(pd.adbin, pd.adrelid) = pg_get_expr(d.adbin, d.adrelid) --@>=16
          WHERE gi.inhrelid = c.oid) THEN '' ELSE CASE a.attgenerated WHEN 's' THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') STORED'
-         WHEN 'v' THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ')' ELSE '' END END
+         WHEN 'v' THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ')' ELSE '' END END END
     || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END --@<18
-    || coalesce((SELECT format(' CONSTRAINT %I NOT NULL%s', k.conname, CASE WHEN k.connoinherit THEN ' NO INHERIT' ELSE '' END) --@>=18
+    || coalesce((SELECT format(' CONSTRAINT %I NOT NULL', k.conname) || CASE WHEN a.attislocal OR c.relispartition THEN '' ELSE ' ' || quote_ident(a.attname) END --@>=18
+         || CASE WHEN k.connoinherit THEN ' NO INHERIT' ELSE '' END --@>=18
          FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND k.convalidated --@>=18
          AND (k.conislocal OR c.relispartition)), '') --@>=18
     , ',' ORDER BY a.attnum) FILTER (WHERE (a.attislocal OR c.relispartition) AND (c.reloftype = 0 OR
        (a.attnotnull) --@<18
        EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND k.convalidated) --@>=18
-       OR a.attgenerated <> '')) AS list,
+       OR a.attgenerated <> '')
+       OR NOT (a.attislocal OR c.relispartition) AND EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n' --@>=18
+         AND k.conkey = ARRAY[a.attnum] AND k.convalidated AND k.conislocal) --@>=18
+       ) AS list,
   string_agg(concat(
     CASE WHEN a.attnotnull AND NOT (a.attislocal OR c.relispartition) THEN @column(SET NOT NULL) || ';' END, --@<18
-    (SELECT format(E'\nALTER TABLE %I.%I ADD CONSTRAINT %I NOT NULL %I%s;', n.nspname, c.relname, k.conname, a.attname, CASE WHEN k.connoinherit THEN ' NO INHERIT' ELSE '' END) --@>=18
-       FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND k.convalidated --@>=18
-       AND k.conislocal AND NOT (a.attislocal OR c.relispartition)), --@>=18
     CASE WHEN NOT a.attislocal AND NOT c.relispartition AND d.oid IS NULL AND EXISTS (SELECT FROM pg_inherits i
        JOIN pg_attribute pa ON pa.attrelid = i.inhparent AND pa.attname = a.attname AND pa.atthasdef AND pa.attgenerated = ''
        WHERE i.inhrelid = c.oid) THEN @column(DROP DEFAULT) || ';' END,

@@ -117,14 +117,6 @@ impl Loader {
         Ok(())
     }
 
-    /// Gathers the statistics that the planner needs.
-    pub(super) async fn analyze(&self) -> Result<(), Error> {
-        let mut session = Session::open(&self.options).await?;
-        session.execute("ANALYZE").await?;
-        session.close().await;
-        Ok(())
-    }
-
     fn wants(&self, block: &Owned) -> bool {
         let whole = self.task.only.is_empty();
         match block.kind {
@@ -292,7 +284,7 @@ pub(super) async fn run(session: &mut Session, statements: &[u8]) -> Result<(), 
 }
 
 /// The server's error code, if it is the server that refused.
-fn code(error: &Error) -> Option<String> {
+pub(super) fn code(error: &Error) -> Option<String> {
     match error {
         Error::Server(sqlx::Error::Database(error)) => error.code().map(std::borrow::Cow::into_owned),
         Error::At { source, .. } => code(source),

@@ -1,6 +1,7 @@
 //! Puts a package back over the wire: definitions, rows in parallel, then indexes in parallel while the rows are read
 //! back and compared, then keys and what else depends on rows.
 
+mod analyze;
 mod load;
 mod rows;
 mod target;
@@ -123,7 +124,7 @@ async fn one(
         restored.notes.extend(built.notes);
         tracing::info!(database, compared, "rows compared, building keys and what else depends on rows");
         loader.build(&rest, restored).await?;
-        loader.analyze().await?;
+        analyze::analyze(&place.options, task.jobs).await?;
         Ok::<_, Error>(compared)
     };
     match outcome.await {
