@@ -115,7 +115,14 @@ pub(super) async fn member(plan: &Plan) -> Result<Member, Error> {
     if matches!(plan.read_from, ReadFrom::Secondary) && hello.primary && hello.members > 1 {
         let criteria = SelectionCriteria::ReadPreference(ReadPreference::Secondary { options: fresh });
         let secondary = tokio::time::timeout(DISCOVERY, ask(&first, Some(criteria))).await;
-        hello = secondary.ok().and_then(Result::ok).unwrap_or(hello);
+        if let Ok(Ok(found)) = secondary {
+            hello = found;
+        } else {
+            tracing::info!(
+                member = hello.name,
+                "no secondary answered that is fresh enough, the primary is read"
+            );
+        }
     }
     let client = direct(options, first, &hello).await?;
     let info = client.database("admin").run_command(doc! { "buildInfo": 1 }).await;

@@ -7,7 +7,7 @@ pub(super) const LONGEST: u16 = 258;
 pub(super) const LENGTHS: usize = (LONGEST - SHORTEST) as usize + 1;
 /// The symbol of a part's end; behind it are those of the lengths.
 pub(super) const END: usize = 256;
-/// The symbols of literals and lengths, and the slots of a table of them.
+/// The symbols of literals and lengths that are used; the fixed code has two more.
 pub(super) const LITERALS: usize = 286;
 /// The symbols of distances are fewer than these slots of a table of them.
 pub(super) const DISTANCES: usize = 32;

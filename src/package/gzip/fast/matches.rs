@@ -9,7 +9,7 @@ const HASHED: usize = 6;
 const TABLE_BITS: u32 = 14;
 /// The farthest distance (RFC 1951, 3.2.5), as a power of two.
 const WINDOW_BITS: u32 = 15;
-/// Within so many bytes of a part's begin nothing is looked for at the end of a block: whole words can be read there.
+/// In the last so many bytes of a block nothing is looked for, so that whole words can be read wherever something is.
 const TAIL: usize = 24;
 /// Positions that are looked at together, all in one word of eight bytes.
 const TOGETHER: usize = 3;
