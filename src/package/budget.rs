@@ -14,9 +14,16 @@ pub struct Budget(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     total: usize,
-    free: Mutex<usize>,
+    state: Mutex<State>,
     freed: Condvar,
     notify: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    /// Threads that wait for memory. Without any, nobody is notified: that would be a system call for every small file.
+    waiting: usize,
 }
 
 /// A part of a [`Budget`], given back when dropped.
@@ -29,8 +36,8 @@ pub struct Lease {
 impl Budget {
     /// A budget of `total` bytes.
     pub fn new(total: usize) -> Self {
-        let free = Mutex::new(total);
-        Self(Arc::new(Shared { total, free, freed: Condvar::new(), notify: Notify::new() }))
+        let state = Mutex::new(State { free: total, waiting: 0 });
+        Self(Arc::new(Shared { total, state, freed: Condvar::new(), notify: Notify::new() }))
     }
 
     /// How many bytes may be held at once.
@@ -57,28 +64,30 @@ impl Budget {
     /// As [`take`](Self::take), for threads that may block.
     pub fn take_blocking(&self, size: usize) -> Lease {
         let wanted = size.min(self.0.total);
-        let mut free = self.free();
-        while *free < wanted {
-            free = self.0.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        while state.free < wanted {
+            state.waiting += 1;
+            state = self.0.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
-        *free -= wanted;
+        state.free -= wanted;
         Lease { budget: self.clone(), size: wanted }
     }
 
     /// Takes `size` bytes if they are free now.
     pub fn try_take(&self, size: usize) -> Option<Lease> {
         let wanted = size.min(self.0.total);
-        let mut free = self.free();
-        if *free < wanted {
+        let mut state = self.state();
+        if state.free < wanted {
             return None;
         }
-        *free -= wanted;
+        state.free -= wanted;
         Some(Lease { budget: self.clone(), size: wanted })
     }
 
-    fn free(&self) -> MutexGuard<'_, usize> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // A count cannot be left half changed, so a panic elsewhere does not spoil it.
-        self.0.free.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,8 +115,13 @@ impl Drop for Lease {
 
 impl Budget {
     fn give(&self, size: usize) {
-        *self.free() += size;
-        self.0.freed.notify_all();
+        let mut state = self.state();
+        state.free += size;
+        let awaited = state.waiting > 0;
+        drop(state);
+        if awaited {
+            self.0.freed.notify_all();
+        }
         self.0.notify.notify_waiters();
     }
 }
@@ -132,6 +146,28 @@ mod tests {
         assert!(budget.try_take(1).is_none());
         drop(lease);
         assert!(budget.try_take(1).is_some());
+    }
+
+    #[test]
+    fn threads_that_wait_are_woken() {
+        let budget = Budget::new(4);
+        let taken = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for size in [1, 2, 3, 4, 4, 3, 2, 1] {
+                let (budget, taken) = (&budget, &taken);
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        let lease = budget.take_blocking(size);
+                        let held = taken.fetch_add(size, std::sync::atomic::Ordering::SeqCst) + size;
+                        assert!(held <= budget.total());
+                        std::thread::yield_now();
+                        taken.fetch_sub(size, std::sync::atomic::Ordering::SeqCst);
+                        drop(lease);
+                    }
+                });
+            }
+        });
+        assert!(budget.try_take(4).is_some());
     }
 
     #[tokio::test]

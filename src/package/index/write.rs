@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use super::Entry;
 use super::line::{End, Row};
@@ -11,6 +12,9 @@ use crate::package::member::Object;
 use crate::package::pipe::PipeWriter;
 use crate::package::seal::{HashedPipe, Totals};
 use crate::package::{Error, age};
+
+/// How long notes may gather when none waits. Their queue is long enough for that.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// What the threads of a package tell the index.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ pub(in crate::package) fn write(
     let mut lines = Lines { engine: Engine::new(level), plain: Vec::new(), member: Vec::new(), sink };
     lines.push(&Row::head(key))?;
     let (mut totals, mut package, mut blocks) = (None, None, 0);
-    for note in notes {
+    while let Some(note) = next(notes) {
         match note {
             Note::Member(entry) => lines.push(&Row::from(&entry))?,
             Note::Object(object) => lines.push(&Row::Object(object))?,
@@ -52,6 +56,15 @@ pub(in crate::package) fn write(
     lines.flush()?;
     let hashed = lines.sink.finish().map_err(Error::Write)?;
     Ok(hashed.finish())
+}
+
+/// The next note. Where none waits, a moment is given for several to gather, so that not every member wakes this thread.
+fn next(notes: &Receiver<Note>) -> Option<Note> {
+    if let Ok(note) = notes.try_recv() {
+        return Some(note);
+    }
+    std::thread::sleep(GATHERING);
+    notes.recv().ok()
 }
 
 struct Lines {

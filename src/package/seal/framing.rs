@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -14,6 +15,9 @@ use crate::package::index::{Entry, Note};
 use crate::package::member::{Content, Header, Large, Settled};
 use crate::package::outlet::Parcel;
 use crate::package::{Error, tar};
+
+/// How long members may gather when none waits. The compressor has blocks for longer than that.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// Frames members and fills the compressor's blocks.
 pub(super) struct Framing {
@@ -43,7 +47,7 @@ impl Framing {
     /// Takes parcels until the end, then ends the archive.
     pub(super) fn run(mut self, mut parcels: mpsc::Receiver<Parcel>) -> Result<Totals, Error> {
         loop {
-            let parcel = parcels.blocking_recv();
+            let parcel = next(&mut parcels);
             self.look()?;
             match parcel {
                 None => return Err(Error::Abandoned),
@@ -136,6 +140,16 @@ impl Framing {
             _ => Err(wrong_size(header, stored + 1)),
         }
     }
+}
+
+/// The next parcel. Where none waits, a moment is given for several to gather: to be woken for each of a hundred thousand
+/// small files would cost more than framing them.
+fn next(parcels: &mut mpsc::Receiver<Parcel>) -> Option<Parcel> {
+    if let Ok(parcel) = parcels.try_recv() {
+        return Some(parcel);
+    }
+    std::thread::sleep(GATHERING);
+    parcels.blocking_recv()
 }
 
 fn read_some(source: &mut dyn Large, out: &mut [u8]) -> io::Result<usize> {

@@ -39,9 +39,14 @@ pub(super) fn pre_data(database: &str) -> String {
     format!("db/{}/1-pre-data.sql", component(database))
 }
 
+/// What the paths of all members begin with that fill a database.
+pub(super) fn rows(database: &str) -> String {
+    format!("db/{}/2-data/", component(database))
+}
+
 /// The path of one part of a table's rows.
 pub(super) fn data(database: &str, schema: &str, table: &str, part: u64) -> String {
-    format!("db/{}/2-data/{}.{part:04}.sql", component(database), relation(schema, table))
+    format!("{}{}.{part:04}.sql", rows(database), relation(schema, table))
 }
 
 /// The path of what is built on rows.

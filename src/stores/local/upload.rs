@@ -10,17 +10,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::{CWD, RenameFlags};
 
-use super::read_back::{Behind, ReadBack, WINDOW};
+use super::read_back::{Behind, Hasher, ReadBack, WINDOW};
 use super::{PART, blocking, sync_parent, told};
 use crate::stores::{Error, Proof, Reason, Stored, Upload};
 
 /// An object on its way into a directory.
-#[derive(Debug)]
 pub(super) struct LocalUpload {
     file: Arc<File>,
     temporary: Temporary,
     path: PathBuf,
-    sent: blake3::Hasher,
+    sent: Hasher,
     size: u64,
     behind: Option<Behind>,
 }
@@ -67,7 +66,7 @@ impl LocalUpload {
             file: Arc::new(file),
             temporary: Temporary(Some(temporary)),
             path: path.to_path_buf(),
-            sent: blake3::Hasher::new(),
+            sent: Hasher::new(),
             size: 0,
             behind: None,
         })
@@ -94,7 +93,7 @@ impl LocalUpload {
             None => ReadBack::of(&temporary).and_then(ReadBack::finish),
         };
         let read = read.map_err(|error| told(&temporary, "read back", error))?;
-        if read != (self.size, self.sent.finalize()) {
+        if read != (self.size, self.sent.digest128()) {
             let what = format!("`{}` holds other bytes than were written to it", temporary.display());
             return Err(Error::new(Reason::Corrupt, what).help("examine the disk or the network file system"));
         }

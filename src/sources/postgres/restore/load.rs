@@ -69,6 +69,7 @@ impl Loader {
         package: &Package,
         restored: &mut Restored,
         fresh: bool,
+        bytes: u64,
     ) -> Result<rows::Loaded, Error> {
         let pre = paths::pre_data(&self.database);
         let blocks = blocks(package, move |path| path == pre).await?;
@@ -82,7 +83,7 @@ impl Loader {
         for block in blocks.iter().filter(|block| block.kind != Kind::Database && self.wants(block)) {
             self.run(&mut session, block, restored).await?;
         }
-        let loaded = rows::load(package, &self.task, &self.options, &self.database).await?;
+        let loaded = rows::load(package, &self.task, &self.options, &self.database, bytes).await?;
         session.close().await;
         Ok(loaded)
     }

@@ -6,7 +6,7 @@ mod load;
 mod rows;
 mod target;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use globset::{Glob, GlobMatcher};
@@ -58,6 +58,8 @@ struct Wanted {
 struct Contents {
     globals: bool,
     databases: Vec<String>,
+    /// The bytes of the members that fill each database, by what their paths begin with.
+    rows: BTreeMap<String, u64>,
     objects: Vec<Object>,
 }
 
@@ -109,7 +111,8 @@ async fn one(
     let place = target::prepare(task, database).await?;
     let loader = Loader::new(task.clone(), place.options.clone(), database);
     let outcome = async {
-        let loaded = loader.load(package, restored, place.fresh).await?;
+        let bytes = contents.rows.get(&paths::rows(database)).copied().unwrap_or(0);
+        let loaded = loader.load(package, restored, place.fresh, bytes).await?;
         tracing::info!(database, "rows loaded, reading them back and building indexes");
         let (indexes, rest) = loader.post_data(package).await?;
         // The rows are read back while indexes are built on them: neither changes them. Both go on to their end, so
@@ -264,6 +267,10 @@ async fn contents(package: &Package) -> Result<Contents, Error> {
                     contents.globals |= path == "globals.sql";
                     let name = path.strip_prefix("db/").and_then(|rest| rest.strip_suffix("/1-pre-data.sql"));
                     contents.databases.extend(name.and_then(paths::decode));
+                    if let Some(end) = path.find("/2-data/") {
+                        *contents.rows.entry(path[..end + "/2-data/".len()].to_owned()).or_default() +=
+                            entry.size;
+                    }
                 }
                 Line::Object(object) => contents.objects.push(object),
             }

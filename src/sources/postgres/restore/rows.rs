@@ -1,9 +1,10 @@
-//! Loads rows: members go to whichever connection is free.
+//! Loads rows: members go to whichever connection is free, if possible one of another table than those of the others.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
+use futures_util::future;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -19,34 +20,41 @@ use crate::package::{Package, Selection, Visitor};
 
 /// Rows are sent in pieces of this many bytes.
 const PIECE: usize = 256 << 10;
+/// The package is read from so many places at once. Connections that load the same table wait for each other whenever
+/// the server makes it longer, and two halves of a package seldom hold the same table.
+const PARTS: usize = 2;
 
 type Member = (String, Vec<u8>);
+
+/// What each reading of the package hands over.
+type Queues = Arc<Vec<Mutex<mpsc::Receiver<Member>>>>;
 
 /// The statement that loaded each table, by the table's name in blocks.
 pub(in crate::sources::postgres) type Loaded = BTreeMap<String, String>;
 
-/// Loads the rows of one database over several connections.
+/// Loads the rows of one database, of which the package has so many bytes, over several connections.
 pub(super) async fn load(
     package: &Package,
     task: &Task,
     options: &PgConnectOptions,
     database: &str,
+    bytes: u64,
 ) -> Result<Loaded, Error> {
-    let (send, receive) = mpsc::channel::<Member>(1);
-    let receive = Arc::new(Mutex::new(receive));
+    let parts = PARTS.min(task.jobs);
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..parts).map(|_| mpsc::channel::<Member>(1)).unzip();
+    let queues: Queues = Arc::new(receivers.into_iter().map(Mutex::new).collect());
     let mut workers = JoinSet::new();
-    for _ in 0..task.jobs {
-        workers.spawn(worker(options.clone(), task.clone(), Arc::clone(&receive)));
+    for number in 0..task.jobs {
+        workers.spawn(worker(options.clone(), task.clone(), Arc::clone(&queues), number % parts));
     }
-    // The workers hold the only receivers, so that the reader ends when they have failed.
-    drop(receive);
-    let prefix = format!("db/{}/2-data/", paths::component(database));
-    let wanted = task.clone();
-    let selection = Selection::Where(Box::new(move |entry: &Entry| takes(&wanted, &prefix, &entry.path)));
-    let read = async {
-        let result = package.read(selection, Hand(send)).await.map(drop);
-        result.map_err(Error::from)
-    };
+    // The workers hold the only receivers, so that the readers end when they have failed.
+    drop(queues);
+    let size = (bytes / parts as u64).max(1);
+    let reads = senders.into_iter().enumerate().map(|(part, send)| {
+        let selection = Selection::Where(part_of(task, database, part as u64, parts as u64, size));
+        async { package.read(selection, Hand(send)).await.map(drop).map_err(Error::from) }
+    });
+    let read = future::try_join_all(reads);
     let work = async {
         let mut loaded = Loaded::new();
         while let Some(done) = workers.join_next().await {
@@ -60,17 +68,34 @@ pub(super) async fn load(
         }
         Ok(loaded)
     };
-    // A failed connection makes the reader fail too; the connection's error is the one to tell.
+    // A failed connection makes the readers fail too; the connection's error is the one to tell.
     let (read, work) = tokio::join!(read, work);
     let loaded = work?;
-    read.map(|()| loaded)
+    read.map(|_| loaded)
+}
+
+/// Picks the wanted members among those that begin in one part of a database's rows. The last part has no end.
+fn part_of(
+    task: &Task,
+    database: &str,
+    part: u64,
+    parts: u64,
+    size: u64,
+) -> Box<dyn FnMut(&Entry) -> bool + Send> {
+    let (task, prefix, mut passed) = (task.clone(), paths::rows(database), 0);
+    Box::new(move |entry| {
+        let Some(name) = std::str::from_utf8(&entry.path).ok().and_then(|path| path.strip_prefix(&prefix))
+        else {
+            return false;
+        };
+        let here = (passed / size).min(parts - 1) == part;
+        passed += entry.size;
+        here && takes(&task, name)
+    })
 }
 
 /// Whether a member's rows are wanted. Sequences and large objects stand in members of their own.
-fn takes(task: &Task, prefix: &str, path: &[u8]) -> bool {
-    let Some(name) = std::str::from_utf8(path).ok().and_then(|path| path.strip_prefix(prefix)) else {
-        return false;
-    };
+fn takes(task: &Task, name: &str) -> bool {
     let mut parts = name.split('.');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(schema), Some(table), Some(_), Some("sql")) => task.takes(&format!("{schema}.{table}")),
@@ -94,7 +119,8 @@ impl Visitor for Hand {
 async fn worker(
     options: PgConnectOptions,
     task: Task,
-    members: Arc<Mutex<mpsc::Receiver<Member>>>,
+    queues: Queues,
+    first: usize,
 ) -> Result<Loaded, Error> {
     let mut session = Session::open(&options).await?;
     // A server that crashes now costs the whole restore in any case. The statistics at the end are committed
@@ -102,7 +128,7 @@ async fn worker(
     session.execute("SET synchronous_commit = off").await?;
     let mut loaded = Loaded::new();
     loop {
-        let Some((path, bytes)) = members.lock().await.recv().await else { break };
+        let Some((path, bytes)) = next(&queues, first).await else { break };
         if let Err(error) = member(&mut session, &task, &path, &bytes, &mut loaded).await {
             session.abandon().await;
             return Err(error.at(path));
@@ -110,6 +136,16 @@ async fn worker(
     }
     session.close().await;
     Ok(loaded)
+}
+
+/// The next member of a worker's own part of the package or, when that is done, of another's.
+async fn next(queues: &Queues, first: usize) -> Option<Member> {
+    for queue in queues[first..].iter().chain(&queues[..first]) {
+        if let Some(member) = queue.lock().await.recv().await {
+            return Some(member);
+        }
+    }
+    None
 }
 
 async fn member(
