@@ -93,7 +93,15 @@ pub fn pack(level: u8, threads: usize) -> io::Result<(Packer, Packed)> {
     Ok((packer, Packed { ordered: receive, member_pool, next: Block::default() }))
 }
 
+/// How much less important compressing is than everything else (`nice`).
+///
+/// What compresses is rarely what is waited for: a database that answers, or the thread that reads from it, on the same
+/// processors is. Blocks wait in bounded queues, so what compresses still gets its share.
+const NICENESS: i32 = 10;
+
 fn work(level: u8, queue: &Mutex<Receiver<Job>>, plain_pool: &Pool, member_pool: &Pool) {
+    // On Linux this is the thread's own. Where it is forbidden, everything is equally important.
+    let _ = rustix::process::nice(NICENESS);
     let mut engine = Engine::new(level);
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::config::{Fallback, Mode};
 use super::connect::{Endpoint, locate};
 use super::fingerprint::Tally;
-use super::psync::{DEPTH, Snapshot};
+use super::psync::{self, DEPTH};
 use super::rdb::{self, Format, Item, Walker};
 use super::scan::Scanned;
 use super::slices::Slices;
@@ -51,17 +51,20 @@ async fn by_replication(
     mut coordinates: BTreeMap<String, String>,
     stop: &CancellationToken,
 ) -> Result<Summary, Error> {
-    let snapshot = tokio::select! {
-        () = stop.cancelled() => return Err(Error::Stopped),
-        snapshot = Snapshot::begin(endpoint) => snapshot?,
-    };
-    coordinates.insert("replication_id".to_owned(), snapshot.id.clone());
-    coordinates.insert("replication_offset".to_owned(), snapshot.offset.clone());
     let (send, receive) = mpsc::channel(DEPTH);
-    let walk = walk(outlet.clone(), receive, fields);
-    let (received, walked) = tokio::join!(snapshot.stream(send, stop), walk);
+    let (begun, begins) = oneshot::channel();
+    let (endpoint, stop) = (endpoint.clone(), stop.clone());
+    let receiving = tokio::task::spawn_blocking(move || psync::receive(&endpoint, begun, send, &stop));
+    let lost = |_| Error::Stopped;
+    let Ok(begun) = begins.await else {
+        // It ended before it began, and has the reason.
+        return Err(receiving.await.map_err(lost)?.err().unwrap_or(Error::Stopped));
+    };
+    coordinates.insert("replication_id".to_owned(), begun.id);
+    coordinates.insert("replication_offset".to_owned(), begun.offset);
+    let (received, walked) = tokio::join!(receiving, walk(outlet.clone(), receive, fields));
     // What broke off at the server's end is the reason for what the walker then misses.
-    received?;
+    received.map_err(lost)??;
     summarize(outlet, walked?, coordinates, ConsistencyKind::Snapshot, Vec::new()).await
 }
 

@@ -3,8 +3,10 @@
 //! The server forks and streams its memory as an RDB file, as it was at one instant. Nothing is written to the source
 //! and none of its settings are changed.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
@@ -16,15 +18,24 @@ pub(super) const DEPTH: usize = 4;
 /// How many bytes are enough for a piece.
 const ENOUGH: usize = 192 << 10;
 
+/// How long the snapshot may gather in the socket when little has arrived. A server sends 16 KiB at a time, and to wake
+/// this side for each costs the server more than sending it; while this thread sleeps it wakes nobody.
+const GATHERING: Duration = Duration::from_millis(1);
+
 const MARK: usize = 40;
 
-/// A snapshot that the server has begun to send.
-pub(super) struct Snapshot {
-    connection: Connection,
+/// The instant of a snapshot.
+#[derive(Debug)]
+pub(super) struct Begun {
     /// The replication id: which history the offset counts in.
     pub(super) id: String,
-    /// The replication offset at the instant of the snapshot.
+    /// The replication offset.
     pub(super) offset: String,
+}
+
+/// A snapshot that the server has begun to send.
+struct Snapshot {
+    connection: Connection,
     framing: Framing,
 }
 
@@ -50,9 +61,35 @@ impl Framing {
     }
 }
 
+/// Receives one snapshot: says when it begins, sends its bytes on, and fails unless it came to its end.
+///
+/// For a thread that may block. The connection has a runtime of its own on it, so that nothing waits at the socket while
+/// the thread sleeps.
+pub(super) fn receive(
+    endpoint: &Endpoint,
+    begun: oneshot::Sender<Begun>,
+    pieces: mpsc::Sender<Bytes>,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let unreachable = |source| Error::Unreachable { server: endpoint.server(), source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreachable)?;
+    runtime.block_on(async {
+        let received = async {
+            let (instant, snapshot) = Snapshot::begin(endpoint).await?;
+            // Nobody waits for it any more only if the dump was given up; then the pieces find that out.
+            let _ = begun.send(instant);
+            snapshot.forward(pieces).await
+        };
+        tokio::select! {
+            () = stop.cancelled() => Err(Error::Stopped),
+            result = received => result,
+        }
+    })
+}
+
 impl Snapshot {
     /// Shakes hands and waits until the snapshot begins.
-    pub(super) async fn begin(endpoint: &Endpoint) -> Result<Self, Error> {
+    async fn begin(endpoint: &Endpoint) -> Result<(Begun, Self), Error> {
         let mut connection = Connection::open(endpoint).await?;
         greet(&mut connection).await?;
         connection.send(&["PSYNC", "?", "-1"]).await?;
@@ -68,23 +105,11 @@ impl Snapshot {
             }
             break framing(endpoint, &line)?;
         };
-        Ok(Self { connection, id, offset, framing })
+        Ok((Begun { id, offset }, Self { connection, framing }))
     }
 
-    /// Sends the snapshot's bytes on, and fails unless it came to its end. Returns how many there were.
-    pub(super) async fn stream(
-        self,
-        pieces: mpsc::Sender<Bytes>,
-        stop: &CancellationToken,
-    ) -> Result<u64, Error> {
-        tokio::select! {
-            () = stop.cancelled() => Err(Error::Stopped),
-            result = self.forward(pieces) => result,
-        }
-    }
-
-    /// Passes the bytes on in pieces of [`ENOUGH`]: a server sends 16 KiB at a time, and each piece wakes the walker.
-    async fn forward(mut self, pieces: mpsc::Sender<Bytes>) -> Result<u64, Error> {
+    /// Passes the bytes on in pieces of [`ENOUGH`], and fails unless the snapshot came to its end.
+    async fn forward(mut self, pieces: mpsc::Sender<Bytes>) -> Result<(), Error> {
         let mut bytes = 0;
         loop {
             let arrived = self.connection.arrived();
@@ -93,11 +118,14 @@ impl Snapshot {
                 bytes += free as u64;
                 // The walker has stopped: it has the reason.
                 if pieces.send(self.connection.take(free)).await.is_err() {
-                    return Ok(bytes);
+                    return Ok(());
                 }
             }
             if ended {
-                return Ok(bytes);
+                return Ok(());
+            }
+            if self.connection.arrived().len() < ENOUGH / 2 {
+                std::thread::sleep(GATHERING);
             }
             if !self.connection.more("a snapshot was received").await? {
                 let bytes = bytes + self.connection.arrived().len() as u64;
