@@ -8,7 +8,8 @@
 of a seeded one.
 
 Prints MB/s of content, the size of the output against the input, CPU seconds and the peak memory of the largest
-process, as medians, and every peer's time as a multiple of ours. Needs age, tar, pigz, restic and borgbackup (Debian packages).
+process, as medians, and every peer's time as a multiple of ours. Needs age, tar, pigz, restic and borgbackup (Debian
+packages); the peer `igzip`, which is what ISA-L alone makes of the shell's pipeline, needs isal.
 The figures of one machine say little; the ratios of one run say more.
 """
 
@@ -138,6 +139,7 @@ def main():
             peers = {
                 "pigz1": ("tar|pigz -1|age", (pigz(1), None, out)),
                 "pigz6": ("tar|pigz -6|age", (pigz(6), None, out)),
+                "igzip": ("tar|igzip -1|age", (f"tar -C {tree} -c . | igzip -1 -T 2 -c - | age -r {public} > {out}", None, out)),
                 "restic": ("restic", (f"restic -q -r {out} backup {tree}", f"restic -q -r {out} init", out)),
                 "borg": ("borg (lz4)", (f"borg create {out}::a {tree}", f"borg init -e repokey {out}", out)),
             }

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Dumps ~1 GB in four collections of a real mongod: seconds, MB/s, processor seconds and peak memory, as medians, against
-# a plain scan of the same documents by the driver (the limit) and pymongo writing the same archive uncompressed.
+# a plain scan of the same documents by the driver (the limit), pymongo writing the same archive uncompressed, and the
+# same through `age | sha256sum`: what encrypting and a digest alone leave of the scan's speed on these processors.
 #
 #   tests/bench/mongodb.sh [MEGABYTES [ROUNDS]]
 #   NOISE=1 tests/bench/mongodb.sh …       documents that do not shrink: then the compressor is not the limit
 #
-# Needs mongod and pymongo as tests/run installs them. The figures of one machine say little; the ratios say more.
+# Needs age, and mongod and pymongo as tests/run installs them. The figures of one machine say little; the ratios say more.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 megabytes=${1:-1000}
@@ -62,13 +63,16 @@ for number in range(4):
         left -= sum(len(one["text"]) + 120 for one in batch)
 PY
 
-peer() { # pymongo, raw batches, one thread for each collection, the archive's blocks to /dev/null
-    python3 - "$port" <<'PY'
+age-keygen -o "$dir/key" 2>/dev/null
+recipient=$(age-keygen -y "$dir/key")
+mkfifo "$dir/fifo"
+peer() { # pymongo, raw batches, one thread for each collection, the archive's blocks to a file
+    python3 - "$port" "$1" <<'PY'
 import resource, struct, sys, threading, time, zlib
 from bson import encode
 from pymongo import MongoClient
 client = MongoClient("127.0.0.1", int(sys.argv[1]), directConnection=True)
-lock, out = threading.Lock(), open("/dev/null", "wb", buffering=0)
+lock, out = threading.Lock(), open(sys.argv[2], "wb", buffering=0)
 out.write(struct.pack("<I", 0x8199E26D))
 def dump(name):
     head = encode({"db": "bench", "collection": name, "EOF": False, "CRC": 0})
@@ -83,6 +87,13 @@ print(f"figures {time.time() - start:.2f} {usage.ru_utime + usage.ru_stime:.2f} 
 PY
 }
 
+sealed() {
+    age -r "$recipient" <"$dir/fifo" | sha256sum >/dev/null &
+    local sealing=$!
+    peer "$dir/fifo"
+    wait "$sealing"
+}
+
 export CHUPACABRA_BENCH_URL="mongodb://127.0.0.1:$port/?directConnection=true"
 ours() { CHUPACABRA_BENCH=$1 "$program" --ignored --nocapture --exact bench::bench; }
 
@@ -90,7 +101,8 @@ ours scan >/dev/null # warms the cache
 for _ in $(seq "$rounds"); do
     echo "scan $(ours scan | grep '^figures')"
     echo "dump $(ours dump | grep '^figures')"
-    echo "pymongo $(peer)"
+    echo "pymongo $(peer /dev/null)"
+    echo "sealed $(sealed)"
 done | tee "$dir/figures"
 
 python3 - "$dir/figures" <<'PY'
@@ -98,10 +110,10 @@ import statistics, sys
 rows = [line.split() for line in open(sys.argv[1])]
 size = max(int(row[5]) for row in rows) / 1e6
 median = {}
-for kind in ("scan", "dump", "pymongo"):
+for kind in ("scan", "dump", "pymongo", "sealed"):
     mine = [[float(x) for x in row[2:5]] for row in rows if row[0] == kind]
     wall, cpu, peak = (statistics.median(column) for column in zip(*mine))
     median[kind] = wall
     print(f"{kind:8} {wall:6.2f} s  {size / wall:7.1f} MB/s  {cpu:6.2f} s of processor  {peak:5.0f} MiB")
-print(f"{size:.0f} MB; dump runs at {median['scan'] / median['dump']:.0%} of the scan's speed, {median['pymongo'] / median['dump']:.2f} x pymongo's")
+print(f"{size:.0f} MB; dump runs at {median['scan'] / median['dump']:.0%} of the scan's speed, {median['pymongo'] / median['dump']:.2f} x pymongo's, {median['sealed'] / median['dump']:.2f} x pymongo's through age and sha256sum; these run at {median['scan'] / median['sealed']:.0%} of the scan's")
 PY

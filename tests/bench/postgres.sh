@@ -7,7 +7,7 @@
 # CHUPACABRA names the program (default: target/release/chupacabra), CHUPACABRA_ISAL one built with `--features isal`,
 # which is measured too if it is given. Needs Debian's postgresql-15, pigz, age. Server, client and everything else
 # share the machine: its seconds and its memory count for nobody. A restore of ours also reads back what it wrote and
-# compares it, and ANALYZEs; the peers do neither.
+# compares it, and ANALYZEs; psql and pg_restore alone do neither, so a third peer adds that by stock tools.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -111,10 +111,20 @@ $bin/pg_dump -Fd -j2 -Z1 -f "$work/directory" bench
 empty="$bin/dropdb --if-exists copy && $bin/psql -qX -d postgres -c CHECKPOINT"
 row "age|pigz|psql" "$empty && $bin/createdb copy" "age -d -i $work/key.txt $work/plain.sql.gz.age | pigz -d | $bin/psql -qX -v ON_ERROR_STOP=1 -d copy"
 row "pg_restore -j2" "$empty && $bin/createdb copy" "$bin/pg_restore -j2 -d copy $work/directory"
+# The same by stock tools as far as they go: every table read back and hashed, two at a time, and analyzed.
+cat >"$work/thorough" <<SH
+set -euo pipefail
+$bin/pg_restore -j2 -d copy $work/directory
+$bin/psql -qAtX -d copy -c "SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relpages DESC" |
+    xargs -P2 -I{} sh -c '$bin/psql -qX -d copy -c "COPY {} TO STDOUT" | b2sum'
+$bin/vacuumdb -q -j2 -Z copy
+SH
+row "pg_restore, COPY|b2sum, ANALYZE" "$empty && $bin/createdb copy" "bash $work/thorough"
 row "chupacabra restore" "$empty && $bin/createdb copy" "$program restore db --config $work/c.yaml --into postgres://postgres@127.0.0.1:$port/copy"
 table
 ratio "age|pigz|psql" "chupacabra restore"
 ratio "pg_restore -j2" "chupacabra restore"
+ratio "pg_restore, COPY|b2sum, ANALYZE" "chupacabra restore"
 # Where the time goes: the peers neither read back nor ANALYZE.
 bash -ec "$empty && $bin/createdb copy" >/dev/null 2>&1
 "$program" restore db --config "$work/c.yaml" --into "postgres://postgres@127.0.0.1:$port/copy" >"$work/restore.log" 2>&1
