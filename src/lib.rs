@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod exit;
+mod gather;
 pub mod mesh;
 pub mod notify;
 pub mod package;

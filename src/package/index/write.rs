@@ -2,19 +2,16 @@
 
 use std::io::Write;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
 
 use super::Entry;
 use super::line::{End, Row};
+use crate::gather::gather;
 use crate::package::digest::ObjectDigest;
 use crate::package::gzip::{self, BLOCK, Block, Engine};
 use crate::package::member::Object;
 use crate::package::pipe::PipeWriter;
 use crate::package::seal::{HashedPipe, Totals};
 use crate::package::{Error, age};
-
-/// How long notes may gather when none waits. Their queue is long enough for that.
-const GATHERING: Duration = Duration::from_millis(1);
 
 /// What the threads of a package tell the index.
 #[derive(Debug)]
@@ -58,12 +55,12 @@ pub(in crate::package) fn write(
     Ok(hashed.finish())
 }
 
-/// The next note. Where none waits, a moment is given for several to gather, so that not every member wakes this thread.
+/// The next note. Where none waits, several may gather first.
 fn next(notes: &Receiver<Note>) -> Option<Note> {
     if let Ok(note) = notes.try_recv() {
         return Some(note);
     }
-    std::thread::sleep(GATHERING);
+    gather();
     notes.recv().ok()
 }
 

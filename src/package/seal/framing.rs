@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::{Counters, Totals};
+use crate::gather::gather;
 use crate::package::error::printable;
 use crate::package::gzip::Packer;
 use crate::package::index::{Entry, Note};
@@ -16,8 +16,8 @@ use crate::package::member::{Content, Header, Large, Settled};
 use crate::package::outlet::Parcel;
 use crate::package::{Error, tar};
 
-/// How long members may gather when none waits. The compressor has blocks for longer than that.
-const GATHERING: Duration = Duration::from_millis(1);
+/// How much is hashed at once: enough for BLAKE3's widest path, little enough for a processor's own cache.
+const PIECE: usize = 64 << 10;
 
 /// Frames members and fills the compressor's blocks.
 pub(super) struct Framing {
@@ -88,8 +88,7 @@ impl Framing {
             Content::Bytes(bytes) => {
                 fits(header, bytes.len() as u64)?;
                 self.counters.content.fetch_add(stored, Ordering::Relaxed);
-                self.packer.put(&bytes).map_err(consequence)?;
-                blake3::hash(&bytes)
+                self.put_hashed(&bytes)?
             }
             Content::Hashed(bytes, digest) => {
                 fits(header, bytes.len() as u64)?;
@@ -113,6 +112,17 @@ impl Framing {
         self.totals.content_bytes += stored;
         self.counters.members.fetch_add(1, Ordering::Relaxed);
         self.notes.send(Note::Member(entry)).map_err(consequence)
+    }
+
+    /// Hashes bytes and copies them into the compressor's blocks, a piece at a time: what was just hashed is still in the
+    /// processor's cache.
+    fn put_hashed(&mut self, bytes: &[u8]) -> Result<blake3::Hash, Error> {
+        let mut hasher = blake3::Hasher::new();
+        for piece in bytes.chunks(PIECE) {
+            hasher.update(piece);
+            self.packer.put(piece).map_err(consequence)?;
+        }
+        Ok(hasher.finalize())
     }
 
     /// Reads a member's content straight into the compressor's blocks.
@@ -142,13 +152,12 @@ impl Framing {
     }
 }
 
-/// The next parcel. Where none waits, a moment is given for several to gather: to be woken for each of a hundred thousand
-/// small files would cost more than framing them.
+/// The next parcel. Where none waits, several may gather first: the compressor has blocks for longer than that.
 fn next(parcels: &mut mpsc::Receiver<Parcel>) -> Option<Parcel> {
     if let Ok(parcel) = parcels.try_recv() {
         return Some(parcel);
     }
-    std::thread::sleep(GATHERING);
+    gather();
     parcels.blocking_recv()
 }
 

@@ -3,24 +3,19 @@
 //! The server forks and streams its memory as an RDB file, as it was at one instant. Nothing is written to the source
 //! and none of its settings are changed.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
 use super::connect::{Connection, Endpoint, Reply};
+use crate::gather::gather;
 
 /// How many pieces of the snapshot may wait for the walker.
 pub(super) const DEPTH: usize = 4;
 
 /// How many bytes are enough for a piece.
 const ENOUGH: usize = 192 << 10;
-
-/// How long the snapshot may gather in the socket when little has arrived. A server sends 16 KiB at a time, and to wake
-/// this side for each costs the server more than sending it; while this thread sleeps it wakes nobody.
-const GATHERING: Duration = Duration::from_millis(1);
 
 const MARK: usize = 40;
 
@@ -125,7 +120,8 @@ impl Snapshot {
                 return Ok(());
             }
             if self.connection.arrived().len() < ENOUGH / 2 {
-                std::thread::sleep(GATHERING);
+                // A server sends 16 KiB at a time, and to wake this side for each costs it more than sending.
+                gather();
             }
             if !self.connection.more("a snapshot was received").await? {
                 let bytes = bytes + self.connection.arrived().len() as u64;
