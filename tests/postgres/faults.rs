@@ -14,6 +14,11 @@ use crate::support::server::wait_until;
 pub(crate) const ROWS: &str = "CREATE TABLE first (a int); CREATE TABLE rows (id int, filler text); ALTER TABLE rows ALTER filler SET STORAGE EXTERNAL;
 INSERT INTO rows SELECT i, (SELECT string_agg(md5((i * 100 + j)::text), '') FROM generate_series(1, 100) j) FROM generate_series(1, 20000) i;";
 
+/// The same with one table, which one connection reads while the other holds the snapshot.
+fn rows_alone() -> String {
+    format!("{ROWS} DROP TABLE first")
+}
+
 /// Ends the server's end of the dump of `database` whose latest statement fits, as soon as there is one.
 fn kill(cluster: &Cluster, database: &str, statement: &str) {
     let sql = format!(
@@ -37,7 +42,7 @@ async fn a_connection_killed_while_rows_are_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_snapshot_holder_killed_while_rows_are_read() {
     let cluster = shared();
-    cluster.database("killed_holder", ROWS);
+    cluster.database("killed_holder", &rows_alone());
     let config = cluster.config(json!({ "database": "killed_holder", "globals": false }));
     let holder = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'killed_holder' AND state = 'idle in transaction'";
     let error = dump_with(config, || {
@@ -150,7 +155,7 @@ fn kill_all(cluster: &Cluster, database: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_is_stopped() {
     let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start(15, &[])));
-    cluster.database("stopped", ROWS);
+    cluster.database("stopped", &rows_alone());
     let config = cluster.config(json!({ "database": "stopped", "globals": false }));
     let error = dump_with(config, || {
         let reads =

@@ -97,7 +97,7 @@ pub fn pack(level: u8, threads: usize) -> io::Result<(Packer, Packed)> {
 ///
 /// What compresses is rarely what is waited for: a database that answers, or the thread that reads from it, on the same
 /// processors is. Blocks wait in bounded queues, so what compresses still gets its share.
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 
 fn work(level: u8, queue: &Mutex<Receiver<Job>>, plain_pool: &Pool, member_pool: &Pool) {
     // On Linux this is the thread's own. Where it is forbidden, everything is equally important.
