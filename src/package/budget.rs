@@ -150,24 +150,31 @@ mod tests {
 
     #[test]
     fn threads_that_wait_are_woken() {
-        let budget = Budget::new(4);
-        let taken = std::sync::atomic::AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for size in [1, 2, 3, 4, 4, 3, 2, 1] {
-                let (budget, taken) = (&budget, &taken);
-                scope.spawn(move || {
-                    for _ in 0..200 {
-                        let lease = budget.take_blocking(size);
-                        let held = taken.fetch_add(size, std::sync::atomic::Ordering::SeqCst) + size;
-                        assert!(held <= budget.total());
-                        std::thread::yield_now();
-                        taken.fetch_sub(size, std::sync::atomic::Ordering::SeqCst);
-                        drop(lease);
-                    }
-                });
-            }
-        });
-        assert!(budget.try_take(4).is_some());
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        use std::sync::mpsc::channel;
+        use std::time::Duration;
+
+        const SIZES: [usize; 8] = [1, 2, 3, 4, 4, 3, 2, 1];
+        let (budget, held) = (Budget::new(4), Arc::new(AtomicUsize::new(0)));
+        let (done, finished) = channel();
+        for size in SIZES {
+            let (budget, held, done) = (budget.clone(), Arc::clone(&held), done.clone());
+            std::thread::spawn(move || {
+                let mut most = 0;
+                for _ in 0..200 {
+                    let lease = budget.take_blocking(size);
+                    most = most.max(held.fetch_add(size, Ordering::SeqCst) + size);
+                    std::thread::yield_now();
+                    held.fetch_sub(size, Ordering::SeqCst);
+                    drop(lease);
+                }
+                done.send(most).unwrap();
+            });
+        }
+        for _ in SIZES {
+            let most = finished.recv_timeout(Duration::from_mins(1)).expect("a thread was not woken");
+            assert!(most <= budget.total());
+        }
     }
 
     #[tokio::test]
