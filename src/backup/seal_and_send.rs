@@ -11,7 +11,7 @@ use crate::package::{Packed, Sealing, seal};
 use crate::progress::Progress;
 use crate::report::StoreOutcome;
 use crate::sources::{self, Facts, Summary};
-use crate::stores::several::Several;
+use crate::stores::tee::Tee;
 use crate::stores::{self, Intent, Named, ObjectName, Proof, Stored};
 
 /// How many chunks of the package wait for the stores.
@@ -32,8 +32,8 @@ pub struct Sealed {
 
 /// The two objects of a package on their way, into the same stores.
 struct Uploads {
-    package: Several,
-    index: Several,
+    package: Tee,
+    index: Tee,
 }
 
 /// What became of a package whose every byte was handed over.
@@ -133,7 +133,7 @@ enum Pumped {
 }
 
 /// Carries one object from the pipe to the stores.
-async fn pump(mut from: PipeReader, to: &mut Several, progress: Option<&Progress>) -> Result<(), Pumped> {
+async fn pump(mut from: PipeReader, to: &mut Tee, progress: Option<&Progress>) -> Result<(), Pumped> {
     while let Some(bytes) = from.next().await.map_err(|_| Pumped::Broken)? {
         to.write(&bytes).await.map_err(|_| Pumped::NoneLeft)?;
         if let Some(progress) = progress {
@@ -147,8 +147,8 @@ impl Uploads {
     async fn create(stores: &[Named], key: &Key, estimate: Option<u64>) -> Self {
         let name = |part: &Part| ObjectName::new(key.object(part));
         let create = async |part: &Part, intent: Intent| match name(part) {
-            Ok(name) => Several::create(stores, &name, &intent).await,
-            Err(_) => Several::default(),
+            Ok(name) => Tee::create(stores, &name, &intent).await,
+            Err(_) => Tee::default(),
         };
         let package = create(&Part::Package, Intent { size_estimate: estimate, retain_until: None }).await;
         let index = create(&Part::Index, Intent::default()).await;

@@ -8,11 +8,11 @@ pub mod error;
 pub mod google_drive;
 pub mod limit;
 pub mod local;
+mod requests;
 mod resumed;
 pub mod retry;
 pub mod s3;
-mod sending;
-pub mod several;
+pub mod tee;
 mod trust;
 
 use std::ops::Range;
@@ -25,7 +25,7 @@ use futures_util::stream::BoxStream;
 use crate::clock::{Clock, Timestamp};
 
 pub use error::{Error, Reason};
-pub use several::Named;
+pub use tee::Named;
 
 /// The name of an object inside a store: `/`-separated, relative, without empty, `.` or `..` segments.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

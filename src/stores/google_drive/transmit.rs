@@ -4,8 +4,8 @@ use bytes::Bytes;
 use google_drive3::common;
 use http_body_util::BodyExt as _;
 
+use crate::stores::requests::{Pieces, encoded};
 use crate::stores::retry::Pulse;
-use crate::stores::sending::{Pieces, encoded};
 
 /// The body of a request.
 pub(super) fn body(bytes: Bytes, pulse: &Pulse) -> common::Body {

@@ -13,8 +13,8 @@ use super::{credentials, endpoint};
 use crate::config::context::Context;
 use crate::config::secret::{Secret, SecretRef};
 use crate::config::units::{ByteSize, Span};
+use crate::stores::requests::encoded;
 use crate::stores::retry::Limits;
-use crate::stores::sending::encoded;
 
 /// Two stores at once stay below 128 MiB with these two.
 const PART_SIZE: ByteSize = ByteSize(8 << 20);

@@ -12,8 +12,8 @@ use aws_sdk_s3::primitives::SdkBody;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 
+use crate::stores::requests::Pieces;
 use crate::stores::retry::Pulse;
-use crate::stores::sending::Pieces;
 
 /// Beats a pulse for every piece of a request's body that the connection takes.
 ///

@@ -29,7 +29,7 @@ impl std::fmt::Debug for Named {
 
 /// An object on its way into several stores.
 #[derive(Default)]
-pub struct Several {
+pub struct Tee {
     legs: Vec<Leg>,
 }
 
@@ -46,12 +46,12 @@ enum State {
     Failed(Error),
 }
 
-/// Every store has failed; the stores' own errors are with [`Several::finish`].
+/// Every store has failed; the stores' own errors are with [`Tee::finish`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no store takes the package any more")]
 pub struct NoneLeft;
 
-impl Several {
+impl Tee {
     /// Begins the object in every store.
     pub async fn create(stores: &[Named], object: &ObjectName, intent: &Intent) -> Self {
         let create = |named: &Named| {
@@ -180,16 +180,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_cannot_even_abort_holds_up_nobody_before_the_end() {
-        let mut several = Several { legs: vec![leg("small", 10), leg("large", 1_000)] };
+        let mut tee = Tee { legs: vec![leg("small", 10), leg("large", 1_000)] };
         let writing = async {
             for _ in 0..10 {
-                several.write(&Bytes::from_static(&[0; 100])).await.unwrap();
+                tee.write(&Bytes::from_static(&[0; 100])).await.unwrap();
             }
         };
         tokio::time::timeout(Duration::from_secs(20), writing).await.expect("the other store goes on");
-        assert_eq!(several.failed(), ["small"]);
+        assert_eq!(tee.failed(), ["small"]);
         // At the end it is waited for: the program does not leave an upload behind that it could have ended.
-        let ending = tokio::time::timeout(Duration::from_millis(200), several.finish());
+        let ending = tokio::time::timeout(Duration::from_millis(200), tee.finish());
         assert!(ending.await.is_err(), "the abort was not waited for");
     }
 }

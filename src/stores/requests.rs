@@ -1,4 +1,4 @@
-//! What every store does to bytes and texts that go into requests.
+//! What goes into a request to any store: bodies that show they are alive, and texts in URLs.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
