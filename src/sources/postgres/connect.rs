@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr as _;
 
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::config::{Config, TlsMode};
@@ -70,8 +71,13 @@ pub(super) fn from_url(url: &str, context: &mut Context) -> Option<PgConnectOpti
 /// Settings that every connection of this program has.
 pub(super) fn with_session_options(options: PgConnectOptions) -> PgConnectOptions {
     // A statement that is prepared under a name is lost when a pooler changes the server below it; and poolers refuse
-    // settings that come with the connection, so those are made by `Session::open`.
-    options.statement_cache_capacity(0).application_name("chupacabra").extra_float_digits(None)
+    // settings that come with the connection, so those are made by `Session::open`. That a statement takes long is what
+    // dumps and restores are made of, so the driver does not warn of it.
+    options
+        .statement_cache_capacity(0)
+        .application_name("chupacabra")
+        .extra_float_digits(None)
+        .disable_statement_logging()
 }
 
 fn tls(

@@ -1,6 +1,6 @@
 //! Reads members out of the package and runs their blocks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +21,11 @@ use crate::sources::Restored;
 /// How often a statement is tried that only failed because another one held its locks the other way round.
 const ATTEMPTS: usize = 5;
 
+/// An index is built by one process.
+const ONE_PROCESS: &str = "SET max_parallel_maintenance_workers = 0";
+/// An index is built by as many processes as the server's settings say.
+const DIVIDED: &str = "RESET max_parallel_maintenance_workers";
+
 /// Loads one database.
 #[derive(Clone)]
 pub(in crate::sources::postgres) struct Loader {
@@ -28,6 +33,8 @@ pub(in crate::sources::postgres) struct Loader {
     options: PgConnectOptions,
     /// The database's name in the package.
     database: String,
+    /// The bytes of each table, by the name that blocks give it.
+    sizes: Arc<HashMap<String, u64>>,
 }
 
 /// A block on its own.
@@ -59,8 +66,13 @@ pub(super) async fn globals(task: &Task, package: &Package) -> Result<(), Error>
 }
 
 impl Loader {
-    pub(super) fn new(task: Task, options: PgConnectOptions, database: &str) -> Self {
-        Self { task, options, database: database.to_owned() }
+    pub(super) fn new(
+        task: Task,
+        options: PgConnectOptions,
+        database: &str,
+        sizes: HashMap<String, u64>,
+    ) -> Self {
+        Self { task, options, database: database.to_owned(), sizes: Arc::new(sizes) }
     }
 
     /// Loads definitions and rows.
@@ -226,13 +238,19 @@ impl Loader {
         Err(error.at(block.label.clone()))
     }
 
-    /// Runs blocks on several connections; those of one table in order on one of them.
+    /// Runs blocks on several connections; those of one table in order on one of them, the largest table first.
+    ///
+    /// While others wait, the server builds an index with one process: several builds at a time use its processors as
+    /// well, and to divide one costs half as much time of processors again.
     async fn parallel(&self, blocks: &[Owned], restored: &mut Restored) -> Result<(), Error> {
         let mut by_table: BTreeMap<&str, Vec<Owned>> = BTreeMap::new();
         for block in blocks {
             by_table.entry(&block.relation).or_default().push(block.clone());
         }
-        let queue: Vec<Vec<Owned>> = by_table.into_values().collect();
+        let size = |table: &str| self.sizes.get(table).copied().unwrap_or(0);
+        let mut tables: Vec<(&str, Vec<Owned>)> = by_table.into_iter().collect();
+        tables.sort_by_key(|(table, _)| size(table));
+        let queue: Vec<Vec<Owned>> = tables.into_iter().map(|(_, blocks)| blocks).collect();
         let workers = self.task.jobs.min(queue.len());
         let queue = Arc::new(tokio::sync::Mutex::new(queue));
         let mut tasks: JoinSet<Result<Vec<String>, Error>> = JoinSet::new();
@@ -242,7 +260,14 @@ impl Loader {
                 let mut session = Session::open(&loader.options).await?;
                 let mut noted = Restored::default();
                 loop {
-                    let Some(blocks) = queue.lock().await.pop() else { break };
+                    let (next, others) = {
+                        let mut queue = queue.lock().await;
+                        (queue.pop(), !queue.is_empty())
+                    };
+                    let Some(blocks) = next else { break };
+                    if workers > 1 {
+                        session.execute(if others { ONE_PROCESS } else { DIVIDED }).await?;
+                    }
                     for block in &blocks {
                         loader.patiently(&mut session, block, &mut noted).await?;
                     }

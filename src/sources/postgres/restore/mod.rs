@@ -6,7 +6,7 @@ mod load;
 mod rows;
 mod target;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use globset::{Glob, GlobMatcher};
@@ -63,6 +63,18 @@ struct Contents {
     objects: Vec<Object>,
 }
 
+impl Contents {
+    /// The bytes of one database's tables, by the names that blocks give them.
+    fn sizes(&self, database: &str) -> HashMap<String, u64> {
+        let prefix = format!("{}/", paths::component(database));
+        let size = |object: &Object| {
+            let table = object.name.strip_prefix(&prefix)?;
+            Some((table.to_owned(), object.fingerprint.bytes))
+        };
+        self.objects.iter().filter_map(size).collect()
+    }
+}
+
 /// Restores what the request names.
 pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -> Result<Restored, Error> {
     let task = Task::new(plan, request)?;
@@ -109,7 +121,7 @@ async fn one(
     restored: &mut Restored,
 ) -> Result<u64, Error> {
     let place = target::prepare(task, database).await?;
-    let loader = Loader::new(task.clone(), place.options.clone(), database);
+    let loader = Loader::new(task.clone(), place.options.clone(), database, contents.sizes(database));
     let outcome = async {
         let bytes = contents.rows.get(&paths::rows(database)).copied().unwrap_or(0);
         let loaded = loader.load(package, restored, place.fresh, bytes).await?;
