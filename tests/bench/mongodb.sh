@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Dumps ~1 GB in four collections of a real mongod: seconds, MB/s, processor seconds and peak memory, as medians, against
-# a plain scan of the same documents by the driver (the limit), pymongo writing the same archive uncompressed, and the
-# same through `age | sha256sum`: what encrypting and a digest alone leave of the scan's speed on these processors.
+# Dumps ~1 GB in four collections of a real mongod: seconds, MB/s, processor seconds (mongod's own too) and peak memory,
+# as medians, against a plain scan of the same documents by the driver (the limit), pymongo writing the same archive
+# uncompressed, and the same through `age | sha256sum`: what encrypting and a digest alone leave of the scan's speed on
+# these processors.
 #
 #   tests/bench/mongodb.sh [MEGABYTES [ROUNDS]]
 #   NOISE=1 tests/bench/mongodb.sh …       documents that do not shrink: then the compressor is not the limit
@@ -97,12 +98,22 @@ sealed() {
 export CHUPACABRA_BENCH_URL="mongodb://127.0.0.1:$port/?directConnection=true"
 ours() { CHUPACABRA_BENCH=$1 "$program" --ignored --nocapture --exact bench::bench; }
 
+# Processor seconds that mongod itself has used.
+served() { awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / hz }' "/proc/$server/stat"; }
+measure() {
+    local kind=$1 before figures
+    shift
+    before=$(served)
+    figures=$("$@" | grep '^figures')
+    echo "$kind $figures $(awk -v from="$before" -v to="$(served)" 'BEGIN { print to - from }')"
+}
+
 ours scan >/dev/null # warms the cache
 for _ in $(seq "$rounds"); do
-    echo "scan $(ours scan | grep '^figures')"
-    echo "dump $(ours dump | grep '^figures')"
-    echo "pymongo $(peer /dev/null)"
-    echo "sealed $(sealed)"
+    measure scan ours scan
+    measure dump ours dump
+    measure pymongo peer /dev/null
+    measure sealed sealed
 done | tee "$dir/figures"
 
 python3 - "$dir/figures" <<'PY'
@@ -111,9 +122,9 @@ rows = [line.split() for line in open(sys.argv[1])]
 size = max(int(row[5]) for row in rows) / 1e6
 median = {}
 for kind in ("scan", "dump", "pymongo", "sealed"):
-    mine = [[float(x) for x in row[2:5]] for row in rows if row[0] == kind]
-    wall, cpu, peak = (statistics.median(column) for column in zip(*mine))
+    mine = [[float(x) for x in row[2:5] + row[6:]] for row in rows if row[0] == kind]
+    wall, cpu, peak, server = (statistics.median(column) for column in zip(*mine))
     median[kind] = wall
-    print(f"{kind:8} {wall:6.2f} s  {size / wall:7.1f} MB/s  {cpu:6.2f} s of processor  {peak:5.0f} MiB")
+    print(f"{kind:8} {wall:6.2f} s  {size / wall:7.1f} MB/s  {cpu:6.2f} s of processor, mongod's {server:6.2f} s  {peak:5.0f} MiB")
 print(f"{size:.0f} MB; dump runs at {median['scan'] / median['dump']:.0%} of the scan's speed, {median['pymongo'] / median['dump']:.2f} x pymongo's, {median['sealed'] / median['dump']:.2f} x pymongo's through age and sha256sum; these run at {median['scan'] / median['sealed']:.0%} of the scan's")
 PY

@@ -62,6 +62,21 @@ ours() {
     mkdir "$work/store"
     "$program" --config "$work/config.yaml" backup >/dev/null 2>&1
 }
+# What a dump leaves to be won: how long the server's child, which writes the snapshot, had a processor, and how long it
+# waited for one because something else had it.
+watched() {
+    local what=$1 begin=$EPOCHREALTIME child="" seen="0 0" now
+    "$what" &
+    local dump=$!
+    while kill -0 "$dump" 2>/dev/null; do
+        [ -n "$child" ] || child=$(pgrep -P "${pids[0]}") || true
+        [ -z "$child" ] || { now=$(cut -d' ' -f1,2 "/proc/$child/schedstat" 2>/dev/null) && seen=$now; } || true
+        sleep 0.02
+    done
+    wait "$dump"
+    echo "$begin $EPOCHREALTIME $seen" | awk -v what="$what" '{ wall = $2 - $1
+        printf "%-6s the server'"'"'s child had a processor for %.2f s and waited %.2f s for one: %.0f %% of %.2f s\n", what, $3 / 1e9, $4 / 1e9, ($3 + $4) / 1e7 / wall, wall }'
+}
 piped() { redis-cli -p "$port" --rdb - 2>/dev/null | pigz -1 | age -r "$recipient" >"$work/peer.age"; }
 bare() { redis-cli -p "$port" --rdb - 2>/dev/null >/dev/null; }
 shared() {
@@ -95,6 +110,7 @@ median() { sort -n "$work/$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) /
 for _ in $(seq "$runs"); do
     for what in ours piped bare shared; do seconds "$what" >>"$work/times-$what"; done
 done
+for what in ours bare shared; do watched "$what"; done
 # The same RESTORE commands for redis-cli, without comparing.
 python3 - "$port" >"$work/restores" <<'PYTHON'
 import socket, sys
