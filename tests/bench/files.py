@@ -73,13 +73,15 @@ def seed(root, small):
 def run(command, env=None):
     """Wall seconds, CPU seconds, peak KiB of the largest process."""
     began = time.monotonic()
-    child = subprocess.Popen(["bash", "-euo", "pipefail", "-c", command], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
-    errors = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        sys.exit(f"{command}\n{errors.decode()}")
-    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    # A child of this process would be given this process' own peak; a child of `time` is not.
+    with tempfile.NamedTemporaryFile() as peak:
+        child = subprocess.Popen(["time", "-q", "-f", "%M", "-o", peak.name, "bash", "-euo", "pipefail", "-c", command],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+        errors = child.stderr.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        if status != 0:
+            sys.exit(f"{command}\n{errors.decode()}")
+        return time.monotonic() - began, usage.ru_utime + usage.ru_stime, int(peak.read())
 
 
 def size_of(path):
@@ -147,7 +149,6 @@ def main():
                 name, contender = peers[peer]
                 contenders[name] = contender
         figures = {name: [] for name in contenders}
-        run(f"cat $(find {tree} -type f | head -1) && tar -C {tree} -c . | cat > /dev/null")
         for _ in range(args.rounds):
             for name, (command, before, product) in contenders.items():
                 if product.exists():
@@ -155,6 +156,8 @@ def main():
                 if before:
                     run(before, secret)
                 os.sync()
+                # Everybody finds the tree in memory: between two turns of minutes some of it may have left.
+                run(f"tar -C {tree} -c . | cat > /dev/null")
                 figures[name].append((*run(command, secret), size_of(product)))
         print(f"{content / 1e6:,.0f} MB of content, {args.rounds} rounds, medians")
         print(f"{'':22} {'seconds':>8} {'MB/s':>7} {'ratio':>6} {'CPU s':>7} {'RSS MiB':>8} {'× ours':>7}")

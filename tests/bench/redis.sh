@@ -65,16 +65,17 @@ ours() {
 # What a dump leaves to be won: how long the server's child, which writes the snapshot, had a processor, and how long it
 # waited for one because something else had it.
 watched() {
-    local what=$1 begin=$EPOCHREALTIME child="" seen="0 0" now
+    local what=$1 begin=$EPOCHREALTIME child="" ran=0 waited=0
     "$what" &
     local dump=$!
+    # Nothing but what the shell itself can do, and `sleep`: looking must not take what is measured.
     while kill -0 "$dump" 2>/dev/null; do
-        [ -n "$child" ] || child=$(pgrep -P "${pids[0]}") || true
-        [ -z "$child" ] || { now=$(cut -d' ' -f1,2 "/proc/$child/schedstat" 2>/dev/null) && seen=$now; } || true
-        sleep 0.02
+        [ -n "$child" ] || read -r child _ <"/proc/${pids[0]}/task/${pids[0]}/children" || true
+        [ -z "$child" ] || read -r ran waited _ 2>/dev/null <"/proc/$child/schedstat" || true
+        sleep 0.05
     done
     wait "$dump"
-    echo "$begin $EPOCHREALTIME $seen" | awk -v what="$what" '{ wall = $2 - $1
+    echo "$begin $EPOCHREALTIME $ran $waited" | awk -v what="$what" '{ wall = $2 - $1
         printf "%-6s the server'"'"'s child had a processor for %.2f s and waited %.2f s for one: %.0f %% of %.2f s\n", what, $3 / 1e9, $4 / 1e9, ($3 + $4) / 1e7 / wall, wall }'
 }
 piped() { redis-cli -p "$port" --rdb - 2>/dev/null | pigz -1 | age -r "$recipient" >"$work/peer.age"; }
