@@ -5,15 +5,16 @@
 //! `Sealed`. One source's failure never stops the others.
 
 mod seal_and_send;
+mod size;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::key::Part;
+use crate::catalog::key::{Note, Part};
 use crate::catalog::record::{Outcome, VERSION};
-use crate::catalog::{Key, Record, Scan, SourceName};
+use crate::catalog::{Found, Key, Record, Scan, SourceName, note};
 use crate::clock::Clock;
 use crate::config::plan::{Plan, SourcePlan};
 use crate::package;
@@ -114,9 +115,7 @@ impl Run<'_> {
         };
         let key = record.as_ref().map_or(key, |record| record.key.clone());
         let status = Job::judge(record.as_ref(), &stores, source.require);
-        if status == Status::Good {
-            self.prune(name, source, &mut stores).await;
-        }
+        self.prune(name, source, &mut stores, status).await;
         let seconds = began.elapsed().as_secs_f64();
         let job = Job {
             source: name.clone(),
@@ -155,7 +154,7 @@ impl Run<'_> {
     }
 
     /// The last good package of this source in each of its stores, to compare the new one with.
-    async fn previous(&self, name: &SourceName, source: &SourcePlan) -> BTreeMap<String, Record> {
+    async fn previous(&self, name: &SourceName, source: &SourcePlan) -> BTreeMap<String, Found> {
         let mut previous = BTreeMap::new();
         for (store, _) in &source.stores {
             let Some(named) = self.stores.get(store) else { continue };
@@ -167,7 +166,7 @@ impl Run<'_> {
             let scan = async { Scan::of(&named.store, Some(name)).await.map_err(unknown) };
             if let Ok(scan) = self.unless_stopped(scan).await {
                 let good = scan.of_source(name).rfind(|found| found.is_good());
-                previous.extend(good.map(|found| (store.clone(), found.record.clone())));
+                previous.extend(good.map(|found| (store.clone(), found.clone())));
             }
         }
         previous
@@ -178,7 +177,7 @@ impl Run<'_> {
         &self,
         key: &Key,
         source: &SourcePlan,
-        previous: &BTreeMap<String, Record>,
+        previous: &BTreeMap<String, Found>,
     ) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
         let untouched = |error| (error, Vec::new());
         self.progress.begin(key.source().as_str(), "probing", None);
@@ -188,14 +187,13 @@ impl Run<'_> {
             tracing::info!(source = %key.source(), topic = %finding.topic, help = %finding.help, "{}", finding.what);
         }
         // What the source cannot say, such as the size of a tree, is probably about what it was.
-        let before = previous.values().max_by_key(|record| record.finished);
-        let sizes = before.map(|record| (record.totals.content_bytes, record.package.size));
-        let planned = planned_size(facts.estimate, sizes);
-        let expected = facts.estimate.or(before.map(|record| record.totals.content_bytes));
+        let before = size::newest(previous);
+        let intent = size::intent(facts.estimate, before);
+        let expected = facts.estimate.or(before.map(|found| found.record.totals.content_bytes));
         let (mut key, mut attempt) = (key.clone(), 1);
         loop {
             self.progress.begin(key.source().as_str(), "dumping", expected);
-            match seal_and_send::seal_and_send(self, &key, source, facts.clone(), planned).await {
+            match seal_and_send::seal_and_send(self, &key, source, facts.clone(), &intent).await {
                 Err((error, stores)) if error.may_pass() && attempt < ATTEMPTS => {
                     let stores: Vec<String> = stores
                         .iter()
@@ -228,7 +226,7 @@ impl Run<'_> {
     async fn commit(
         &self,
         sealed: Sealed,
-        previous: &BTreeMap<String, Record>,
+        previous: &BTreeMap<String, Found>,
     ) -> (Result<Record, Error>, Vec<StoreOutcome>) {
         self.progress.doing("recording");
         let mut outcomes = sealed.failed;
@@ -240,10 +238,11 @@ impl Run<'_> {
             }
             let mut record = Record { proof: *proof, ..sealed.record.clone() };
             let before = previous.get(&named.name);
-            record.suspicious = before.and_then(|before| record.suspicion_after(before));
+            record.suspicious = before.and_then(|before| record.suspicion_after(&before.record));
             match write_record(named, &record).await {
                 Ok(()) => {
-                    outcomes.push(StoreOutcome::committed(&named.name));
+                    let accepted = self.accept(named, &record, before).await;
+                    outcomes.push(StoreOutcome { accepted, ..StoreOutcome::committed(&named.name) });
                     let graver = committed.as_ref().is_none_or(|known: &Record| known.suspicious.is_none());
                     committed = if graver { Some(record) } else { committed };
                 }
@@ -254,11 +253,33 @@ impl Run<'_> {
         (committed.ok_or(if stopped { Error::Stopped } else { Error::NoStore }), outcomes)
     }
 
-    /// Applies retention in every store that has this run's package.
-    async fn prune(&self, name: &SourceName, source: &SourcePlan, outcomes: &mut [StoreOutcome]) {
+    /// What a person accepted stays accepted: a package that lacks nothing but what an accepted one lacked is noted
+    /// as accepted too. Returns whether it was.
+    async fn accept(&self, named: &Named, record: &Record, before: Option<&Found>) -> bool {
+        let Some(before) = before.filter(|before| before.accepted.is_some()) else { return false };
+        if record.is_good() || record.suspicious.is_some() || !record.lacks_no_more_than(&before.record) {
+            return false;
+        }
+        let why = format!("it lacks no more than {}", before.record.key);
+        let left = note::leave(&named.store, &record.key, Note::Accepted, self.clock.now(), &why).await;
+        if let Err(error) = &left {
+            tracing::warn!(store = %named.name, key = %record.key, %error, "cannot note that what is missing is accepted");
+        }
+        left.is_ok()
+    }
+
+    /// Applies retention in every store that has this run's package, if it is good or accepted there.
+    async fn prune(
+        &self,
+        name: &SourceName,
+        source: &SourcePlan,
+        outcomes: &mut [StoreOutcome],
+        status: Status,
+    ) {
         self.progress.doing("pruning");
-        for (store, policy) in &source.stores {
-            let outcome = outcomes.iter_mut().find(|outcome| outcome.store == *store && outcome.committed);
+        let ripe = |outcome: &StoreOutcome| outcome.committed && (status == Status::Good || outcome.accepted);
+        for (store, policy) in source.stores.iter().filter(|(_, policy)| policy.automatic) {
+            let outcome = outcomes.iter_mut().find(|outcome| outcome.store == *store && ripe(outcome));
             let (Some(outcome), Some(named)) = (outcome, self.stores.get(store)) else { continue };
             if self.stop.is_cancelled() {
                 return;
@@ -275,22 +296,12 @@ impl Run<'_> {
     }
 }
 
-/// How large the package may become, for stores that divide it into parts before they know: what the source says of
-/// its data, shrunk as the package before was, with half as much again to spare. A source that cannot tell may grow to
-/// twice its last package. `before`: the bytes of content of the package before, and its own. `None`: nothing is known.
-fn planned_size(content: Option<u64>, before: Option<(u64, u64)>) -> Option<u64> {
-    let Some((was, packed)) = before.filter(|(was, _)| *was > 0) else { return content };
-    let (was, packed) = (u128::from(was), u128::from(packed));
-    let planned =
-        content.map_or(2 * packed, |content| (u128::from(content) * packed / was).saturating_mul(3) / 2);
-    Some(u64::try_from(planned).unwrap_or(u64::MAX))
-}
-
 impl StoreOutcome {
     fn committed(store: &str) -> Self {
         Self {
             store: store.into(),
             committed: true,
+            accepted: false,
             error: Vec::new(),
             help: None,
             pruned: 0,
@@ -377,23 +388,4 @@ fn told(job: &Job) {
         source = %job.source, status = ?job.status, seconds = job.seconds, bytes = record.package.size,
         content_bytes = record.totals.content_bytes, members = record.totals.members, "backup ended"
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::planned_size;
-
-    #[test]
-    fn sizes_are_planned_from_the_package_before() {
-        assert_eq!(planned_size(None, None), None);
-        assert_eq!(planned_size(Some(700), None), Some(700));
-        assert_eq!(planned_size(None, Some((900, 300))), Some(600));
-        assert_eq!(
-            planned_size(Some(1_800), Some((900, 300))),
-            Some(900),
-            "twice the data, as well packed, half more"
-        );
-        assert_eq!(planned_size(Some(700), Some((0, 50))), Some(700), "an empty package says nothing");
-        assert_eq!(planned_size(Some(u64::MAX), Some((1, u64::MAX))), Some(u64::MAX));
-    }
 }

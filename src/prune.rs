@@ -106,12 +106,12 @@ impl Intended {
     }
 }
 
-/// Removes a package: record, notes of verification, index, package.
+/// Removes a package: record, notes, index, package.
 async fn remove(named: &Named, key: &Key) -> Result<(), stores::Error> {
     named.store.delete(&ObjectName::new(key.object(&Part::Record))?).await?;
     let stem = key.object(&Part::Record).trim_end_matches("json").to_owned();
     for listed in named.store.list(&stem).await? {
-        if let Some((_, Part::Verified(_))) = Key::parse_object(listed.name.as_str()) {
+        if let Some((_, Part::Note(..))) = Key::parse_object(listed.name.as_str()) {
             named.store.delete(&listed.name).await?;
         }
     }

@@ -78,6 +78,9 @@ pub struct StoreOutcome {
     pub store: String,
     /// Whether it has the package, recorded.
     pub committed: bool,
+    /// Whether what is missing from the package was accepted before, so that retention takes it for good.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub accepted: bool,
     /// Why it has not, cause by cause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub error: Vec<String>,

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::scan::Presence;
-use crate::catalog::{Key, Record, Scan, SourceName};
+use crate::catalog::{Found, Key, Scan, SourceName};
 use crate::clock::Timestamp;
 use crate::package::Package;
 use crate::package::age::Identity;
@@ -14,13 +15,18 @@ use crate::sources::{self, Request, Restored, Source};
 use crate::stores::{self, Named};
 
 /// Which package to take.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Choice {
     /// This one.
     pub key: Option<Key>,
     /// The newest one made at this time or before.
     pub at: Option<Timestamp>,
+    /// The present time: what is dated later was made while a clock was wrong, and is nobody's newest.
+    pub now: Timestamp,
 }
+
+/// How far clocks may disagree before a package counts as dated in the future.
+pub const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Why nothing could be restored.
 #[derive(Debug, thiserror::Error)]
@@ -77,14 +83,15 @@ fn no_package(wanted: &str, known: &[SourceName]) -> String {
 pub struct Chosen {
     /// The store.
     pub named: Named,
-    /// The record.
-    pub record: Record,
+    /// The package, as it was found in that store.
+    pub found: Found,
 }
 
 /// Finds the package: the given key, or the newest that is whole and not younger than asked.
 ///
-/// Looks in all the given stores and takes the first that has it. A store that cannot be read is an error only if no
-/// other has a package that fits.
+/// Looks in all the given stores and takes the first that has it. One that was found damaged, or that is dated in the
+/// future, is taken only if no other fits. A store that cannot be read is an error only if no other has a package that
+/// fits.
 pub async fn choose(stores: &[Named], source: &SourceName, choice: &Choice) -> Result<Chosen, Error> {
     let (mut best, mut unread, mut damaged): (Option<Chosen>, _, _) = (None, None, None);
     for named in stores {
@@ -100,22 +107,54 @@ pub async fn choose(stores: &[Named], source: &SourceName, choice: &Choice) -> R
             choice.key.as_ref().is_none_or(|wanted| wanted == key)
                 && choice.at.is_none_or(|at| key.at() <= at)
         };
-        let Some(found) =
-            scan.packages.iter().rfind(|f| fits(&f.record.key) && f.presence == Presence::Whole)
-        else {
+        let whole = scan.packages.iter().filter(|f| fits(&f.record.key) && f.presence == Presence::Whole);
+        let Some(found) = whole.max_by_key(|found| choice.rank(found)) else {
             let broken = scan.packages.iter().rfind(|found| fits(&found.record.key));
             let not_whole = |key: &Key| Error::NotWhole { key: key.clone(), store: named.name.clone() };
             damaged = damaged.or(broken.map(|found| not_whole(&found.record.key)));
             continue;
         };
-        if best.as_ref().is_none_or(|best| best.record.key < found.record.key) {
-            best = Some(Chosen { named: named.clone(), record: found.record.clone() });
+        if best.as_ref().is_none_or(|best| choice.rank(&best.found) < choice.rank(found)) {
+            best = Some(Chosen { named: named.clone(), found: found.clone() });
         }
     }
     match (best, damaged, unread) {
-        (Some(chosen), ..) => Ok(chosen),
+        (Some(chosen), ..) => {
+            choice.warn(&chosen);
+            Ok(chosen)
+        }
         (None, Some(error), _) | (None, None, Some(error)) => Err(error),
         (None, None, None) => Err(none_fits(stores, source, choice).await),
+    }
+}
+
+impl Choice {
+    fn is_ahead(&self, found: &Found) -> bool {
+        found.record.key.at().duration_since(self.now) > CLOCKS_DIFFER
+    }
+
+    /// The greater, the rather it is taken.
+    fn rank<'a>(&self, found: &'a Found) -> (bool, &'a Key) {
+        (found.damaged.is_none() && !self.is_ahead(found), &found.record.key)
+    }
+
+    /// Says what is wrong with a package that is taken all the same.
+    fn warn(&self, Chosen { named, found }: &Chosen) {
+        let record = &found.record;
+        let (key, store) = (&record.key, &named.name);
+        if let Some(at) = found.damaged {
+            tracing::warn!(%key, %store, %at, "this package was found damaged");
+        }
+        if self.is_ahead(found) {
+            tracing::warn!(%key, %store, "this package is dated in the future: a clock was or is wrong");
+        }
+        if let Some(why) = record.suspicious.as_ref().filter(|_| found.accepted.is_none()) {
+            tracing::warn!(%key, %store, %why, "this package is suspicious; an earlier one may hold more (`--at`, `--package`)");
+        }
+        if let (Some(first), None) = (record.missing.first(), found.accepted) {
+            let missing = record.missing.len();
+            tracing::warn!(%key, %store, missing, first = %first.name, "this package is incomplete");
+        }
     }
 }
 
@@ -144,7 +183,7 @@ pub async fn restore(
     request: &Request,
     stop: &CancellationToken,
 ) -> Result<Restored, Error> {
-    let record = &chosen.record;
+    let record = &chosen.found.record;
     let unknown = || Error::UnknownKind { key: record.key.clone(), kind: record.kind.clone() };
     let source = match configured.filter(|source| source.kind() == record.kind) {
         Some(source) => source.clone(),

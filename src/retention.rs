@@ -39,6 +39,9 @@ pub struct Config {
     pub yearly: Option<u32>,
     /// Remove what has no record (left by interrupted runs) once it is this old; longer than any run. Default: 2d.
     pub orphans_after: Option<Span>,
+    /// Apply all this after every good backup. `false`: only the verb `prune` does, for example where backups run with a
+    /// key that may not delete. Default: true.
+    pub automatic: Option<bool>,
 }
 
 /// How long packages are kept, as meant.
@@ -52,11 +55,19 @@ pub struct Policy {
     pub periods: Vec<(Period, u32)>,
     /// Objects without a record are swept at this age.
     pub orphans_after: Duration,
+    /// Whether a good backup applies this.
+    pub automatic: bool,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { keep_within: 30 * DAY, keep_last: 3, periods: Vec::new(), orphans_after: 2 * DAY }
+        Self {
+            keep_within: 30 * DAY,
+            keep_last: 3,
+            periods: Vec::new(),
+            orphans_after: 2 * DAY,
+            automatic: true,
+        }
     }
 }
 
@@ -94,6 +105,7 @@ impl Config {
             keep_last: self.keep_last.unwrap_or(default.keep_last).max(1),
             periods: periods.collect(),
             orphans_after,
+            automatic: self.automatic.unwrap_or(default.automatic),
         }
     }
 }

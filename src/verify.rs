@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::catalog::key::Part;
-use crate::catalog::{Key, Record};
+use crate::catalog::key::Note;
+use crate::catalog::{Found, Key, note};
 use crate::clock::Timestamp;
 use crate::package::age::Identity;
 use crate::package::index::Entry;
 use crate::package::member::Header;
 use crate::package::{self, Package, Selection, VisitError, Visitor};
 use crate::report::chain;
-use crate::stores::{self, Intent, Named, ObjectName};
+use crate::stores::Named;
 
 /// The outcome for one package in one store.
 #[derive(Debug, Clone, Serialize)]
@@ -36,7 +36,7 @@ pub struct Verified {
     pub bytes: u64,
     /// Members compared with the index; 0 without a key.
     pub members: u64,
-    /// Why the store could not note that the package was verified.
+    /// Why what was found is not noted in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_noted: Option<String>,
 }
@@ -64,7 +64,11 @@ pub enum Outcome {
 }
 
 /// Verifies one package. With no identities only the bytes are compared.
-pub async fn verify(named: &Named, record: &Record, identities: &[Identity], now: Timestamp) -> Verified {
+///
+/// What was found is noted beside the package: a sound one as verified, any other as damaged, so that retention does
+/// not count on it and a restore prefers another. Bytes alone do not make up for what a key has found.
+pub async fn verify(named: &Named, found: &Found, identities: &[Identity], now: Timestamp) -> Verified {
+    let record = &found.record;
     let depth = if identities.is_empty() { Depth::Bytes } else { Depth::Members };
     let package = Package::new(Arc::clone(&named.store), record.clone(), identities.to_vec());
     let compared = match depth {
@@ -82,31 +86,29 @@ pub async fn verify(named: &Named, record: &Record, identities: &[Identity], now
         not_noted: None,
     };
     match compared {
-        Ok(members) => {
-            verified.members = members;
-            verified.not_noted = note(named, &record.key, now).await.err().map(|error| error.to_string());
-        }
+        Ok(members) => verified.members = members,
         Err(error) => {
             verified.outcome = judged(&error);
             verified.error = chain(&error);
         }
     }
+    let note = match verified.outcome {
+        Outcome::Sound if found.damaged.is_some() && depth == Depth::Bytes => {
+            verified.not_noted =
+                Some("it was found damaged before: verify it with the private key".to_owned());
+            return verified;
+        }
+        Outcome::Sound => Note::Verified,
+        Outcome::Mismatch => Note::Damaged,
+        Outcome::Unknown => return verified,
+    };
+    let left = note::leave(&named.store, &record.key, note, now, &verified.error.join(": ")).await;
+    verified.not_noted = left.err().map(|error| error.to_string());
     verified
 }
 
 fn judged(error: &package::Error) -> Outcome {
     if error.is_mismatch() { Outcome::Mismatch } else { Outcome::Unknown }
-}
-
-/// Leaves a note beside the package that it was verified now.
-async fn note(named: &Named, key: &Key, now: Timestamp) -> Result<(), stores::Error> {
-    let name = ObjectName::new(key.object(&Part::Verified(now)))?;
-    let mut upload = named.store.create(&name, &Intent::default()).await?;
-    let json = format!("{{\n  \"key\": \"{key}\",\n  \"verified\": \"{now}\"\n}}\n");
-    match upload.write(json.into()).await {
-        Ok(()) => upload.finish().await.map(drop),
-        Err(error) => upload.abort().await.and(Err(error)),
-    }
 }
 
 #[derive(Default)]

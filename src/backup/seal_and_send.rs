@@ -54,11 +54,11 @@ pub(super) async fn seal_and_send(
     key: &Key,
     source: &SourcePlan,
     facts: Facts,
-    planned: Option<u64>,
+    intent: &Intent,
 ) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
     let named: Vec<Named> =
         source.stores.iter().filter_map(|(store, _)| run.stores.get(store).cloned()).collect();
-    let mut uploads = Uploads::create(&named, key, planned).await;
+    let mut uploads = Uploads::create(&named, key, intent).await;
     let (package_out, package_in) = pipe(PACKAGE_DEPTH);
     let (index_out, index_in) = pipe(INDEX_DEPTH);
     let produce = async {
@@ -144,14 +144,14 @@ async fn pump(mut from: PipeReader, to: &mut Tee, progress: Option<&Progress>) -
 }
 
 impl Uploads {
-    async fn create(stores: &[Named], key: &Key, estimate: Option<u64>) -> Self {
+    async fn create(stores: &[Named], key: &Key, intent: &Intent) -> Self {
         let name = |part: &Part| ObjectName::new(key.object(part));
-        let create = async |part: &Part, intent: Intent| match name(part) {
-            Ok(name) => Tee::create(stores, &name, &intent).await,
+        let create = async |part: &Part, intent: &Intent| match name(part) {
+            Ok(name) => Tee::create(stores, &name, intent).await,
             Err(_) => Tee::default(),
         };
-        let package = create(&Part::Package, Intent { size_estimate: estimate, retain_until: None }).await;
-        let index = create(&Part::Index, Intent::default()).await;
+        let package = create(&Part::Package, intent).await;
+        let index = create(&Part::Index, &Intent::default()).await;
         Self { package, index }
     }
 

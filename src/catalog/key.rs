@@ -1,6 +1,7 @@
 //! Keys: one parser and one printer for the names of packages and of what stands beside them.
 //!
-//! `<source>/<source>-<UTC time>.tar.gz.age`, with `.index.age`, `.json` and `.verified-<UTC time>.json` beside it.
+//! `<source>/<source>-<UTC time>.tar.gz.age`, with `.index.age` and `.json` beside it, and notes of what became known
+//! later: `.verified-<UTC time>.json`, `.damaged-…`, `.accepted-…`.
 //! The store's own prefix comes before all of them and is the store's business.
 
 use std::fmt;
@@ -83,8 +84,32 @@ pub enum Part {
     Index,
     /// The record.
     Record,
-    /// A note that the package was verified at this time.
-    Verified(Timestamp),
+    /// A note of what became known about the package at this time.
+    Note(Note, Timestamp),
+}
+
+/// What a note says. The record stands for ever as it was written; what becomes known later is noted beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Note {
+    /// It was compared with its record, and is as recorded.
+    Verified,
+    /// It was compared with its record, and is not what was recorded.
+    Damaged,
+    /// A person looked at what is suspicious about it or missing from it, and takes it as it is.
+    Accepted,
+}
+
+impl Note {
+    const ALL: [Self; 3] = [Self::Verified, Self::Damaged, Self::Accepted];
+
+    /// The word in names.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Damaged => "damaged",
+            Self::Accepted => "accepted",
+        }
+    }
 }
 
 impl Key {
@@ -111,7 +136,7 @@ impl Key {
             Part::Package => format!("{stem}.tar.gz.age"),
             Part::Index => format!("{stem}.index.age"),
             Part::Record => format!("{stem}.json"),
-            Part::Verified(at) => format!("{stem}.verified-{}.json", compact(*at)),
+            Part::Note(note, at) => format!("{stem}.{}-{}.json", note.word(), compact(*at)),
         }
     }
 
@@ -125,8 +150,9 @@ impl Key {
             ".index.age" => Part::Index,
             ".json" => Part::Record,
             other => {
-                let at = other.strip_prefix(".verified-")?.strip_suffix(".json")?;
-                Part::Verified(parse_compact(at)?)
+                let (word, at) = other.strip_prefix('.')?.strip_suffix(".json")?.split_once('-')?;
+                let note = Note::ALL.into_iter().find(|note| note.word() == word)?;
+                Part::Note(note, parse_compact(at)?)
             }
         };
         let key = Self { source: folder.parse().ok()?, at: parse_compact(time)? };
@@ -190,7 +216,7 @@ mod tests {
         let key = Key::new("shop-db".parse().unwrap(), at);
         assert_eq!(key.to_string(), "shop-db/shop-db-20261121T183000.123Z.tar.gz.age");
         assert_eq!(key.object(&Part::Record), "shop-db/shop-db-20261121T183000.123Z.json");
-        let verified = key.object(&Part::Verified(at));
+        let verified = key.object(&Part::Note(Note::Verified, at));
         assert_eq!(verified, "shop-db/shop-db-20261121T183000.123Z.verified-20261121T183000.123Z.json");
     }
 
@@ -206,6 +232,7 @@ mod tests {
             "web-20261121T183000.123Z.json",
             "a/web/web-20261121T183000.123Z.json",
             "web/web-20261121T183000.123Z.verified-x.json",
+            "web/web-20261121T183000.123Z.broken-20261121T183000.123Z.json",
             "web/web-+0261121T183000.123Z.json",
             "web/web-ä0261121T183000.123Z.json",
             "",
@@ -218,7 +245,8 @@ mod tests {
         #[test]
         fn keys_read_back(name in "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", millis in 0i64..4_102_444_800_000) {
             let key = Key::new(name.parse().unwrap(), Timestamp::from_millisecond(millis).unwrap());
-            for part in [Part::Package, Part::Index, Part::Record, Part::Verified(key.at())] {
+            let notes = Note::ALL.map(|note| Part::Note(note, key.at()));
+            for part in [Part::Package, Part::Index, Part::Record].into_iter().chain(notes) {
                 prop_assert_eq!(Key::parse_object(&key.object(&part)), Some((key.clone(), part)));
             }
         }

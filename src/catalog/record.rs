@@ -111,6 +111,11 @@ impl Record {
             .or_else(|| fell("members", previous.totals.members, self.totals.members, 100))
     }
 
+    /// Whether everything that this package lacks was lacking from the other one too, by name.
+    pub fn lacks_no_more_than(&self, other: &Self) -> bool {
+        self.missing.iter().all(|one| other.missing.iter().any(|known| known.name == one.name))
+    }
+
     /// The record as it is stored: JSON for people too.
     pub fn to_json(&self) -> Result<Vec<u8>, Error> {
         let mut json = serde_json::to_vec_pretty(self)?;

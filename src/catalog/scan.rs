@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::key::Part;
+use super::key::{Note, Part};
 use super::record::{self, Record};
 use super::{Key, SourceName};
 use crate::clock::Timestamp;
@@ -38,8 +38,12 @@ pub struct Found {
     pub record: Record,
     /// Whether the objects are as the record says, as far as a listing shows.
     pub presence: Presence,
-    /// When it was last verified.
+    /// When it was last verified and found as recorded.
     pub verified: Option<Timestamp>,
+    /// When it was last found not to be what was recorded, if no later look found it sound.
+    pub damaged: Option<Timestamp>,
+    /// When a person accepted what is suspicious about it or missing from it.
+    pub accepted: Option<Timestamp>,
 }
 
 /// What a listing says of a package's objects.
@@ -55,9 +59,14 @@ pub enum Presence {
 }
 
 impl Found {
-    /// Whether it can be relied on: complete, whole, and not suspicious.
+    /// Whether its objects are there and nobody has found them to be others than recorded.
+    pub fn is_sound(&self) -> bool {
+        self.presence == Presence::Whole && self.damaged.is_none()
+    }
+
+    /// Whether it can be relied on: sound, and complete and not suspicious unless a person has accepted it.
     pub fn is_good(&self) -> bool {
-        self.presence == Presence::Whole && self.record.is_good()
+        self.is_sound() && (self.record.is_good() || self.accepted.is_some())
     }
 
     /// As retention sees it.
@@ -124,11 +133,17 @@ impl Group {
             (Some(_), Some(_)) => Presence::WrongSize,
             _ => Presence::Missing,
         };
-        let verified = self.parts.keys().filter_map(|part| match part {
-            Part::Verified(at) => Some(*at),
-            _ => None,
-        });
-        Found { record, presence, verified: verified.max() }
+        let last = |wanted| {
+            let at = self.parts.keys().filter_map(|part| match part {
+                Part::Note(note, at) if *note == wanted => Some(*at),
+                _ => None,
+            });
+            at.max()
+        };
+        let (verified, damaged) = (last(Note::Verified), last(Note::Damaged));
+        let damaged = damaged.filter(|damaged| verified.is_none_or(|verified| verified <= *damaged));
+        let verified = verified.filter(|_| damaged.is_none());
+        Found { record, presence, verified, damaged, accepted: last(Note::Accepted) }
     }
 }
 

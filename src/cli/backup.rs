@@ -61,12 +61,14 @@ impl Args {
         match Box::pin(self.back_up(&plan, session)).await {
             Ok(report) => {
                 notify(&plan.notifications, News::End(&report)).await;
-                if self.json {
-                    output::json(&report)?;
+                let printed = if self.json {
+                    output::json(&report)
                 } else if session.screen.format() == Format::Human {
-                    show(&report)?;
-                }
-                Ok(report.exit())
+                    show(&report)
+                } else {
+                    Ok(())
+                };
+                output::verdict(printed, report.exit())
             }
             Err(error) => {
                 let told: Vec<String> = problem::told(&error).into_iter().map(|told| told.problem).collect();

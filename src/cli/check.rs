@@ -55,17 +55,14 @@ pub(super) async fn examine(plan: &Plan, names: &[SourceName], json: bool) -> an
     for (name, plan) in names.iter().filter_map(|name| plan.sources.get_key_value(name)) {
         examined.push(source(name, plan).await);
     }
-    if json {
-        output::json(&examined)?;
-    } else {
-        show(&examined)?;
-    }
+    let printed = if json { output::json(&examined) } else { show(&examined) };
     let bad = |one: &&Examined| one.findings.iter().any(|finding| finding.severity == Severity::Bad);
-    Ok(match examined.iter().filter(bad).count() {
+    let exit = match examined.iter().filter(bad).count() {
         0 => Exit::Good,
         all if all == examined.len() => Exit::Failed,
         _ => Exit::Partial,
-    })
+    };
+    output::verdict(printed, exit)
 }
 
 async fn store(name: &str, plan: &StorePlan) -> Examined {

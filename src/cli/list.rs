@@ -13,6 +13,7 @@ use crate::config::plan::Plan;
 use crate::config::units::Span;
 use crate::exit::Exit;
 use crate::report::chain;
+use crate::restore::CLOCKS_DIFFER;
 
 /// List the packages that the stores have
 ///
@@ -54,7 +55,26 @@ struct Listing {
 struct Package {
     record: Record,
     presence: Presence,
-    verified: Option<Timestamp>,
+    #[serde(flatten)]
+    noted: Noted,
+    #[serde(skip)]
+    good: bool,
+}
+
+/// What became known about a package after it was made.
+#[derive(Debug, Serialize)]
+pub(super) struct Noted {
+    pub(super) verified: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) damaged: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) accepted: Option<Timestamp>,
+}
+
+impl Noted {
+    pub(super) fn of(found: &Found) -> Self {
+        Self { verified: found.verified, damaged: found.damaged, accepted: found.accepted }
+    }
 }
 
 impl Args {
@@ -65,23 +85,20 @@ impl Args {
         for (name, named) in &stores {
             listings.push(Listing::of(name, Scan::of(&named.store, self.source.as_ref()).await));
         }
-        if self.json {
-            output::json(&listings)?;
-        } else {
-            show(&listings, session.clock.now())?;
-        }
+        let printed = if self.json { output::json(&listings) } else { show(&listings, session.clock.now()) };
         let stale = self.max_age.map(|most| self.stale(&plan, &listings, most, session.clock.now()));
         for line in stale.iter().flatten() {
             output::notice(line);
         }
         // What cannot be listed must not look like an empty store.
         let failed = listings.iter().filter(|listing| !listing.error.is_empty()).count();
-        Ok(match failed {
+        let exit = match failed {
             0 if stale.is_some_and(|stale| !stale.is_empty()) => Exit::Stale,
             0 => Exit::Good,
             all if all == listings.len() => Exit::Failed,
             _ => Exit::Partial,
-        })
+        };
+        output::verdict(printed, exit)
     }
 }
 
@@ -93,10 +110,11 @@ impl Args {
         for (name, source) in plan.sources.iter().filter(|(name, _)| wanted(name)) {
             let its = |listing: &&Listing| source.stores.iter().any(|(store, _)| *store == listing.store);
             for Listing { store, packages, .. } in listings.iter().filter(its) {
+                // What is dated in the future was made while a clock was wrong: its age says nothing.
                 let good = |found: &&Package| {
-                    found.record.key.source() == name
-                        && found.presence == Presence::Whole
-                        && found.record.is_good()
+                    found.good
+                        && found.record.key.source() == name
+                        && found.record.key.at().duration_since(now) <= CLOCKS_DIFFER
                 };
                 let newest = packages.iter().filter(good).map(|found| found.record.key.at()).max();
                 let young = newest.is_some_and(|at| {
@@ -124,9 +142,10 @@ impl Listing {
             Err(error) => (Scan::default(), chain(&error)),
         };
         let package = |found: Found| Package {
-            record: found.record,
             presence: found.presence,
-            verified: found.verified,
+            noted: Noted::of(&found),
+            good: found.is_good(),
+            record: found.record,
         };
         Self {
             store: store.to_owned(),
@@ -144,7 +163,7 @@ fn show(listings: &[Listing], now: Timestamp) -> anyhow::Result<()> {
         "SOURCE", "STORE", "TIME", "AGE", "CONTENT", "PACKAGE", "RATIO", "OUTCOME", "VERIFIED",
     ]);
     for listing in listings {
-        for Package { record, presence, verified } in &listing.packages {
+        for Package { record, presence, noted, .. } in &listing.packages {
             let (content, packed) = (record.totals.content_bytes, record.package.size);
             table.add_row([
                 record.key.source().to_string(),
@@ -154,8 +173,8 @@ fn show(listings: &[Listing], now: Timestamp) -> anyhow::Result<()> {
                 size(content),
                 size(packed),
                 ratio(content, packed),
-                outcome(record, *presence).to_owned(),
-                verified.map_or("never".to_owned(), |at| format!("{} ago", age(at, now))),
+                outcome(record, *presence, noted).to_owned(),
+                noted.verified.map_or("never".to_owned(), |at| format!("{} ago", age(at, now))),
             ]);
         }
     }
@@ -191,10 +210,13 @@ fn notes(listing: &Listing) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) fn outcome(record: &Record, presence: Presence) -> &'static str {
+pub(super) fn outcome(record: &Record, presence: Presence, noted: &Noted) -> &'static str {
     match (presence, record.outcome, &record.suspicious) {
         (Presence::Missing, ..) => "OBJECTS MISSING",
         (Presence::WrongSize, ..) => "WRONG SIZE",
+        _ if noted.damaged.is_some() => "DAMAGED",
+        (_, Outcome::Partial, _) if noted.accepted.is_some() => "partial, accepted",
+        (_, _, Some(_)) if noted.accepted.is_some() => "suspicious, accepted",
         (_, Outcome::Partial, _) => "partial",
         (_, _, Some(_)) => "suspicious",
         _ => "complete",

@@ -2,6 +2,7 @@
 //!
 //! Verbs read the configuration, call the library and show what it says. They decide nothing about backups.
 
+mod accept;
 mod backup;
 mod check;
 mod compare;
@@ -90,6 +91,7 @@ enum Verb {
     Restore(restore::Args),
     Verify(verify::Args),
     Prune(prune::Args),
+    Accept(accept::Args),
     Check(check::Args),
     Keygen(keygen::Args),
     Quickstart(quickstart::Args),
@@ -134,6 +136,7 @@ impl Verb {
             Self::Restore(args) => args.run(session).await,
             Self::Verify(args) => args.run(session).await,
             Self::Prune(args) => args.run(session).await,
+            Self::Accept(args) => args.run(session).await,
             Self::Check(args) => args.run(session).await,
             Self::Keygen(args) => args.run(),
             Self::Quickstart(args) => Box::pin(args.run(session)).await,

@@ -19,6 +19,18 @@ const TERMINAL: TableStyle = presets::NOTHING.header_separator(comfy_table::Line
 #[error("standard output was closed")]
 struct Closed;
 
+/// The verdict of a verb whose result has been printed. That nobody read it to the end does not change it.
+pub fn verdict(printed: anyhow::Result<()>, exit: Exit) -> anyhow::Result<Exit> {
+    match printed {
+        Err(error) if !is_closed(&error) => Err(error),
+        _ => Ok(exit),
+    }
+}
+
+fn is_closed(error: &anyhow::Error) -> bool {
+    error.chain().any(<dyn std::error::Error>::is::<Closed>)
+}
+
 /// Prints a line.
 pub fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
     bytes(format!("{}\n", text.as_ref()).as_bytes())
@@ -69,7 +81,7 @@ pub fn notice(text: &str) {
 
 /// Prints an error's chain once, with what to do about it, and says how the process ends.
 pub fn problem(error: &anyhow::Error, session: &Session) -> Exit {
-    if error.chain().any(<dyn std::error::Error>::is::<Closed>) {
+    if is_closed(error) {
         return Exit::Good;
     }
     for told in told(error) {

@@ -67,17 +67,20 @@ impl Args {
                 });
             }
         }
-        if self.json {
-            output::json(&outcomes)?;
+        let printed = if self.json {
+            output::json(&outcomes)
         } else if session.screen.format() == Format::Human || self.dry_run {
-            show(&outcomes, self.dry_run)?;
-        }
+            show(&outcomes, self.dry_run)
+        } else {
+            Ok(())
+        };
         let failed = outcomes.iter().filter(|outcome| !outcome.error.is_empty()).count();
-        Ok(session.shutdown.exit(match failed {
+        let exit = session.shutdown.exit(match failed {
             0 => Exit::Good,
             all if all == outcomes.len() => Exit::Failed,
             _ => Exit::Partial,
-        }))
+        });
+        output::verdict(printed, exit)
     }
 
     async fn execute(&self, named: &Named, intended: Intended, outcome: Outcome) -> Outcome {

@@ -81,7 +81,7 @@ async fn steps(
         return Ok(if session.shutdown.stopped().is_some() { Exit::Interrupted } else { report.exit() });
     };
     let stores: Vec<Named> = stores.into_values().collect();
-    let choice = Choice { key: Some(job.key.clone()), at: None };
+    let choice = Choice { key: Some(job.key.clone()), at: None, now: clock.now() };
     let mut chosen = choose(&stores, job.key.source(), &choice).await?;
     chosen.named = Counted::named(&chosen.named, &session.progress);
     let identities = session::required_identities(plan, None)?;
@@ -89,9 +89,9 @@ async fn steps(
     output::line(
         "\n3. Verify: read it back from the store, open it with the private key, compare every member",
     )?;
-    progress.begin(job.key.source().as_str(), "verifying", Some(chosen.record.package.size));
+    progress.begin(job.key.source().as_str(), "verifying", Some(chosen.found.record.package.size));
     let bar = session.bar();
-    let verified = crate::verify::verify(&chosen.named, &chosen.record, &identities, clock.now()).await;
+    let verified = crate::verify::verify(&chosen.named, &chosen.found, &identities, clock.now()).await;
     drop(bar);
     verify::show(std::slice::from_ref(&verified))?;
     if verified.outcome != crate::verify::Outcome::Sound {
@@ -100,7 +100,7 @@ async fn steps(
 
     output::line(format!("\n4. Restore it into {}", set_up.restored.display()))?;
     set_up.clear_restored()?;
-    progress.begin(job.key.source().as_str(), "restoring", Some(chosen.record.package.size));
+    progress.begin(job.key.source().as_str(), "restoring", Some(chosen.found.record.package.size));
     let into = set_up.restored.to_string_lossy().into_owned();
     let request = Request { into: Some(into), ..Request::default() };
     let bar = session.bar();

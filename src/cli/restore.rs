@@ -71,15 +71,16 @@ impl Args {
     pub(super) async fn run(mut self, session: &Session) -> anyhow::Result<Exit> {
         let plan = session.plan()?;
         let identities = session::required_identities(&plan, self.identity.as_deref())?;
-        let at = self.at.map(|at| at.resolve(session.clock.now()));
+        let now = session.clock.now();
+        let at = self.at.map(|at| at.resolve(now));
         let name = self.source.as_str();
-        let mut chosen = chosen(&plan, self.store.as_deref(), name, self.package.clone(), at).await?;
+        let mut chosen = chosen(&plan, self.store.as_deref(), name, self.package.clone(), at, now).await?;
         chosen.named = Counted::named(&chosen.named, &session.progress);
-        let configured = plan.sources.get(chosen.record.key.source()).map(|plan| &plan.source);
+        let configured = plan.sources.get(chosen.found.record.key.source()).map(|plan| &plan.source);
         let (replace, dry_run) = (self.replace, self.dry_run);
         let (into, only) = (self.into.take(), std::mem::take(&mut self.only));
         let request = Request { into, only, replace, dry_run, switches: self.all_switches() };
-        let estimate = request.only.is_empty().then_some(chosen.record.package.size);
+        let estimate = request.only.is_empty().then_some(chosen.found.record.package.size);
         session.progress.begin(name, "restoring", estimate);
         let bar = session.bar();
         let stop = session.shutdown.token();
@@ -90,7 +91,7 @@ impl Args {
             return Ok(session.shutdown.exit(Exit::Unexpected));
         }
         let restored = restored?;
-        let record = &chosen.record;
+        let record = &chosen.found.record;
         if self.json {
             let json = json!({ "key": record.key, "store": chosen.named.name, "dry_run": dry_run, "restored": restored });
             output::json(&json)?;
@@ -125,6 +126,7 @@ pub(super) async fn chosen(
     source_or_key: &str,
     key: Option<Key>,
     at: Option<Timestamp>,
+    now: Timestamp,
 ) -> anyhow::Result<Chosen> {
     let key = key.or_else(|| source_or_key.parse::<Key>().ok());
     let source = match &key {
@@ -138,5 +140,5 @@ pub(super) async fn chosen(
         return Err(Problem::usage(what, format!("write `{source}` as the source")).into());
     }
     let stores: Vec<Named> = session::connect(plan, store).await?.into_values().collect();
-    Ok(choose(&stores, &source, &Choice { key, at }).await?)
+    Ok(choose(&stores, &source, &Choice { key, at, now }).await?)
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use serde_json::json;
 
+use super::list::Noted;
 use super::output::{self, age, count, printable, ratio, size, time};
 use super::restore::chosen;
 use super::when::When;
 use super::{Problem, Session, session};
-use crate::catalog::Record;
+use crate::catalog::Found;
 use crate::clock::Timestamp;
 use crate::exit::Exit;
 use crate::package::Package;
@@ -53,17 +54,20 @@ impl Args {
         } else {
             session::required_identities(&plan, self.identity.as_deref())?
         };
-        let at = self.at.map(|at| at.resolve(session.clock.now()));
-        let Chosen { named, record } = chosen(&plan, self.store.as_deref(), &self.package, None, at).await?;
+        let now = session.clock.now();
+        let at = self.at.map(|at| at.resolve(now));
+        let chosen = chosen(&plan, self.store.as_deref(), &self.package, None, at, now).await?;
+        let Chosen { named, found } = chosen;
+        let record = &found.record;
         if self.json {
-            output::json(&json!({ "store": named.name, "record": record }))?;
+            output::json(&json!({ "store": named.name, "record": record, "notes": Noted::of(&found) }))?;
         } else {
-            show(&named.name, &record, session)?;
+            show(&named.name, &found, session)?;
         }
         if identities.is_empty() {
             return Ok(Exit::Good);
         }
-        let package = Package::new(named.store, record, identities);
+        let package = Package::new(named.store, found.record, identities);
         let json = self.json;
         package.index(move |line| Ok(member(&line, only.as_ref(), json)?)).await?;
         Ok(Exit::Good)
@@ -81,14 +85,15 @@ fn globs(patterns: &[String]) -> Result<Option<Globs>, Problem> {
     Globs::new(patterns).map(Some).map_err(wrong)
 }
 
-fn show(store: &str, record: &Record, session: &Session) -> anyhow::Result<()> {
+fn show(store: &str, found: &Found, session: &Session) -> anyhow::Result<()> {
+    let record = &found.record;
     let (content, packed) = (record.totals.content_bytes, record.package.size);
     let mut lines = vec![
         ("package", record.key.to_string()),
         ("store", store.to_owned()),
         ("source", format!("{} ({})", record.kind, record.product)),
         ("made", format!("{}, {} ago", time(record.key.at()), age(record.key.at(), session.clock.now()))),
-        ("outcome", super::list::outcome(record, crate::catalog::scan::Presence::Whole).to_owned()),
+        ("outcome", super::list::outcome(record, found.presence, &Noted::of(found)).to_owned()),
         ("content", format!("{} in {} members", size(content), count(record.totals.members))),
         ("size", format!("{}, ratio {}", size(packed), ratio(content, packed))),
         ("sha256", record.package.sha256.clone()),
@@ -101,6 +106,13 @@ fn show(store: &str, record: &Record, session: &Session) -> anyhow::Result<()> {
     lines.extend(record.recipients.iter().map(|recipient| ("opened by", recipient.clone())));
     lines
         .extend(record.consistency.coordinates.iter().map(|(name, value)| ("at", format!("{name} {value}"))));
+    let note = |word, at: Option<Timestamp>| at.map(|at| (word, time(at)));
+    let Noted { verified, damaged, accepted } = Noted::of(found);
+    lines.extend(
+        [note("verified", verified), note("damaged", damaged), note("accepted", accepted)]
+            .into_iter()
+            .flatten(),
+    );
     lines.extend(record.suspicious.iter().map(|why| ("suspicious", why.clone())));
     lines.extend(record.missing.iter().map(|one| ("missing", format!("{}: {}", one.name, one.why))));
     lines.extend(record.notes.iter().map(|note| ("note", note.clone())));

@@ -16,7 +16,8 @@ use crate::verify::{Depth, Outcome, Verified, verify};
 /// Re-read packages and compare them with their records
 ///
 /// Without a private key the bytes are compared: what the store has is what was sent. With one, everything is opened
-/// and every member compared with the index. What was found sound is noted in the store; `list` shows when.
+/// and every member compared with the index. What was found is noted in the store and shown by `list`: retention does
+/// not count on a package that is damaged, and `restore` prefers another.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "EXAMPLE:\n  chupacabra verify\n  chupacabra verify web --all --identity key.txt")]
 pub(super) struct Args {
@@ -59,7 +60,7 @@ impl Args {
             let record = &found.record;
             session.progress.begin(record.key.source().as_str(), "verifying", Some(record.package.size));
             let counted = Counted::named(named, &session.progress);
-            let verifying = verify(&counted, record, &identities, session.clock.now());
+            let verifying = verify(&counted, &found, &identities, session.clock.now());
             let stop = session.shutdown.token();
             tokio::select! {
                 biased;
@@ -71,12 +72,14 @@ impl Args {
             }
         }
         drop(bar);
-        if self.json {
-            output::json(&verified)?;
+        let printed = if self.json {
+            output::json(&verified)
         } else if session.screen.format() == Format::Human {
-            show(&verified)?;
-        }
-        Ok(exit(&verified))
+            show(&verified)
+        } else {
+            Ok(())
+        };
+        output::verdict(printed, exit(&verified))
     }
 
     async fn choose(&self, named: &Named) -> anyhow::Result<Vec<Found>> {
@@ -140,10 +143,7 @@ pub(super) fn show(verified: &[Verified]) -> anyhow::Result<()> {
             )))?;
         }
         if let Some(why) = &one.not_noted {
-            output::line(format!(
-                "{} in {}: sound, but the store did not take the note: {why}",
-                one.key, one.store
-            ))?;
+            output::line(format!("{} in {}: this was not noted in the store: {why}", one.key, one.store))?;
         }
     }
     Ok(())

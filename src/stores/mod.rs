@@ -62,6 +62,9 @@ pub struct Intent {
     /// How large the object may become, in bytes, if anyone knows. A store that must fix a part size at the start
     /// plans by it; an object that grows beyond what the plan allows fails clearly.
     pub size_estimate: Option<u64>,
+    /// How large the object of the same kind before this one was, in bytes. A store that cannot hold even that much in
+    /// one object refuses before anything is sent.
+    pub predecessor: Option<u64>,
     /// Until when the store should refuse to delete the object, where it can (object lock).
     pub retain_until: Option<Timestamp>,
 }

@@ -31,6 +31,7 @@ mod files_options;
 mod files_round_trip;
 mod files_support;
 mod local_store;
+mod notes;
 mod package_damage;
 mod package_round_trip;
 mod package_stock_tools;

@@ -35,7 +35,8 @@ async fn limits_hold_in_both_directions() {
     assert!(start.elapsed() < up, "a store without limits is as slow");
 }
 
-/// An object that outgrows the plan fails with a way out, and an estimate beyond it before anything is sent.
+/// An object that outgrows the plan fails with a way out; one whose predecessor would not fit, before anything is sent.
+/// An estimate alone refuses nothing: it may count what is not wanted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_that_outgrows_the_plan_is_refused() {
     let bucket = new_bucket().await;
@@ -51,8 +52,9 @@ async fn an_object_that_outgrows_the_plan_is_refused() {
 
     let store = crate::buckets::store(Config { max_object_size: None, ..config }).await;
     let intent = Intent { size_estimate: Some(1 << 40), ..Intent::default() };
-    let Err(error) = store.create(&name("object"), &intent).await else {
-        panic!("an estimate of 1 TiB fits")
-    };
+    let upload = store.create(&name("object"), &intent).await.unwrap();
+    upload.abort().await.unwrap();
+    let intent = Intent { predecessor: Some(1 << 40), ..intent };
+    let Err(error) = store.create(&name("object"), &intent).await else { panic!("1 TiB fits") };
     assert_eq!(error.reason, Reason::Rejected);
 }

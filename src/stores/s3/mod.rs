@@ -60,7 +60,7 @@ impl S3 {
 #[async_trait]
 impl Store for S3 {
     async fn create(&self, name: &ObjectName, intent: &Intent) -> Result<Box<dyn Upload>, Error> {
-        let parts = self.client.plan.parts.plan(intent.size_estimate)?;
+        let parts = self.client.plan.parts.plan(intent.size_estimate, intent.predecessor)?;
         let lock = self.client.plan.lock.as_ref();
         let target = Target {
             key: self.client.key(name),

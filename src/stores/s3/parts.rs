@@ -55,17 +55,19 @@ impl Rules {
     /// Plans the parts of an object that may become `estimate` bytes large.
     ///
     /// Without a `max_object_size` parts grow with the estimate as far as the memory allows that the configuration
-    /// has set aside; an estimate beyond that is refused now rather than after hours of uploading.
-    pub(super) fn plan(&self, estimate: Option<u64>) -> Result<Parts, Error> {
+    /// has set aside. An estimate may be far too high, so it refuses nothing; where not even the object before this
+    /// one (`predecessor`, in bytes) would fit, that is said now rather than after hours of uploading.
+    pub(super) fn plan(&self, estimate: Option<u64>, predecessor: Option<u64>) -> Result<Parts, Error> {
+        let estimate = estimate.max(predecessor);
         let least = self.least();
         let largest = (self.memory() / 2).max(least);
         // Encryption and incompressible data add a little; a database grows while it is dumped.
         let expected = estimate.unwrap_or_default().saturating_add(estimate.unwrap_or_default() / 4);
         let size = self.needed(expected).clamp(least, largest);
         let parts = self.parts(size);
-        match estimate {
-            Some(estimate) if estimate > parts.capacity && self.max_object_size.is_none() => {
-                Err(self.too_large(&parts, &format!("about {} are expected", ByteSize(estimate))))
+        match predecessor {
+            Some(before) if before > parts.capacity && self.max_object_size.is_none() => {
+                Err(self.too_large(&parts, &format!("the package before had {}", ByteSize(before))))
             }
             _ => Ok(parts),
         }
@@ -101,19 +103,26 @@ mod tests {
 
     #[test]
     fn a_size_that_is_not_known_gets_the_configured_parts() {
-        let parts = RULES.plan(None).unwrap();
+        let parts = RULES.plan(None, None).unwrap();
         assert_eq!((parts.size, parts.at_once, parts.capacity), (8 << 20, 3, 80_000 * MIB));
     }
 
     #[test]
     fn parts_grow_with_the_estimate_within_the_memory() {
-        let parts = RULES.plan(Some(100_000 * MIB)).unwrap();
+        let parts = RULES.plan(Some(100_000 * MIB), None).unwrap();
         assert_eq!((parts.size, parts.at_once), (13 << 20, 1));
         assert!((parts.size * (parts.at_once + 1)) as u64 <= RULES.memory());
-        let refused = RULES.plan(Some(200_000 * MIB)).unwrap_err();
+        assert_eq!(
+            RULES.plan(None, Some(100_000 * MIB)).unwrap(),
+            parts,
+            "what was before is expected again"
+        );
+        let most = RULES.plan(Some(200_000 * MIB), Some(150_000 * MIB)).unwrap();
+        assert_eq!(most.capacity, 160_000 * MIB, "an estimate refuses nothing");
+        let refused = RULES.plan(None, Some(200_000 * MIB)).unwrap_err();
         assert_eq!(refused.reason, Reason::Rejected);
         assert!(
-            refused.to_string().contains("195.3 GiB are expected, but 10000 parts of 16.0 MiB"),
+            refused.to_string().contains("before had 195.3 GiB, but 10000 parts of 16.0 MiB"),
             "{refused}"
         );
     }
@@ -122,11 +131,11 @@ mod tests {
     fn a_configured_size_decides_whatever_is_estimated() {
         let rules = Rules { max_object_size: Some(1 << 40), ..RULES };
         for estimate in [None, Some(10), Some(1 << 50)] {
-            let parts = rules.plan(estimate).unwrap();
+            let parts = rules.plan(estimate, estimate).unwrap();
             assert_eq!((parts.size as u64, parts.at_once, parts.capacity), (105 * MIB, 1, 1 << 40));
         }
         let few = Rules { max_parts: 1_000, max_object_size: Some(100 << 30), ..RULES };
-        assert_eq!(few.plan(None).unwrap().size as u64, 103 * MIB);
+        assert_eq!(few.plan(None, None).unwrap().size as u64, 103 * MIB);
     }
 
     proptest! {
@@ -134,7 +143,7 @@ mod tests {
         fn no_plan_runs_out_of_parts(part in 5u64..64, at_once in 1usize..8, max_parts in 1u64..10_001,
             estimate in 0u64..(1 << 44)) {
             let rules = Rules { part_size: part * MIB, at_once, max_parts, max_object_size: None };
-            if let Ok(parts) = rules.plan(Some(estimate)) {
+            if let Ok(parts) = rules.plan(None, Some(estimate)) {
                 prop_assert!(parts.size as u64 * max_parts >= estimate);
                 prop_assert!(parts.size as u64 * (parts.at_once as u64 + 1) <= rules.memory().max(2 * part * MIB));
             }
