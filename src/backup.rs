@@ -384,6 +384,10 @@ fn told(job: &Job) {
         tracing::error!(source = %job.source, error = job.error.join(": "), help = job.help, "backup failed");
         return;
     };
+    if let Some(why) = &record.suspicious {
+        let help = format!("look at the source; if it is right as it is: chupacabra accept {}", record.key);
+        tracing::warn!(source = %job.source, key = %record.key, why, help, "package is suspicious");
+    }
     tracing::info!(
         source = %job.source, status = ?job.status, seconds = job.seconds, bytes = record.package.size,
         content_bytes = record.totals.content_bytes, members = record.totals.members, "backup ended"

@@ -56,7 +56,7 @@ pub async fn intend(
     now: Timestamp,
 ) -> Result<Intended, stores::Error> {
     let scan = Scan::of(&named.store, Some(source)).await?;
-    let candidates: Vec<_> = scan.packages.iter().map(crate::catalog::Found::candidate).collect();
+    let candidates: Vec<_> = scan.packages.iter().map(|found| found.candidate(now)).collect();
     let old = |at: Timestamp| now.duration_since(at) > signed(policy.orphans_after);
     let made = |name: &ObjectName| Key::parse_object(name.as_str()).map_or(now, |(key, _)| key.at());
     let (orphans, young): (Vec<_>, Vec<_>) =

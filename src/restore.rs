@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::scan::Presence;
@@ -24,9 +23,6 @@ pub struct Choice {
     /// The present time: what is dated later was made while a clock was wrong, and is nobody's newest.
     pub now: Timestamp,
 }
-
-/// How far clocks may disagree before a package counts as dated in the future.
-pub const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Why nothing could be restored.
 #[derive(Debug, thiserror::Error)]
@@ -129,13 +125,9 @@ pub async fn choose(stores: &[Named], source: &SourceName, choice: &Choice) -> R
 }
 
 impl Choice {
-    fn is_ahead(&self, found: &Found) -> bool {
-        found.record.key.at().duration_since(self.now) > CLOCKS_DIFFER
-    }
-
     /// The greater, the rather it is taken.
     fn rank<'a>(&self, found: &'a Found) -> (bool, &'a Key) {
-        (found.damaged.is_none() && !self.is_ahead(found), &found.record.key)
+        (found.damaged.is_none() && !found.is_ahead(self.now), &found.record.key)
     }
 
     /// Says what is wrong with a package that is taken all the same.
@@ -145,7 +137,7 @@ impl Choice {
         if let Some(at) = found.damaged {
             tracing::warn!(%key, %store, %at, "this package was found damaged");
         }
-        if self.is_ahead(found) {
+        if found.is_ahead(self.now) {
             tracing::warn!(%key, %store, "this package is dated in the future: a clock was or is wrong");
         }
         if let Some(why) = record.suspicious.as_ref().filter(|_| found.accepted.is_none()) {

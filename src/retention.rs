@@ -152,6 +152,8 @@ pub struct Candidate {
     pub good: bool,
     /// Whether it was verified after it was made.
     pub verified: bool,
+    /// Whether it is dated later than it can have been made.
+    pub ahead: bool,
 }
 
 /// What becomes of a package.
@@ -173,7 +175,7 @@ pub enum Reason {
     NoGoodPackage,
     /// Stays: the newest package is not good, so nothing is dropped until a good one follows.
     Frozen,
-    /// Stays: its date is after the present time, so a clock was or is wrong.
+    /// Stays: it is dated later than it can have been made, so a clock was or is wrong.
     InTheFuture,
     /// Stays: one of the newest good packages.
     Last(u32),
@@ -192,7 +194,9 @@ impl fmt::Display for Reason {
         match self {
             Self::NoGoodPackage => f.write_str("there is no good package yet"),
             Self::Frozen => f.write_str("frozen: the newest package is not good"),
-            Self::InTheFuture => f.write_str("its date is in the future: check the clocks"),
+            Self::InTheFuture => {
+                f.write_str("it is dated later than it can have been made: check the clocks")
+            }
             Self::Last(count) => write!(f, "among the last {count} good packages"),
             Self::NewestVerified => f.write_str("the newest verified package"),
             Self::Within(span) => write!(f, "within {span} of the newest good package"),
@@ -214,12 +218,13 @@ impl fmt::Display for Reason {
 /// Decides what becomes of each package of one source in one store. The result is newest first.
 ///
 /// Guarantees, for every policy: the newest `keep_last` good packages stay; nothing goes while the newest package is
-/// not good; a package dated after `now` neither goes nor makes others go; deciding again after the dropped ones are
+/// not good; a package dated after `now` or after it was written neither goes nor makes others go; deciding again after the dropped ones are
 /// gone drops nothing more.
 pub fn decide(policy: &Policy, packages: &[Candidate], now: Timestamp) -> Vec<Decision> {
     let mut sorted: Vec<&Candidate> = packages.iter().collect();
     sorted.sort_by(|a, b| b.key.cmp(&a.key));
-    let past: Vec<&Candidate> = sorted.iter().copied().filter(|package| package.key.at() <= now).collect();
+    let ahead = |package: &Candidate| package.ahead || package.key.at() > now;
+    let past: Vec<&Candidate> = sorted.iter().copied().filter(|package| !ahead(package)).collect();
     let hold = match past.first() {
         _ if !past.iter().any(|package| package.good) => Some(Reason::NoGoodPackage),
         Some(newest) if !newest.good => Some(Reason::Frozen),
@@ -227,7 +232,7 @@ pub fn decide(policy: &Policy, packages: &[Candidate], now: Timestamp) -> Vec<De
     };
     let kept = kept(policy, &past);
     let reason = |package: &Candidate| match &hold {
-        _ if package.key.at() > now => Reason::InTheFuture,
+        _ if ahead(package) => Reason::InTheFuture,
         Some(hold) => hold.clone(),
         None => kept.get(&package.key).cloned().unwrap_or(Reason::Expired),
     };

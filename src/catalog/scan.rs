@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::SignedDuration;
 
 use super::key::{Note, Part};
 use super::record::{self, Record};
@@ -38,6 +39,8 @@ pub struct Found {
     pub record: Record,
     /// Whether the objects are as the record says, as far as a listing shows.
     pub presence: Presence,
+    /// When its record was written, by the store's clock.
+    pub modified: Timestamp,
     /// When it was last verified and found as recorded.
     pub verified: Option<Timestamp>,
     /// When it was last found not to be what was recorded, if no later look found it sound.
@@ -69,9 +72,21 @@ impl Found {
         self.is_sound() && (self.record.is_good() || self.accepted.is_some())
     }
 
+    /// Whether it is dated later than it can have been made: after the present time, or long after its record was
+    /// written by the store's clock. Some clock was or is wrong, and its age says nothing.
+    pub fn is_ahead(&self, now: Timestamp) -> bool {
+        let at = self.record.key.at();
+        at.duration_since(now) > CLOCKS_DIFFER || at.duration_since(self.modified) > STORES_DIFFER
+    }
+
     /// As retention sees it.
-    pub fn candidate(&self) -> Candidate {
-        Candidate { key: self.record.key.clone(), good: self.is_good(), verified: self.verified.is_some() }
+    pub fn candidate(&self, now: Timestamp) -> Candidate {
+        Candidate {
+            key: self.record.key.clone(),
+            good: self.is_good(),
+            verified: self.verified.is_some(),
+            ahead: self.is_ahead(now),
+        }
     }
 }
 
@@ -79,6 +94,11 @@ impl Found {
 struct Group {
     parts: BTreeMap<Part, Listed>,
 }
+
+/// How far the clocks of machines may disagree before a package counts as dated in the future.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+/// How far a store's clock may be behind.
+const STORES_DIFFER: SignedDuration = SignedDuration::from_hours(1);
 
 impl Scan {
     /// Reads the whole store, or what belongs to one source.
@@ -143,7 +163,8 @@ impl Group {
         let (verified, damaged) = (last(Note::Verified), last(Note::Damaged));
         let damaged = damaged.filter(|damaged| verified.is_none_or(|verified| verified <= *damaged));
         let verified = verified.filter(|_| damaged.is_none());
-        Found { record, presence, verified, damaged, accepted: last(Note::Accepted) }
+        let modified = self.parts.get(&Part::Record).map_or(record.finished, |listed| listed.modified);
+        Found { record, presence, modified, verified, damaged, accepted: last(Note::Accepted) }
     }
 }
 

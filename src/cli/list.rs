@@ -13,7 +13,6 @@ use crate::config::plan::Plan;
 use crate::config::units::Span;
 use crate::exit::Exit;
 use crate::report::chain;
-use crate::restore::CLOCKS_DIFFER;
 
 /// List the packages that the stores have
 ///
@@ -59,6 +58,8 @@ struct Package {
     noted: Noted,
     #[serde(skip)]
     good: bool,
+    #[serde(skip)]
+    ahead: bool,
 }
 
 /// What became known about a package after it was made.
@@ -83,7 +84,11 @@ impl Args {
         let stores = session::connect(&plan, self.store.as_deref()).await?;
         let mut listings = Vec::new();
         for (name, named) in &stores {
-            listings.push(Listing::of(name, Scan::of(&named.store, self.source.as_ref()).await));
+            listings.push(Listing::of(
+                name,
+                Scan::of(&named.store, self.source.as_ref()).await,
+                session.clock.now(),
+            ));
         }
         let printed = if self.json { output::json(&listings) } else { show(&listings, session.clock.now()) };
         let stale = self.max_age.map(|most| self.stale(&plan, &listings, most, session.clock.now()));
@@ -111,11 +116,7 @@ impl Args {
             let its = |listing: &&Listing| source.stores.iter().any(|(store, _)| *store == listing.store);
             for Listing { store, packages, .. } in listings.iter().filter(its) {
                 // What is dated in the future was made while a clock was wrong: its age says nothing.
-                let good = |found: &&Package| {
-                    found.good
-                        && found.record.key.source() == name
-                        && found.record.key.at().duration_since(now) <= CLOCKS_DIFFER
-                };
+                let good = |found: &&Package| found.good && !found.ahead && found.record.key.source() == name;
                 let newest = packages.iter().filter(good).map(|found| found.record.key.at()).max();
                 let young = newest.is_some_and(|at| {
                     now.duration_since(at)
@@ -136,7 +137,7 @@ impl Args {
 }
 
 impl Listing {
-    fn of(store: &str, scan: Result<Scan, crate::stores::Error>) -> Self {
+    fn of(store: &str, scan: Result<Scan, crate::stores::Error>, now: Timestamp) -> Self {
         let (scan, error) = match scan {
             Ok(scan) => (scan, Vec::new()),
             Err(error) => (Scan::default(), chain(&error)),
@@ -145,6 +146,7 @@ impl Listing {
             presence: found.presence,
             noted: Noted::of(&found),
             good: found.is_good(),
+            ahead: found.is_ahead(now),
             record: found.record,
         };
         Self {

@@ -66,7 +66,10 @@ fn line(job: &Job) -> String {
         reasons.extend((!pruned.is_empty()).then(|| format!("not pruned in {}: {pruned}", store.store)));
     }
     if let Some(record) = &job.record {
-        reasons.extend(record.suspicious.clone());
+        let suspicious = record.suspicious.iter();
+        reasons.extend(
+            suspicious.map(|why| format!("{why} (if that is right: chupacabra accept {})", record.key)),
+        );
         reasons.extend(
             record
                 .missing

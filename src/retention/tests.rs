@@ -8,7 +8,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn package(text: &str, good: bool) -> Candidate {
-    Candidate { key: Key::new("web".parse().unwrap(), at(text)), good, verified: false }
+    Candidate { key: Key::new("web".parse().unwrap(), at(text)), good, verified: false, ahead: false }
 }
 
 fn dropped(decisions: &[Decision]) -> Vec<String> {
@@ -57,6 +57,7 @@ fn a_year_of_daily_packages_thins_out() {
             key: Key::new("web".parse().unwrap(), start + day * n),
             good: true,
             verified: false,
+            ahead: false,
         })
         .collect();
     let config = Config {
@@ -86,11 +87,19 @@ fn a_policy_that_keeps_nothing_is_refused() {
 }
 
 fn histories() -> impl Strategy<Value = Vec<Candidate>> {
-    let package = (0i64..4_000, any::<bool>(), any::<bool>()).prop_map(|(hours, good, verified)| Candidate {
-        key: Key::new("web".parse().unwrap(), Timestamp::from_second(1_700_000_000 + hours * 3_600).unwrap()),
-        good,
-        verified,
-    });
+    let ahead = prop::bool::weighted(0.1);
+    let package =
+        (0i64..4_000, any::<bool>(), any::<bool>(), ahead).prop_map(|(hours, good, verified, ahead)| {
+            Candidate {
+                key: Key::new(
+                    "web".parse().unwrap(),
+                    Timestamp::from_second(1_700_000_000 + hours * 3_600).unwrap(),
+                ),
+                good,
+                verified,
+                ahead,
+            }
+        });
     prop::collection::vec(package, 0..60).prop_map(|mut history| {
         history.sort_by(|a, b| a.key.cmp(&b.key));
         history.dedup_by(|a, b| a.key == b.key);
@@ -107,6 +116,7 @@ fn policies() -> impl Strategy<Value = Policy> {
             .filter(|(_, n)| *n > 0)
             .collect(),
         orphans_after: DAY,
+        automatic: true,
     })
 }
 
@@ -119,14 +129,14 @@ proptest! {
         let decisions = decide(&policy, &history, now);
         prop_assert_eq!(decisions.len(), history.len());
         let keeps = |key: &Key| decisions.iter().any(|d| d.key == *key && d.keep);
-        let past_good = history.iter().rev().filter(|p| p.good && p.key.at() <= now);
+        let past_good = history.iter().rev().filter(|p| p.good && !p.ahead && p.key.at() <= now);
         for package in past_good.clone().take(policy.keep_last as usize) {
             prop_assert!(keeps(&package.key));
         }
         if let Some(verified) = past_good.clone().find(|p| p.verified) {
             prop_assert!(keeps(&verified.key));
         }
-        for package in history.iter().filter(|p| p.key.at() > now) {
+        for package in history.iter().filter(|p| p.ahead || p.key.at() > now) {
             prop_assert!(keeps(&package.key));
         }
     }
@@ -134,7 +144,7 @@ proptest! {
     #[test]
     fn a_newest_that_is_not_good_freezes_everything(mut history in histories(), policy in policies()) {
         let now = Timestamp::from_second(1_700_000_000 + 6_000 * 3_600).unwrap();
-        if let Some(newest) = history.last_mut() {
+        if let Some(newest) = history.iter_mut().rfind(|p| !p.ahead) {
             newest.good = false;
         }
         prop_assert!(dropped(&decide(&policy, &history, now)).is_empty());
@@ -150,19 +160,23 @@ proptest! {
     }
 
     #[test]
-    fn a_package_from_the_future_makes_no_other_go(history in histories(), policy in policies()) {
+    fn a_package_from_the_future_makes_no_other_go(history in histories(), policy in policies(), hours in 0i64..4_000) {
         let now = Timestamp::from_second(1_700_000_000 + 4_000 * 3_600).unwrap();
         let without = dropped(&decide(&policy, &history, now));
         let mut with = history;
+        // One by this machine's clock; one that only the store's clock shows, because this machine's is wrong too.
         let future = Timestamp::from_second(1_900_000_000).unwrap();
-        with.push(Candidate { key: Key::new("web".parse().unwrap(), future), good: true, verified: true });
+        let between = Timestamp::from_second(1_700_000_000 + hours * 3_600 + 1_800).unwrap();
+        for (at, ahead) in [(future, false), (between, true)] {
+            with.push(Candidate { key: Key::new("web".parse().unwrap(), at), good: true, verified: true, ahead });
+        }
         prop_assert_eq!(dropped(&decide(&policy, &with, now)), without);
     }
 
     #[test]
     fn what_goes_is_expired_and_older_than_what_the_window_keeps(history in histories(), policy in policies()) {
         let now = Timestamp::from_second(1_700_000_000 + 6_000 * 3_600).unwrap();
-        let newest = history.iter().rev().find(|p| p.good);
+        let newest = history.iter().rev().find(|p| p.good && !p.ahead);
         for decision in decide(&policy, &history, now).iter().filter(|d| !d.keep) {
             let newest = newest.unwrap().key.at();
             prop_assert_eq!(&decision.reason, &Reason::Expired);

@@ -134,7 +134,7 @@ fn what_is_suspicious_is_good_once_a_person_accepts_it() {
 fn a_package_dated_in_the_future_is_nobodys_newest() {
     let site = Site::new("");
     two_packages(&site);
-    // The newer package as a clock that is 90 years ahead would have dated it.
+    // The newer package as a clock that is a century ahead would have dated it.
     let newest = site.scan().packages.last().unwrap().record.key.to_string();
     let stem = newest.trim_end_matches(".tar.gz.age").to_owned();
     let (path, ahead) = (site.store().join(&stem), stem.replacen("web-20", "web-21", 1));
@@ -171,6 +171,34 @@ fn unread(site: &Site, args: &[&str]) -> Option<i32> {
     let mut command: Command = site.command(args);
     command.env("CHUPACABRA_LOG_FORMAT", "human").stdin(Stdio::null()).stdout(writer).stderr(Stdio::null());
     command.status().unwrap().code()
+}
+
+/// A clock that is ahead for one run dates its package later than the store does: it makes none of the others go.
+#[test]
+fn a_clock_that_is_ahead_drops_nothing() {
+    let site = Site::new("");
+    std::fs::write(site.tree().join("file"), b"content").unwrap();
+    for _ in 0..5 {
+        site.good(&["backup"]);
+    }
+    // The store's clock says that the newest was written two hours before its own date.
+    let records = site.scan().packages.into_iter().map(|found| found.record.key.to_string());
+    let record = |key: &str| site.store().join(key.replace(".tar.gz.age", ".json"));
+    let newest = records.last().unwrap();
+    let config = std::fs::read_to_string(site.config()).unwrap();
+    std::fs::write(site.config(), format!("{config}retention: {{ keep_within: 0s, keep_last: 1 }}\n"))
+        .unwrap();
+    shell(&format!("touch -d '2 hours ago' '{}'", record(&newest).display()));
+    let told = exits(&site, &["prune", "--dry-run"], 0);
+    assert!(told.contains("dated later than it can have been made"), "{told}");
+    assert_eq!(
+        told.matches("would drop").count(),
+        3,
+        "the newest of the others counts as the newest: {told}"
+    );
+    shell(&format!("touch '{}'", record(&newest).display()));
+    let told = exits(&site, &["prune", "--dry-run"], 0);
+    assert_eq!(told.matches("would drop").count(), 4, "{told}");
 }
 
 #[test]
