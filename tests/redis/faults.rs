@@ -117,7 +117,7 @@ fn a_user_who_may_not_replicate_is_told_the_rule_and_the_rule_helps() {
         said.contains("user `backup` of 127.0.0.1:") && said.contains("may not run `replconf`"),
         "{said}"
     );
-    let rule = "ACL SETUSER backup +psync +replconf +ping";
+    let rule = "ACL SETUSER backup +psync +replconf +ping +info";
     assert!(said.contains(rule), "{said}");
     server.run(0, rule);
     site.good(&["backup"]);
@@ -127,6 +127,31 @@ fn a_user_who_may_not_replicate_is_told_the_rule_and_the_rule_helps() {
     site.good(&["backup"]);
     let copy = Instance::on(Product::Redis, &site.rdb(), &[]);
     assert!(crate::support::redis::differences(&copy.state(), &server.state()).is_empty());
+}
+
+/// Without INFO nobody knows whether the server has all of the keys: that is an error, before anything is sent.
+#[test]
+fn a_user_who_may_not_ask_what_the_server_is() {
+    let server = Instance::start(Product::Redis, &[]);
+    server.seed();
+    server.run(0, "ACL SETUSER backup on >word +psync +replconf +ping");
+    let site = Site::at(server.port, "");
+    let file = site.dir.path().join("password");
+    std::fs::write(&file, "word").unwrap();
+    site.configure(&format!(
+        "host: 127.0.0.1, port: {}, username: backup, password: {{ file: {} }}",
+        server.port,
+        file.display()
+    ));
+    for words in [["backup"], ["check"]] {
+        let said = site.bad(&words);
+        assert!(said.contains("may not run `info`"), "{words:?}: {said}");
+        let rule = said.contains("`ACL SETUSER backup +info`");
+        assert!(rule || words == ["check"], "{words:?}: {said}");
+        assert!(!site.has_record());
+    }
+    server.run(0, "ACL SETUSER backup +info");
+    site.good(&["backup"]);
 }
 
 /// The rights that the reference names for `mode: scan` are enough, and each of them is needed or named.
@@ -148,7 +173,7 @@ fn a_user_who_may_only_scan() {
     site.good(&["backup"]);
     let copy = Instance::on(Product::Redis, &site.rdb(), &[]);
     assert!(crate::support::redis::differences(&copy.state(), &server.state()).is_empty());
-    for right in ["scan", "multi", "dump", "pexpiretime", "function|dump", "dbsize"] {
+    for right in ["info", "scan", "multi", "dump", "pexpiretime", "function|dump", "dbsize"] {
         server.run(0, &format!("ACL SETUSER backup reset on >word ~* {rights} -{right}"));
         let said = site.bad(&["backup"]);
         assert!(said.contains(&format!("+{right}`")) && said.contains("may not run"), "{right}: {said}");

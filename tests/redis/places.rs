@@ -1,5 +1,7 @@
 //! Where servers are: behind TLS, a Unix socket, sentinels, in a cluster.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -139,16 +141,7 @@ fn sentinels_know_a_replica_and_the_master() {
 #[test]
 fn a_node_of_a_cluster_says_which_slots_it_has() {
     for product in [Product::Redis, Product::Valkey] {
-        let node = Instance::start(product, &["--cluster-enabled", "yes", "--databases", "1"]);
-        node.run(0, "CLUSTER ADDSLOTSRANGE 0 16383");
-        wait_until(
-            Duration::from_secs(30),
-            || {
-                let info: String = cmd("CLUSTER").arg("INFO").query(&mut node.connect(0)).unwrap();
-                info.contains("cluster_state:ok")
-            },
-            || node.log(),
-        );
+        let node = node(product);
         node.run(0, "SET a 1");
         node.run(0, "SET b 2");
         let site = Site::at(node.port, "");
@@ -169,4 +162,82 @@ fn a_node_of_a_cluster_says_which_slots_it_has() {
     let plain = Instance::start(Product::Redis, &[]);
     let said = Site::at(plain.port, ", cluster_node: true").bad(&["backup"]);
     assert!(said.contains("is not a node of a cluster"), "{said}");
+}
+
+/// A cluster's node without data, all slots its own.
+fn node(product: Product) -> Instance {
+    let node = Instance::start(product, &["--cluster-enabled", "yes", "--databases", "1"]);
+    node.run(0, "CLUSTER ADDSLOTSRANGE 0 16383");
+    let settled = || {
+        let info: String = cmd("CLUSTER").arg("INFO").query(&mut node.connect(0)).unwrap();
+        info.contains("cluster_state:ok")
+    };
+    wait_until(Duration::from_secs(30), settled, || node.log());
+    node
+}
+
+/// Few rights never make a part of a cluster a whole.
+#[test]
+fn a_node_of_a_cluster_is_noticed_whatever_the_user_may() {
+    for product in [Product::Redis, Product::Valkey] {
+        let node = node(product);
+        node.run(0, "SET a 1");
+        node.run(0, "ACL SETUSER backup on >word +psync +replconf +ping");
+        let site = Site::at(node.port, "");
+        let file = site.dir.path().join("password");
+        std::fs::write(&file, "word").unwrap();
+        site.configure(&format!(
+            "host: 127.0.0.1, port: {}, username: backup, password: {{ file: {} }}",
+            node.port,
+            file.display()
+        ));
+        let said = site.bad(&["backup"]);
+        assert!(said.contains("may not run `info`"), "{said}");
+        node.run(0, "ACL SETUSER backup +info");
+        let said = site.bad(&["backup"]);
+        assert!(said.contains("is a node of a cluster: it has only a part of the keys"), "{said}");
+        assert!(!site.has_record());
+    }
+}
+
+/// In front of a server that is none of a cluster if it is asked: what some managed services say.
+fn disguised(to: u16) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).unwrap();
+            let (mut from, mut up) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut up));
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 1 << 16];
+                while let Ok(count @ 1..) = server.read(&mut buffer) {
+                    let field = b"cluster_enabled:1";
+                    if let Some(at) = buffer[..count].windows(field.len()).position(|bytes| bytes == field) {
+                        buffer[at + field.len() - 1] = b'0';
+                    }
+                    if client.write_all(&buffer[..count]).is_err() {
+                        break;
+                    }
+                }
+                let _ = client.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    port
+}
+
+/// Only nodes of clusters write what slots hold into the stream: whatever INFO says, such a stream is of a node.
+#[test]
+fn a_node_of_a_cluster_that_does_not_say_so_is_noticed_by_its_stream() {
+    let node = node(Product::Valkey);
+    node.run(0, "SET a 1");
+    let site = Site::at(disguised(node.port), "");
+    let said = site.bad(&["backup"]);
+    assert!(said.contains("is a node of a cluster: it has only a part of the keys"), "{said}");
+    assert!(!site.has_record());
+    // The negative control: a server that is none of a cluster passes the same way.
+    let plain = Instance::start(Product::Valkey, &[]);
+    plain.run(0, "SET a 1");
+    Site::at(disguised(plain.port), "").good(&["backup"]);
 }

@@ -26,8 +26,8 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// Sentinels that know where the server is.
     pub sentinel: Option<Sentinel>,
-    /// The ACL user. Needs `+psync +replconf +ping` for `mode: psync`; for `mode: scan` `~* +ping +info +select +dbsize
-    /// +scan +multi +exec +dump +pexpiretime +memory|usage +function|dump`. Default: the server's default user.
+    /// The ACL user. Needs `+psync +replconf +ping +info` for `mode: psync`; for `mode: scan` `~* +ping +info +select
+    /// +dbsize +scan +multi +exec +dump +pexpiretime +memory|usage +function|dump`. Default: the server's default user.
     pub username: Option<String>,
     /// The user's password.
     pub password: Option<SecretRef>,

@@ -25,7 +25,8 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet, stop: &CancellationToken) 
     probe::coordinates(plan, &endpoint, &mut coordinates).await?;
     let fields = extras::collect(plan, &endpoint).await?;
     if plan.mode == Mode::Psync {
-        match by_replication(&endpoint, &outlet, fields.clone(), coordinates.clone(), stop).await {
+        let alone = !plan.cluster_node;
+        match by_replication(&endpoint, alone, &outlet, fields.clone(), coordinates.clone(), stop).await {
             Err(error) if plan.fallback == Fallback::Scan && is_forbidden(&error) => {
                 tracing::info!(%error, "replicas are forbidden, reading key by key");
             }
@@ -46,6 +47,7 @@ pub(super) fn is_forbidden(error: &Error) -> bool {
 
 async fn by_replication(
     endpoint: &Endpoint,
+    alone: bool,
     outlet: &Outlet,
     fields: Vec<u8>,
     mut coordinates: BTreeMap<String, String>,
@@ -53,6 +55,7 @@ async fn by_replication(
 ) -> Result<Summary, Error> {
     let (send, receive) = mpsc::channel(DEPTH);
     let (begun, begins) = oneshot::channel();
+    let of_cluster = alone.then(|| Error::ClusterNode(endpoint.server()));
     let (endpoint, stop) = (endpoint.clone(), stop.clone());
     let receiving = tokio::task::spawn_blocking(move || psync::receive(&endpoint, begun, send, &stop));
     let lost = |_| Error::Stopped;
@@ -62,7 +65,7 @@ async fn by_replication(
     };
     coordinates.insert("replication_id".to_owned(), begun.id);
     coordinates.insert("replication_offset".to_owned(), begun.offset);
-    let (received, walked) = tokio::join!(receiving, walk(outlet.clone(), receive, fields));
+    let (received, walked) = tokio::join!(receiving, walk(outlet.clone(), receive, fields, of_cluster));
     // What broke off at the server's end is the reason for what the walker then misses.
     received.map_err(lost)??;
     summarize(outlet, walked?, coordinates, ConsistencyKind::Snapshot, Vec::new()).await
@@ -76,7 +79,7 @@ async fn by_scan(
     stop: &CancellationToken,
 ) -> Result<Summary, Error> {
     let (send, receive) = mpsc::channel(DEPTH);
-    let walk = walk(outlet.clone(), receive, fields);
+    let walk = walk(outlet.clone(), receive, fields, None);
     let read = async {
         tokio::select! {
             () = stop.cancelled() => Err(Error::Stopped),
@@ -97,7 +100,14 @@ struct Walked {
 }
 
 /// Walks over the stream on a thread of its own while it is handed over.
-async fn walk(outlet: Outlet, pieces: mpsc::Receiver<Bytes>, fields: Vec<u8>) -> Result<Walked, Error> {
+///
+/// Fails with `of_cluster`, if there is one, once the stream turns out to be that of a node of a cluster.
+async fn walk(
+    outlet: Outlet,
+    pieces: mpsc::Receiver<Bytes>,
+    fields: Vec<u8>,
+    mut of_cluster: Option<Error>,
+) -> Result<Walked, Error> {
     let mtime = Clock::system().now().into();
     let work = move || -> Result<Walked, Error> {
         let mut walker = Walker::new(Slices::new(pieces, outlet, mtime, fields))?;
@@ -105,6 +115,9 @@ async fn walk(outlet: Outlet, pieces: mpsc::Receiver<Bytes>, fields: Vec<u8>) ->
         let mut tally = Tally::default();
         while let Some(item) = walker.item()? {
             tally.add(&item);
+            if let Some(error) = of_cluster.take_if(|_| walker.has_slots()) {
+                return Err(error);
+            }
             if matches!(item, Item::End { .. }) {
                 break;
             }

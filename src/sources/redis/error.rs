@@ -156,6 +156,24 @@ pub enum Error {
     /// A module keeps data outside of the keyspace.
     #[error("the module type `{0}` keeps data outside of the keyspace, which cannot be restored key by key")]
     ModuleData(String),
+    /// The target threw keys away while they were restored.
+    #[error("{server} evicted {keys} keys during the restore: what was compared before may be gone")]
+    Evicted {
+        /// The target.
+        server: String,
+        /// How many.
+        keys: u64,
+    },
+    /// The target was told to follow us, and could not be told to stop.
+    #[error("{before}{server} may still follow us, who are gone, and then takes no writes: {said}")]
+    NotLetGo {
+        /// What had gone wrong before, ending in `; and `; empty if nothing had.
+        before: String,
+        /// The target.
+        server: String,
+        /// Why it was not let go.
+        said: String,
+    },
     /// What the target has is not what the package holds.
     #[error("{0}")]
     Differs(String),
@@ -187,8 +205,11 @@ impl Error {
                     .into()
             }
             Self::NotAllowed { user, command, .. } if is_replica_command(command) => format!(
-                "on the server: `ACL SETUSER {user} +psync +replconf +ping`, then `ACL SAVE`; or set `mode: scan`"
+                "on the server: `ACL SETUSER {user} +psync +replconf +ping +info`, then `ACL SAVE`; or set `mode: scan`"
             ),
+            Self::NotAllowed { user, command, .. } if command == "info" => {
+                format!("on the server: `ACL SETUSER {user} +info`, then `ACL SAVE`")
+            }
             Self::NotAllowed { user, command, .. } => {
                 format!("on the server: `ACL SETUSER {user} ~* +{}`, then `ACL SAVE`", acl_name(command))
             }
@@ -206,6 +227,11 @@ impl Error {
             Self::ModuleMissing { .. } => {
                 "load the module on the target, or restore the rest with `--only`".into()
             }
+            Self::Evicted { .. } => {
+                "give the target more `maxmemory`, or `maxmemory-policy noeviction`, and restore again with `--replace`"
+                    .into()
+            }
+            Self::NotLetGo { .. } => "on the target: `REPLICAOF NO ONE`; then restore again".into(),
             Self::ModuleData(_) => "restore with `via=replication`, into a server with that module".into(),
             _ => return None,
         })

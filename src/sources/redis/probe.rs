@@ -17,15 +17,7 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
     reach(&endpoint).await?;
     let mut findings = Vec::new();
     let mut client = Client::open(&endpoint, 0).await?;
-    let info = match info(&mut client).await {
-        Ok(info) => info,
-        Err(Error::NotAllowed { user, .. }) => {
-            let what = format!("user `{user}` may not run INFO: product, size and cluster state are unknown");
-            findings.push(notice("info", what, "on the server: grant `+info` to the user"));
-            Info::new()
-        }
-        Err(error) => return Err(error),
-    };
+    let info = info(&mut client).await?;
     check_cluster(plan, &endpoint, &info)?;
     if info.get("master_link_status").is_some_and(|status| status != "up") {
         return Err(Error::MasterLinkDown(endpoint.server()));
@@ -66,6 +58,16 @@ pub(super) async fn info(client: &mut Client) -> Result<Info, Error> {
     Ok(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
 }
 
+/// How many keys each database has, as INFO says.
+pub(super) fn sizes(info: &Info) -> BTreeMap<u64, u64> {
+    let size = |(name, value): (&String, &String)| {
+        let number = name.strip_prefix("db")?.parse().ok()?;
+        let keys = value.split(',').find_map(|part| part.strip_prefix("keys=")?.parse().ok())?;
+        Some((number, keys))
+    };
+    info.iter().filter_map(size).collect()
+}
+
 /// What the server is and which version.
 pub(super) fn product(info: &Info) -> String {
     match (info.get("valkey_version"), info.get("redis_version")) {
@@ -75,6 +77,7 @@ pub(super) fn product(info: &Info) -> String {
     }
 }
 
+/// A node of a cluster has a part of the keys, and that must be meant. Whoever may not ask for INFO does not get here.
 fn check_cluster(plan: &Plan, endpoint: &Endpoint, info: &Info) -> Result<(), Error> {
     match (info.get("cluster_enabled").map(String::as_str), plan.cluster_node) {
         (Some("1"), false) => Err(Error::ClusterNode(endpoint.server())),
@@ -107,11 +110,7 @@ pub(super) async fn coordinates(
     coordinates: &mut BTreeMap<String, String>,
 ) -> Result<(), Error> {
     let mut client = Client::open(endpoint, 0).await?;
-    let info = match info(&mut client).await {
-        Ok(info) => info,
-        Err(Error::NotAllowed { .. }) if !plan.cluster_node => return Ok(()),
-        Err(error) => return Err(error),
-    };
+    let info = info(&mut client).await?;
     check_cluster(plan, endpoint, &info)?;
     for field in ["run_id", "role"] {
         if let Some(value) = info.get(field) {

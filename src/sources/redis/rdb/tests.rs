@@ -330,6 +330,24 @@ fn a_file_is_walked_alike_however_it_arrives() {
 }
 
 #[test]
+fn only_sizes_of_slots_tell_a_node_of_a_cluster() {
+    let has_slots = |body: &[u8]| {
+        let bytes = Bytes::from(file("REDIS0012", body));
+        let mut walker = Walker::new(Pieces { bytes, step: 3, passed: Vec::new() }).unwrap();
+        while walker.item().unwrap().is_some() {}
+        walker.has_slots()
+    };
+    let aux = |name: &str| {
+        let mut body = Vec::new();
+        write::aux(name, b"15495,1,0,0", &mut body);
+        body
+    };
+    assert!(has_slots(&[opcode::SLOT_INFO, 1, 2, 3]));
+    assert!(has_slots(&aux("slot-info")));
+    assert!(!has_slots(&aux("slot-inf")) && !has_slots(&[]));
+}
+
+#[test]
 fn every_truncation_and_every_flipped_bit_is_found() {
     let file = everything();
     for end in 0..file.len() {

@@ -50,6 +50,7 @@ pub struct Walker<F> {
     format: Format,
     database: u64,
     last: Vec<u8>,
+    slots: bool,
     ended: bool,
 }
 
@@ -59,12 +60,18 @@ impl<F: Feed> Walker<F> {
         let mut reader = Reader::new(feed);
         let format = Format::parse(reader.array("the magic")?)?;
         reader.hand_on()?;
-        Ok(Self { reader, format, database: 0, last: Vec::new(), ended: false })
+        Ok(Self { reader, format, database: 0, last: Vec::new(), slots: false, ended: false })
     }
 
     /// The dialect and version.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether sizes of slots have passed, which servers write in cluster mode alone (Redis from 7.4 as an opcode, Valkey
+    /// from 8.1 as metadata): then the stream may have a part of the keys only. Older nodes write nothing of the kind.
+    pub fn has_slots(&self) -> bool {
+        self.slots
     }
 
     /// Where the bytes come from.
@@ -98,6 +105,7 @@ impl<F: Feed> Walker<F> {
                     self.reader.count("a database's size")?;
                 }
                 opcode::SLOT_INFO => {
+                    self.slots = true;
                     for _ in 0..3 {
                         self.reader.count("a slot's sizes")?;
                     }
@@ -136,6 +144,7 @@ impl<F: Feed> Walker<F> {
                 let (mut name, mut value) = (Vec::new(), Vec::new());
                 self.reader.string(&mut name, "a metadata field")?;
                 self.reader.string(&mut value, "a metadata field")?;
+                self.slots |= name == b"slot-info";
                 Ok(Item::Aux(name, value))
             }
             opcode::FUNCTION => {
