@@ -1,5 +1,6 @@
 //! What a restore can be asked for, what it refuses, and that its comparison finds what is lost.
 
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::site::Site;
 use crate::support::redis::{Instance, Product, differences};
+use crate::support::server::wait_until;
 use crate::support::{package, shell};
 
 /// The keys of a database of a server.
@@ -93,7 +95,7 @@ fn keys_that_expire_in_between() {
     site.good(&["backup"]);
     assert_eq!(site.record()["counts"]["keys"], 3, "the machine was too slow for this test");
     let gone = || keys(&source, 0) == ["fields", "stays"] && source.run(0, "HLEN fields") == Value::Int(1);
-    crate::support::server::wait_until(Duration::from_secs(30), gone, String::new);
+    wait_until(Duration::from_secs(30), gone, String::new);
     let target = Instance::start(Product::Valkey, &[]);
     let said = site.good(&["restore", "cache", "--into", &target.url()]);
     // The key has; the hash too, if the target has already thrown the field away.
@@ -116,6 +118,170 @@ fn a_target_that_loses_keys_is_found_out() {
     let said = site.bad(&["restore", "cache", "--into", &target.url()]);
     assert!(said.contains("after the restore key `key:") && said.contains("is not there"), "{said}");
 }
+
+/// What a target throws away after it was compared is lost all the same: what expires first, or was not used for longest.
+#[test]
+fn a_target_that_evicts_what_was_compared_is_found_out() {
+    let source = Instance::start(Product::Redis, &["--rdbcompression", "no"]);
+    source.run(0, "DEBUG POPULATE 8000 key 1000");
+    let all_expire =
+        "for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('PEXPIRE', key, 36000000) end";
+    let _: Value = cmd("EVAL").arg(all_expire).arg(0).query(&mut source.connect(0)).unwrap();
+    source.run(1, "DEBUG POPULATE 20000 key 1000");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    let sizes = |target: &Instance| -> Vec<u64> {
+        (0..2).map(|database| cmd("DBSIZE").query(&mut target.connect(database)).unwrap()).collect()
+    };
+    for (policy, room, enough) in
+        [("volatile-ttl", "26mb", false), ("allkeys-lru", "26mb", false), ("allkeys-lru", "200mb", true)]
+    {
+        let limits = ["--maxmemory", room, "--maxmemory-policy", policy, "--maxmemory-samples", "64"];
+        let target = Instance::start(Product::Redis, &limits);
+        let done = AtomicBool::new(false);
+        let (code, said) = std::thread::scope(|scope| {
+            // The clock of `allkeys-lru` counts whole seconds: the restore must take several of them.
+            let slow = scope.spawn(|| {
+                let mut connection = target.connect(0);
+                while policy == "allkeys-lru" && !enough && !done.load(Ordering::Relaxed) {
+                    let _: Value = cmd("DEBUG").arg("SLEEP").arg("0.05").query(&mut connection).unwrap();
+                }
+            });
+            let output = site.command(&["restore", "cache", "--into", &target.url()]).output().unwrap();
+            done.store(true, Ordering::Relaxed);
+            slow.join().unwrap();
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        });
+        let left = sizes(&target);
+        if enough {
+            assert_eq!((code, left), (Some(0), vec![8_000, 20_000]), "{policy}, {room}: {said}");
+            continue;
+        }
+        assert!(left[0] < 8_000, "{policy}: {left:?}: nothing was evicted, so nothing is shown");
+        assert_eq!(code, Some(5), "{policy}: {left:?}: {said}");
+        assert!(said.contains("keys during the restore") && said.contains("`maxmemory`"), "{policy}: {said}");
+    }
+}
+
+/// A key that expires after it was compared is no difference, whichever way it came.
+#[test]
+fn a_key_that_expires_after_it_was_compared() {
+    let source = Instance::start(Product::Redis, &[]);
+    source.run(0, "SET early 1 EX 36000");
+    source.run(0, "SET stays 1");
+    source.run(1, "DEBUG POPULATE 100000 key 100");
+    let site = Site::at(source.port, ", connections: 1");
+    site.good(&["backup"]);
+    for way in ["restore", "replication"] {
+        let target = Instance::start(Product::Redis, &[]);
+        let via = format!("via={way}");
+        let mut restore = site.command(&["restore", "cache", "--into", &target.url(), "--switch", &via]);
+        let restore = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let read = || dumps(&target) > 1_000;
+        wait_until(Duration::from_secs(60), read, || target.log());
+        // Its time has come.
+        assert_eq!(target.run(0, "PEXPIRE early 1"), Value::Int(1), "{way}");
+        let output = restore.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(dumps(&target), 100_002, "{way}: every key was compared");
+        assert_eq!(output.status.code(), Some(0), "{way}: {said}");
+        assert_eq!(target.run(1, "DBSIZE"), Value::Int(100_000), "{way}");
+    }
+}
+
+/// How many keys were read from a server.
+fn dumps(server: &Instance) -> u64 {
+    let text: String = cmd("INFO").arg("commandstats").query(&mut server.connect(0)).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("cmdstat_dump:calls="));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}
+
+/// A target that is loading cannot be let go at once; nobody leaves before it is.
+#[test]
+fn a_target_that_loads_is_let_go_by_whoever_is_told_to_stop() {
+    for product in [Product::Redis, Product::Valkey] {
+        let (_source, site) = many();
+        let target = Instance::start(product, &SLOW_TO_LOAD);
+        let mut restore =
+            site.command(&["restore", "cache", "--into", &target.url(), "--switch", "via=replication"]);
+        let restore = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until(Duration::from_secs(30), || target.info("loading") == "1", || target.log());
+        crate::support::run(Command::new("kill").args(["-TERM", &restore.id().to_string()]));
+        let output = restore.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(143), "{said}");
+        assert_eq!(target.info("role"), "master", "{said}");
+        target.run(0, "SET writable 1");
+    }
+}
+
+/// The reason of a failure is told, not that the target could not be let go at once; and it is let go.
+#[test]
+fn a_target_that_is_silent_while_it_loads_is_let_go_and_the_reason_is_told() {
+    let (source, site) = many();
+    site.configure(&format!("host: 127.0.0.1, port: {}, timeout: 1s", source.port));
+    let target = Instance::start(Product::Redis, &SLOW_TO_LOAD);
+    target.run(0, "CONFIG SET loading-process-events-interval-bytes 1000000000");
+    let said = site.bad(&["restore", "cache", "--into", &target.url(), "--switch", "via=replication"]);
+    assert!(said.contains("sent nothing for 1 s while the target loaded the RDB file"), "{said}");
+    assert_eq!(target.info("role"), "master", "{said}");
+    target.run(0, "SET writable 1");
+}
+
+/// A target of which nobody can say whether it follows is named, and what had gone wrong before.
+#[test]
+fn a_target_that_is_killed_while_it_loads() {
+    let (_source, site) = many();
+    let target = Instance::start(Product::Redis, &SLOW_TO_LOAD);
+    let mut restore =
+        site.command(&["restore", "cache", "--into", &target.url(), "--switch", "via=replication"]);
+    let restore = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until(Duration::from_secs(30), || target.info("loading") == "1", || target.log());
+    crate::support::run(Command::new("kill").args(["-KILL", &target.pid().to_string()]));
+    let output = restore.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("ended while the target loaded the RDB file"), "{said}");
+    assert!(said.contains("may still follow us") && said.contains("`REPLICAOF NO ONE`"), "{said}");
+}
+
+/// Whoever refuses to follow is not said to follow.
+#[test]
+fn a_target_that_refuses_to_follow_is_not_said_to_follow() {
+    let (source, site) = many();
+    let target = Instance::start(Product::Redis, &[]);
+    target.run(0, "ACL SETUSER restorer on >word ~* +@all -replicaof -slaveof");
+    let file = site.dir.path().join("password");
+    std::fs::write(&file, "word").unwrap();
+    let login = format!("username: restorer, password: {{ file: {} }}", file.display());
+    site.configure(&format!("host: 127.0.0.1, port: {}, {login}", source.port));
+    let said = site.bad(&["restore", "cache", "--into", &target.url(), "--switch", "via=replication"]);
+    assert!(
+        said.contains("user `restorer` of 127.0.0.1:") && said.contains("may not run `replicaof`"),
+        "{said}"
+    );
+    assert!(!said.contains("still follow"), "{said}");
+    assert_eq!(target.info("role"), "master");
+}
+
+/// Keys that take a target three seconds to load.
+fn many() -> (Instance, Site) {
+    let source = Instance::start(Product::Redis, &[]);
+    source.run(0, "DEBUG POPULATE 3000 key 100");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    (source, site)
+}
+
+/// The file is received as a whole before it is loaded, a millisecond for each key, and the server answers meanwhile.
+const SLOW_TO_LOAD: [&str; 6] = [
+    "--repl-diskless-load",
+    "disabled",
+    "--key-load-delay",
+    "1000",
+    "--loading-process-events-interval-bytes",
+    "2048",
+];
 
 /// Two keys that a transaction keeps in step are in step in the copy.
 #[test]

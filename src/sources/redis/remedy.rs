@@ -8,7 +8,7 @@ impl Error {
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Occupied { .. } | Self::Request(_) => Verdict::Refused,
-            Self::Differs(_) => Verdict::Differs,
+            Self::Differs(_) | Self::Evicted { .. } => Verdict::Differs,
             _ => Verdict::Failed,
         }
     }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::Client;
 use super::fingerprint::Keyspace;
+use super::probe::Info;
 use super::psync::DEPTH;
 use super::{Error, Plan, fingerprint, probe};
 use crate::package::member::Object;
@@ -37,10 +38,7 @@ pub(super) async fn restore(
         () = stop.cancelled() => Error::Stopped,
         result = carry_out(&order, package) => return result,
     };
-    if order.replication && !order.dry_run {
-        replication::let_go(&order).await?;
-    }
-    Err(stopped)
+    Err(replication::let_go(&order, stopped).await)
 }
 
 async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Error> {
@@ -49,9 +47,13 @@ async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Er
         return dry_run(order, package).await;
     }
     let mut client = Client::open(&order.endpoint, 0).await?;
-    let product = probe::product(&probe::info(&mut client).await?);
+    let mut info = probe::info(&mut client).await?;
+    evictions(order, &info)?;
+    let product = probe::product(&info);
     let (unpacked, done) = if order.replication {
-        replication::replicate(order, package).await?;
+        replication::replicate(order, package, &info).await?;
+        // What it evicted until now was not the package's, or is missed below.
+        info = probe::info(&mut client).await?;
         run(order, package, Task::Compare).await?
     } else {
         refuse_occupied(order, &mut client, &objects, package).await?;
@@ -64,8 +66,10 @@ async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Er
     };
     check(order, &objects, &unpacked, &done)?;
     check_functions(order, &mut client, &unpacked).await?;
+    let after = probe::info(&mut client).await?;
+    check_evictions(order, &info, &after)?;
     if order.replication {
-        check_sizes(order, &unpacked, &done).await?;
+        check_sizes(&after, &unpacked)?;
     }
     Ok(restored(order, &unpacked, &done))
 }
@@ -85,13 +89,35 @@ async fn check_functions(order: &Order, client: &mut Client, unpacked: &Unpacked
     Err(Error::Differs(format!("the functions of {server} are not those of the package: {found}, {wanted}")))
 }
 
-/// After a replication the target has the package's keys and no others.
-async fn check_sizes(order: &Order, unpacked: &Unpacked, done: &Done) -> Result<(), Error> {
-    for (database, found) in replication::sizes(order).await? {
-        let rows = |keyspace: Option<&Keyspace>| keyspace.map_or(0, |keyspace| keyspace.fingerprint.rows);
-        let most = rows(unpacked.tally.databases.get(&database));
-        let least = most - rows(done.expired.get(&database));
-        if !(least..=most).contains(&found) {
+/// How many keys the target has evicted since it started.
+fn evictions(order: &Order, info: &Info) -> Result<u64, Error> {
+    info.get("evicted_keys").and_then(|count| count.parse().ok()).ok_or_else(|| {
+        let server = order.endpoint.server();
+        Error::Request(format!(
+            "INFO of {server} has no `evicted_keys`: keys that it throws away would not be missed"
+        ))
+    })
+}
+
+/// Each key was compared once: fails if the target has thrown keys away since, whosever they were.
+fn check_evictions(order: &Order, before: &Info, after: &Info) -> Result<(), Error> {
+    let server = order.endpoint.server();
+    match evictions(order, after)?.checked_sub(evictions(order, before)?) {
+        Some(0) => Ok(()),
+        Some(keys) => Err(Error::Evicted { server, keys }),
+        None => Err(Error::Differs(format!(
+            "{server} forgot during the restore how many keys it had evicted: some may be gone"
+        ))),
+    }
+}
+
+/// After a replication the target has no other keys than the package's. That it has those was seen key by key; of them
+/// some may have expired since.
+fn check_sizes(after: &Info, unpacked: &Unpacked) -> Result<(), Error> {
+    for (database, found) in probe::sizes(after) {
+        let keyspace = unpacked.tally.databases.get(&database);
+        let most = keyspace.map_or(0, |keyspace| keyspace.fingerprint.rows);
+        if found > most {
             return Err(Error::Differs(format!("database {database} has {found} keys, the package {most}")));
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! Exact, and everything that the target had is gone. Whatever happens, the target is let go at the end.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -16,41 +16,87 @@ use super::target::Order;
 use super::unpack;
 use crate::package::index::Line;
 use crate::package::{self, Package};
+use crate::sources::redis::Error;
 use crate::sources::redis::config::Address;
 use crate::sources::redis::connect::Client;
 use crate::sources::redis::probe::Info;
 use crate::sources::redis::psync::DEPTH;
-use crate::sources::redis::{Error, probe};
+use crate::stores::retry::pause;
 
 /// The longest word of a command that a replica sends.
 const WORD: u64 = 64 << 10;
 
 const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
+/// For how long a target that loads, or is silent meanwhile, is asked again whether it lets go.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// How long to wait before it is asked again.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Makes the target take the package's RDB file as its master's.
-pub(super) async fn replicate(order: &Order, package: &Package) -> Result<(), Error> {
-    let mut client = Client::open(&order.endpoint, 0).await?;
-    let info = probe::info(&mut client).await?;
-    refuse(order, &info)?;
+pub(super) async fn replicate(order: &Order, package: &Package, info: &Info) -> Result<(), Error> {
+    refuse(order, info)?;
     let length = length(package).await?;
     let listening = listen(order).await?;
     let (host, port) = (listening.address.ip().to_string(), listening.address.port().to_string());
+    let mut client = Client::open(&order.endpoint, 0).await?;
     order.following.store(true, Ordering::Relaxed);
-    let _: () = client.run("REPLICAOF", &[host.as_bytes(), port.as_bytes()]).await?;
-    let result = serve(order, package, &listening, length).await;
+    let followed: Result<(), Error> = client.run("REPLICAOF", &[host.as_bytes(), port.as_bytes()]).await;
+    if let Err(Error::Answer { .. } | Error::NotAllowed { .. }) = followed {
+        // It said no.
+        order.following.store(false, Ordering::Relaxed);
+    }
+    let served = match followed {
+        Ok(()) => serve(order, package, &listening, length).await,
+        Err(error) => Err(error),
+    };
     drop(listening);
-    let _: () = client.run("REPLICAOF", &[b"NO", b"ONE"]).await?;
-    order.following.store(false, Ordering::Relaxed);
-    result
+    match served {
+        Ok(()) => detach(order).await.map_err(|error| not_let_go(order, String::new(), &error)),
+        Err(reason) => Err(let_go(order, reason).await),
+    }
 }
 
-/// Lets the target go, if it follows us and we were told to stop in the middle.
-pub(super) async fn let_go(order: &Order) -> Result<(), Error> {
-    if !order.following.load(Ordering::Relaxed) {
-        return Ok(());
+/// Lets the target go, if it follows us; returns the reason why it must be, and with it that it could not be let go.
+pub(super) async fn let_go(order: &Order, reason: Error) -> Error {
+    match detach(order).await {
+        Ok(()) => reason,
+        Err(error) => not_let_go(order, format!("{reason}; and "), &error),
     }
+}
+
+fn not_let_go(order: &Order, before: String, error: &Error) -> Error {
+    Error::NotLetGo { before, server: order.endpoint.server(), said: error.to_string() }
+}
+
+/// Makes the target a master again, if it follows us: as what it was before, it takes writes.
+///
+/// While it loads it refuses this, or answers nobody; then it is asked again for as long as [`PATIENCE`].
+async fn detach(order: &Order) -> Result<(), Error> {
+    let begun = Instant::now();
+    while order.following.load(Ordering::Relaxed) {
+        match ask_to_detach(order).await {
+            Ok(()) => order.following.store(false, Ordering::Relaxed),
+            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => pause(PAUSE).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn ask_to_detach(order: &Order) -> Result<(), Error> {
     let mut client = Client::open(&order.endpoint, 0).await?;
     client.run("REPLICAOF", &[b"NO", b"ONE"]).await
+}
+
+/// Whether the target will answer otherwise once it has loaded.
+fn is_busy(error: &Error) -> bool {
+    match error {
+        Error::Answer { said, .. } => said.starts_with("LOADING"),
+        Error::Silent { .. } => true,
+        _ => false,
+    }
 }
 
 fn refuse(order: &Order, info: &Info) -> Result<(), Error> {
@@ -231,19 +277,4 @@ async fn line(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
     (&mut *stream).take(WORD).read_until(b'\n', &mut line).await?;
     let text = line.strip_suffix(b"\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
     Ok(String::from_utf8_lossy(text.strip_suffix(b"\r").unwrap_or(text)).into_owned())
-}
-
-/// How many keys the target has in each database.
-pub(super) async fn sizes(order: &Order) -> Result<BTreeMap<u64, u64>, Error> {
-    let mut client = Client::open(&order.endpoint, 0).await?;
-    let info = probe::info(&mut client).await?;
-    let mut sizes = BTreeMap::new();
-    for (name, value) in &info {
-        let number = name.strip_prefix("db").and_then(|number| number.parse().ok());
-        let keys = value.split(',').find_map(|part| part.strip_prefix("keys=")?.parse().ok());
-        if let (Some(number), Some(keys)) = (number, keys) {
-            sizes.insert(number, keys);
-        }
-    }
-    Ok(sizes)
 }
