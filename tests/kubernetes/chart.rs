@@ -145,11 +145,38 @@ fn sources_are_mounted_read_only_and_only_where_they_are_wanted() {
     let rendered = manifests(&[BASE, MATRIX[11].1]);
     assert_eq!(mounts("-hourly", &rendered), [of("/etc/chupacabra", true), of("/mnt/backup", false)]);
     let rendered = manifests(&[BASE, MATRIX[7].1]);
-    let wanted = ["/etc/chupacabra", "/run/identity", "/data/web", "/mnt/backup", "/restore"];
-    let restore = mounts("-restore", &rendered);
-    assert_eq!(restore.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), wanted);
+    // A restore starts although the claim of a source is lost: it has the local store and the target.
+    let own = [of("/etc/chupacabra", true), of("/run/identity", true)];
+    let restore = |more: &[(String, bool)], rendered: &[Value]| {
+        assert_eq!(mounts("-restore", rendered), [&own[..], more].concat());
+    };
+    restore(&[of("/mnt/backup", false), of("/restore", false)], &rendered);
+    restore(&[of("/data/web", true)], &manifests(&[BASE, "restore: { mount: [web] }"]));
+    let read_only = "volumes: [{ name: web, claim: web-data, path: /data/web, readOnly: true }]";
+    restore(&[], &manifests(&[BASE, read_only]));
     // The private key is where restores run, and nowhere else.
     assert!(!mounts("-nightly", &rendered).iter().any(|(path, _)| path == "/run/identity"));
+}
+
+#[test]
+fn a_restore_may_run_elsewhere_and_with_more() {
+    let general = "nodeSelector: { pool: batch }\nresources: { limits: { memory: 512Mi } }";
+    let own = "restore: { nodeSelector: { pool: data }, tolerations: [{ operator: Exists }], affinity: { nodeAffinity: {} }, \
+               resources: { limits: { memory: 2Gi } } }";
+    let pod = |values: &[&str], name: &str| {
+        let rendered = manifests(&[&[BASE], values].concat());
+        find(&rendered, "CronJob", name)["spec"]["jobTemplate"]["spec"]["template"]["spec"].clone()
+    };
+    let restore = pod(&[general, own], "-restore");
+    assert_eq!(restore["nodeSelector"], json!({ "pool": "data" }));
+    assert_eq!(restore["tolerations"], json!([{ "operator": "Exists" }]));
+    assert_eq!(restore["affinity"], json!({ "nodeAffinity": {} }));
+    assert_eq!(restore["containers"][0]["resources"]["limits"], json!({ "memory": "2Gi" }));
+    for other in [pod(&[general, own], "-nightly"), pod(&[general], "-restore")] {
+        assert_eq!(other["nodeSelector"], json!({ "pool": "batch" }));
+        assert_eq!((&other["tolerations"], &other["affinity"]), (&Value::Null, &Value::Null));
+        assert_eq!(other["containers"][0]["resources"]["limits"], json!({ "memory": "512Mi" }));
+    }
 }
 
 #[test]
@@ -169,7 +196,7 @@ fn shards_are_an_indexed_job_whose_pods_know_their_jobs_name() {
 }
 
 #[test]
-fn two_runs_never_meet_and_a_wrong_configuration_is_not_tried_again() {
+fn two_runs_never_meet_and_what_would_end_the_same_is_not_tried_again() {
     for (name, _) in pods(&manifests(&[BASE])) {
         let rendered = manifests(&[BASE]);
         let job = &find(&rendered, "CronJob", &name)["spec"];
@@ -180,8 +207,15 @@ fn two_runs_never_meet_and_a_wrong_configuration_is_not_tried_again() {
     let rendered = manifests(&[BASE]);
     let rules =
         &find(&rendered, "CronJob", "-nightly")["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"];
-    assert_eq!(rules[0]["onExitCodes"]["values"], json!([2]));
+    assert_eq!(rules[0]["onExitCodes"]["values"], json!([2, 3, 5]));
     assert_eq!(rules[0]["action"], "FailJob");
+    // A shard that is partial or differs is not tried again, and the others go on.
+    let rendered = manifests(&[BASE, SHARDS]);
+    let rules =
+        &find(&rendered, "CronJob", "-nightly")["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"];
+    let of = |rule: usize| (rules[rule]["action"].clone(), rules[rule]["onExitCodes"]["values"].clone());
+    assert_eq!(of(0), (json!("FailJob"), json!([2])));
+    assert_eq!(of(1), (json!("FailIndex"), json!([3, 5])));
 }
 
 #[test]
@@ -196,6 +230,60 @@ fn the_network_is_open_to_what_is_configured_and_to_nothing_else() {
     // MariaDB's usual port, Redis's configured one, the store's, and that of notifications.
     assert_eq!(ports(1), [443, 3306, 6380, 8333].into());
     assert_eq!((&policy["policyTypes"], &policy["ingress"]), (&json!(["Ingress", "Egress"]), &json!([])));
+}
+
+/// Where each of the clouds hands out credentials: addresses and ports.
+const GOOGLE: (&[&str], &[u64]) = (&["169.254.169.252/32", "169.254.169.254/32"], &[80, 988]);
+const AWS: (&[&str], &[u64]) =
+    (&["169.254.169.254/32", "169.254.170.23/32", "fd00:ec2::23/128", "fd00:ec2::254/128"], &[80]);
+
+#[test]
+fn the_network_is_open_to_where_credentials_come_from_and_only_if_they_do() {
+    let drive = "config: { stores: { drive: { google_drive: { shared_drive: x, folder: f, workload_identity: { account: default } } } } }";
+    let keyless = "config: { stores: { aws: { s3: { provider: aws, bucket: b, region: eu } } } }";
+    let elsewhere = "config: { notifications: null, stores: { aws: { s3: { endpoint: 'https://s3.example.com:9000' } } } }";
+    let by_account =
+        "config: { stores: { drive: { google_drive: { folder: f, oauth: { client_id: { env: A } } } } } }";
+    let keys = "secrets: { env: [{ name: AWS_ACCESS_KEY_ID, secret: s3, key: id }] }";
+    let unseen = "config: \"\"\nexistingConfigMap: mine";
+    for (values, wanted) in [
+        (&["{}"][..], &[][..]),
+        (&[by_account], &[]),
+        (&[drive], &[GOOGLE]),
+        (&[keyless], &[AWS]),
+        (&[keyless, keys], &[]),
+        (&[drive, keyless], &[GOOGLE, AWS]),
+        (&[drive, keyless, "networkPolicy: { metadata: [] }"], &[]),
+        (&[unseen], &[]),
+        (&[unseen, "networkPolicy: { metadata: [google, aws] }"], &[GOOGLE, AWS]),
+    ] {
+        let rendered = manifests(&[&[BASE, "networkPolicy: { enabled: true }"], values].concat());
+        let egress =
+            find(&rendered, "NetworkPolicy", "chupacabra")["spec"]["egress"].as_array().unwrap().clone();
+        let metadata = egress.iter().filter(|rule| rule["to"][0]["ipBlock"].is_object()).map(|rule| {
+            let mut blocks: Vec<_> = rule["to"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|to| to["ipBlock"]["cidr"].as_str().unwrap())
+                .collect();
+            blocks.sort_unstable();
+            let ports = rule["ports"].as_array().unwrap().iter();
+            assert!(ports.clone().all(|one| one["protocol"] == "TCP"), "{rule}");
+            (blocks, ports.map(|one| one["port"].as_u64().unwrap()).collect::<Vec<_>>())
+        });
+        let metadata: Vec<_> = metadata.collect();
+        let wanted: Vec<_> = wanted.iter().map(|(to, ports)| (to.to_vec(), ports.to_vec())).collect();
+        assert_eq!(metadata, wanted, "{values:?}");
+    }
+    // A role is exchanged for keys at 443, whatever the store's port.
+    let port = |values: &[&str]| {
+        let rendered =
+            manifests(&[&[BASE, "networkPolicy: { enabled: true }", keyless, elsewhere], values].concat());
+        let policy = find(&rendered, "NetworkPolicy", "chupacabra");
+        policy["spec"]["egress"][1]["ports"].as_array().unwrap().iter().any(|one| one["port"] == 443)
+    };
+    assert!(port(&["{}"]) && !port(&[keys]));
 }
 
 #[test]

@@ -28,6 +28,9 @@ fn unknown_keys_and_wrong_types_are_refused_with_their_place() {
         ("config: 7", "config", "object"),
         ("timeZone: 1", "timeZone", "string"),
         ("restore: { args: list }", "args", "array"),
+        ("restore: { mount: web }", "mount", "array"),
+        ("schedules: { nightly: { maxAge: 10 } }", "maxAge", "60"),
+        ("networkPolicy: { metadata: [azure] }", "metadata", "google"),
     ] {
         for helm in HELMS {
             let told = told(helm, "1.33", BASE, values);
@@ -61,6 +64,7 @@ fn contradictions_are_told_in_words() {
             "schedules: { nightly: { volumes: [wbe] } }",
             "schedules.nightly.volumes: there is no volume wbe in volumes",
         ),
+        ("1.33", BASE, "restore: { mount: [wbe] }", "restore.mount: there is no volume wbe in volumes"),
         (
             "1.33",
             BASE,

