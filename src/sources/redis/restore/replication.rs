@@ -75,10 +75,19 @@ fn not_let_go(order: &Order, before: String, error: &Error) -> Error {
 /// While it loads it refuses this, or answers nobody; then it is asked again for as long as [`PATIENCE`].
 async fn detach(order: &Order) -> Result<(), Error> {
     let begun = Instant::now();
+    let mut told = false;
     while order.following.load(Ordering::Relaxed) {
         match ask_to_detach(order).await {
             Ok(()) => order.following.store(false, Ordering::Relaxed),
-            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => pause(PAUSE).await,
+            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => {
+                if !told {
+                    // Whoever is killed now says nothing more, and the target stays a replica.
+                    let server = order.endpoint.server();
+                    tracing::warn!(server, %error, "the target is busy and still follows us: it is asked again");
+                    told = true;
+                }
+                pause(PAUSE).await;
+            }
             Err(error) => return Err(error),
         }
     }
