@@ -82,7 +82,7 @@ async fn source(name: &SourceName, plan: &SourcePlan) -> Examined {
                 Finding { severity: Severity::Good, topic: "read".into(), what, help: String::new() };
             std::iter::once(reached).chain(facts.findings).collect()
         }
-        Err(error) => vec![bad("read", &error, None)],
+        Err(error) => vec![bad("read", &error, error.help())],
     };
     Examined { what: "source", name: name.to_string(), kind: plan.source.kind(), findings }
 }
