@@ -11,6 +11,7 @@ mod encodings;
 mod faults;
 mod gate;
 mod idle;
+mod locks;
 mod pooler;
 mod program;
 mod restore;

@@ -1,8 +1,8 @@
 //! Rows: read by COPY on several connections of one snapshot, cut into members of whole rows.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -10,9 +10,10 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::alive::Readers;
+use super::alive::{self, Readers};
 use super::catalog::expand;
 use super::config::Plan;
+use super::queue::{Locked, Queue};
 use super::script::{self, Kind};
 use super::session::Session;
 use super::{Error, paths, snapshot};
@@ -75,6 +76,12 @@ impl Table {
                 format!("COPY (SELECT {columns} FROM ONLY {table} WHERE ctid >= '({from},0)'{end}) TO STDOUT")
             }
         }
+    }
+
+    /// The statement that locks what [`copy_out`](Self::copy_out) reads, or fails if that is not possible at once.
+    pub(super) fn lock(&self) -> String {
+        let only = if self.through_root { "" } else { "ONLY " };
+        format!("LOCK TABLE {only}{} IN ACCESS SHARE MODE NOWAIT", self.qualified())
     }
 
     fn copy_in(&self) -> String {
@@ -159,25 +166,58 @@ pub(super) struct Reading {
     pub mtime: Time,
     pub outlet: Outlet,
     pub readers: Readers,
+    /// How long a statement waits for a lock.
+    pub lock_timeout: Duration,
 }
 
+/// What is known of a table while it is read.
 #[derive(Debug)]
-struct Progress {
-    table: Table,
+pub(super) struct Progress {
+    pub table: Table,
     part: AtomicU64,
     open: AtomicUsize,
     fingerprint: Mutex<Fingerprint>,
 }
 
-type Job = (Arc<Progress>, Range);
+/// A range of a table, and what is known of the table so far.
+pub(super) type Job = (Arc<Progress>, Range);
 
-/// Reads all tables over `jobs` connections and hands their rows over.
+/// Reads all tables over `jobs` connections and hands their rows over. The holder of the snapshot reads what no other
+/// connection could lock without waiting.
 pub(super) async fn read(
-    reading: Arc<Reading>,
+    holder: &mut Session,
+    reading: Reading,
     tables: Vec<Table>,
     jobs: usize,
 ) -> Result<Fingerprint, Error> {
-    let mut queue = VecDeque::new();
+    let reading = Arc::new(reading);
+    let read = spread(Arc::clone(&reading), tables, jobs);
+    let (mut total, refused) = alive::holding(holder, &reading.readers, read).await?;
+    if refused.is_empty() {
+        return Ok(total);
+    }
+    // Now it is the holder that waits for rows, so another connection asks the server about it.
+    let mut watcher = Session::open(&reading.options).await?;
+    let _reader = reading.readers.enter(holder).await?;
+    let read = async {
+        let mut total = Fingerprint::default();
+        for (progress, range) in refused {
+            total.merge(one(holder, &reading, &progress, range).await?);
+        }
+        Ok(total)
+    };
+    total.merge(alive::holding(&mut watcher, &reading.readers, read).await?);
+    watcher.close().await;
+    Ok(total)
+}
+
+/// Reads over connections of their own. Returns what none of them could lock, too.
+async fn spread(
+    reading: Arc<Reading>,
+    tables: Vec<Table>,
+    jobs: usize,
+) -> Result<(Fingerprint, Vec<Job>), Error> {
+    let mut queue = Vec::new();
     for table in tables {
         let ranges = table.ranges();
         let progress = Arc::new(Progress {
@@ -189,7 +229,7 @@ pub(super) async fn read(
         queue.extend(ranges.into_iter().map(|range| (Arc::clone(&progress), range)));
     }
     let workers = jobs.min(queue.len());
-    let queue = Arc::new(Mutex::new(queue));
+    let queue = Arc::new(Mutex::new(Queue::new(queue)));
     let mut tasks = JoinSet::new();
     for _ in 0..workers {
         tasks.spawn(worker(Arc::clone(&reading), Arc::clone(&queue)));
@@ -198,38 +238,55 @@ pub(super) async fn read(
     while let Some(done) = tasks.join_next().await {
         total.merge(done.map_err(|_| Error::Stopped)??);
     }
-    Ok(total)
+    let refused = queue.lock().await.refused();
+    Ok((total, refused))
 }
 
-async fn worker(reading: Arc<Reading>, queue: Arc<Mutex<VecDeque<Job>>>) -> Result<Fingerprint, Error> {
-    let mut session = snapshot::join(&reading.options, &reading.snapshot).await?;
+async fn worker(reading: Arc<Reading>, queue: Arc<Mutex<Queue>>) -> Result<Fingerprint, Error> {
+    let mut session = snapshot::join(&reading.options, &reading.snapshot, reading.lock_timeout).await?;
     let _reader = reading.readers.enter(&mut session).await?;
     let mut total = Fingerprint::default();
+    let mut locked = Locked::default();
     loop {
-        let Some((progress, range)) = queue.lock().await.pop_front() else { break };
-        let table = &progress.table;
-        let read = rows(&mut session, &reading, &progress, range).await;
-        let fingerprint = match read {
-            Ok(fingerprint) => fingerprint,
+        let Some((progress, range)) = queue.lock().await.next(&locked) else { break };
+        if !locked.has(&progress) && !locked.lock(&mut session, &progress).await? {
+            queue.lock().await.refuse((progress, range));
+            continue;
+        }
+        match one(&mut session, &reading, &progress, range).await {
+            Ok(fingerprint) => total.merge(fingerprint),
             Err(error) => {
                 session.abandon().await;
-                return Err(error
-                    .at(format!("reading table {}.{} of {}", table.schema, table.name, reading.database)));
+                return Err(error);
             }
-        };
-        total.merge(fingerprint);
-        progress.fingerprint.lock().await.merge(fingerprint);
-        if progress.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let fingerprint = *progress.fingerprint.lock().await;
-            let name = table.object(&reading.database);
-            reading.outlet.object(Object { name, kind: "table".into(), fingerprint }).await?;
         }
     }
     session.close().await;
     Ok(total)
 }
 
-/// Reads one range of a table. After an error the session must not be used again.
+/// Reads one range of a table, and tells the table's fingerprint if it was the last. After an error the session must
+/// not be used again.
+async fn one(
+    session: &mut Session,
+    reading: &Reading,
+    progress: &Progress,
+    range: Range,
+) -> Result<Fingerprint, Error> {
+    let table = &progress.table;
+    let read = rows(session, reading, progress, range).await;
+    let fingerprint = read.map_err(|error| {
+        error.at(format!("reading table {}.{} of {}", table.schema, table.name, reading.database))
+    })?;
+    progress.fingerprint.lock().await.merge(fingerprint);
+    if progress.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let fingerprint = *progress.fingerprint.lock().await;
+        let name = table.object(&reading.database);
+        reading.outlet.object(Object { name, kind: "table".into(), fingerprint }).await?;
+    }
+    Ok(fingerprint)
+}
+
 async fn rows(
     session: &mut Session,
     reading: &Reading,

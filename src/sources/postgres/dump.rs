@@ -1,13 +1,12 @@
 //! Dumps a server: what belongs to all of it, then one database after the other.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use rand::RngExt as _;
 use sqlx::postgres::PgConnectOptions;
 
-use super::alive::{self, Readers};
+use super::alive::Readers;
 use super::catalog::{self, Catalog};
 use super::config::{Databases, Plan};
 use super::data::{self, Reading, begin_member, end_member};
@@ -146,11 +145,10 @@ impl Database<'_> {
             mtime,
             outlet: self.outlet.clone(),
             readers: Readers::default(),
+            lock_timeout: self.plan.lock_timeout,
         };
         *summary.counts.entry("tables_with_rows".into()).or_default() += tables.len() as u64;
-        let readers = reading.readers.clone();
-        let read = data::read(Arc::new(reading), tables, self.plan.jobs);
-        let total = alive::holding(session, &readers, read).await?;
+        let total = data::read(session, reading, tables, self.plan.jobs).await?;
         *summary.counts.entry("rows".into()).or_default() += total.rows;
         self.sequences(session, mtime).await?;
         self.large_objects(session, mtime).await?;

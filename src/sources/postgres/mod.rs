@@ -18,6 +18,7 @@ mod order;
 mod paths;
 mod patterns;
 mod probe;
+mod queue;
 mod remedy;
 mod restore;
 mod script;

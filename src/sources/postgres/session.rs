@@ -1,5 +1,7 @@
 //! A connection, with results as text in which no byte is lost.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, ValueRef as _};
@@ -18,6 +20,8 @@ pub(super) struct Session {
     pub database: String,
     /// Whether text comes as the bytes that the database holds, because it does not say which encoding they have.
     raw: bool,
+    /// How long a statement waits for a lock; zero: without end.
+    lock_timeout: Duration,
 }
 
 /// A row of a result.
@@ -28,7 +32,7 @@ pub(super) struct Row(Vec<Option<String>>);
 const SETTINGS: &str =
     "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = UTC;
 SET extra_float_digits = 3; SET bytea_output = hex; SET xmloption = content; SET synchronize_seqscans = off;
-SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
+SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
 SET quote_all_identifiers = off; SET check_function_bodies = off; SET standard_conforming_strings = on;
 SET client_min_messages = warning; SET default_transaction_read_only = off;
 SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;";
@@ -39,8 +43,14 @@ impl Session {
         let connection = PgConnection::connect_with(options)
             .await
             .map_err(|source| Error::Connect { target: super::connect::target(options), source })?;
-        let mut session =
-            Self { connection, major: 0, version: String::new(), database: String::new(), raw: false };
+        let mut session = Self {
+            connection,
+            major: 0,
+            version: String::new(),
+            database: String::new(),
+            raw: false,
+            lock_timeout: Duration::ZERO,
+        };
         session.execute(SETTINGS).await?;
         let facts = session
             .rows("SELECT current_setting('server_version_num'), current_setting('server_version'), current_database(), pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()")
@@ -68,7 +78,16 @@ impl Session {
         if self.major >= 17 {
             settings.push_str(" SET transaction_timeout = 0;");
         }
+        if !self.lock_timeout.is_zero() {
+            settings.push_str(&format!(" SET lock_timeout = {};", self.lock_timeout.as_millis()));
+        }
         self.execute(&settings).await
+    }
+
+    /// Lets no statement wait longer than this for a lock.
+    pub(super) async fn wait_for_locks(&mut self, at_most: Duration) -> Result<(), Error> {
+        self.lock_timeout = at_most;
+        self.settle().await
     }
 
     /// The encoding in which scripts of this database are written.
@@ -139,6 +158,15 @@ impl Session {
     /// Drops the connection without a word: after a COPY that did not end well its answers are out of step.
     pub(super) async fn abandon(self) {
         let _ = self.connection.close_hard().await;
+    }
+}
+
+/// The server's error code, if it is the server that refused.
+pub(super) fn code(error: &Error) -> Option<String> {
+    match error {
+        Error::Server(sqlx::Error::Database(error)) => error.code().map(std::borrow::Cow::into_owned),
+        Error::At { source, .. } => code(source),
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnectOptions;
 use super::Error;
 use super::catalog::expand;
 use super::select::Selector;
-use super::session::Session;
+use super::session::{Session, code};
 
 /// A transaction that sees one point in time and holds a lock on every table that is dumped.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) async fn take(
 ) -> Result<Snapshot, Error> {
     let mut session = Session::open(options).await?;
     let tables = expand(TABLES, session.major);
-    session.execute(&format!("SET lock_timeout = {}", lock_timeout.as_millis())).await?;
+    session.wait_for_locks(lock_timeout).await?;
     for _ in 0..ATTEMPTS {
         let before = wanted(&mut session, &tables, selector).await?;
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
@@ -48,11 +48,7 @@ pub(super) async fn take(
             let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
             match session.execute(&lock).await {
                 Ok(()) => {}
-                Err(Error::Server(sqlx::Error::Database(error)))
-                    if error.code().as_deref() == Some("42P01") =>
-                {
-                    break;
-                }
+                Err(error) if code(&error).as_deref() == Some("42P01") => break,
                 Err(error) => return Err(error.at(format!("locking the tables of {}", session.database))),
             }
         }
@@ -87,11 +83,15 @@ async fn finish(mut session: Session) -> Result<Snapshot, Error> {
     Ok(Snapshot { session, id, coordinates, taken })
 }
 
-/// A further connection that sees what the snapshot sees.
-pub(super) async fn join(options: &PgConnectOptions, id: &str) -> Result<Session, Error> {
+/// A further connection that sees what the snapshot sees. It has no locks yet.
+pub(super) async fn join(
+    options: &PgConnectOptions,
+    id: &str,
+    lock_timeout: std::time::Duration,
+) -> Result<Session, Error> {
     let mut session = Session::open(options).await?;
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     session.execute(&format!("SET TRANSACTION SNAPSHOT '{id}'")).await?;
-    session.settle().await?;
+    session.wait_for_locks(lock_timeout).await?;
     Ok(session)
 }

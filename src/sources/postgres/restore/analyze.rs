@@ -7,8 +7,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::super::Error;
-use super::super::session::Session;
-use super::load::{code, run};
+use super::super::session::{Session, code};
+use super::load::run;
 
 /// What `ANALYZE` of a whole database takes. Partitioned tables bring their partitions along and come first; of the
 /// others, what takes longest. The last is taken first.

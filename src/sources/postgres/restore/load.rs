@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::super::data::quote;
 use super::super::script::{self, Kind};
-use super::super::session::Session;
+use super::super::session::{Session, code};
 use super::super::{Error, paths};
 use super::{Task, rows, target};
 use crate::package::index::Entry;
@@ -307,15 +307,6 @@ pub(super) async fn run(session: &mut Session, statements: &[u8]) -> Result<(), 
     let bytes = hex::encode(statements);
     let sql = format!("DO $$ BEGIN EXECUTE convert_from('\\x{bytes}'::bytea, 'SQL_ASCII'); END $$");
     session.execute_sent(&sql).await
-}
-
-/// The server's error code, if it is the server that refused.
-pub(super) fn code(error: &Error) -> Option<String> {
-    match error {
-        Error::Server(sqlx::Error::Database(error)) => error.code().map(std::borrow::Cow::into_owned),
-        Error::At { source, .. } => code(source),
-        _ => None,
-    }
 }
 
 /// The blocks of all members whose path is wanted.
