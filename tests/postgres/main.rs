@@ -16,6 +16,7 @@ mod pooler;
 mod program;
 mod restore;
 mod selection;
+mod settings;
 mod standby;
 mod tls;
 mod versions;

@@ -31,7 +31,10 @@ SET xmloption = content;
 SET client_min_messages = warning;
 SET row_security = off;
 SET default_tablespace = '';
-SET default_table_access_method = heap;";
+SET default_table_access_method = heap;
+SET default_transaction_read_only = off;
+SET array_nulls = on;
+SET transform_null_equals = off;";
 
 /// Dumps everything that the plan names.
 pub(super) async fn dump(plan: &Plan, outlet: &Outlet) -> Result<Summary, Error> {

@@ -28,13 +28,19 @@ pub(super) struct Session {
 #[derive(Debug, Clone)]
 pub(super) struct Row(Vec<Option<String>>);
 
-/// Settings that decide how the server prints what it has, and that nothing ends the session while it waits.
+/// Settings that decide how the server prints what it has and reads what it is given, that nothing ends the session
+/// while it waits, and that nothing it makes goes elsewhere. A database or a role may have others for its sessions, and
+/// a restore gives them to the database before it has loaded it. Those that only superusers may set are left alone:
+/// none of them decides what a statement of a package means.
 const SETTINGS: &str =
     "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = UTC;
 SET extra_float_digits = 3; SET bytea_output = hex; SET xmloption = content; SET synchronize_seqscans = off;
 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
 SET quote_all_identifiers = off; SET check_function_bodies = off; SET standard_conforming_strings = on;
 SET client_min_messages = warning; SET default_transaction_read_only = off;
+SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off;
+SET default_tablespace = ''; SET default_table_access_method = heap;
+SET array_nulls = on; SET transform_null_equals = off;
 SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;";
 
 impl Session {
@@ -74,6 +80,9 @@ impl Session {
         }
         if self.major >= 14 {
             settings.push_str(" SET idle_session_timeout = 0;");
+        }
+        if self.major >= 16 {
+            settings.push_str(" SET createrole_self_grant = ''; SET icu_validation_level = warning;");
         }
         if self.major >= 17 {
             settings.push_str(" SET transaction_timeout = 0;");

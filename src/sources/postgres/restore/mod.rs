@@ -139,11 +139,12 @@ async fn one(
         restored.notes.extend(built.notes);
         tracing::info!(database, compared, "rows compared, building keys and what else depends on rows");
         loader.build(&rest, restored).await?;
-        analyze::analyze(&place.options, task.jobs).await?;
         Ok::<_, Error>(compared)
     };
     match outcome.await {
         Ok(compared) => {
+            // The planner can do without statistics, so what is loaded and compared is kept whatever comes of this.
+            restored.notes.extend(analyze::analyze(&place.options, task.jobs).await);
             target::settle(task, place, restored).await?;
             Ok(compared)
         }
