@@ -12,6 +12,7 @@ mod faults;
 mod gate;
 mod idle;
 mod locks;
+mod owners;
 mod pooler;
 mod program;
 mod restore;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chupacabra::package::member::Header;
 use chupacabra::sources::Request;
 use serde_json::json;
 
@@ -140,7 +141,7 @@ async fn a_swap_puts_the_new_database_in_place_at_the_end() {
 }
 
 /// The package with one member changed and everything else, the fingerprints above all, as it was.
-async fn tampered(dumped: &Dumped, path: &str, from: &str, to: &str) -> Dumped {
+pub(crate) async fn tampered(dumped: &Dumped, path: &str, from: &str, to: &str) -> Dumped {
     let members =
         dumped.package().read(chupacabra::package::Selection::All, Keep::default()).await.unwrap().take();
     let objects = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -161,7 +162,9 @@ async fn tampered(dumped: &Dumped, path: &str, from: &str, to: &str) -> Dumped {
             }
             let text = String::from_utf8(bytes).unwrap();
             changed = text.contains(from);
-            member(header, text.replacen(from, to, 1))
+            let text = text.replacen(from, to, 1);
+            let size = text.len() as u64;
+            member(Header { size, ..header }, text)
         })
         .collect();
     assert!(changed, "{path} has no {from:?}");

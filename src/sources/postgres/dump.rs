@@ -339,6 +339,7 @@ fn push_item(script: &mut Vec<u8>, session: &Session, item: &Item) {
         "index" => Kind::Index,
         "foreign_key" => Kind::ForeignKey,
         "refresh" | "event_trigger" => Kind::Last,
+        "default_privileges" => Kind::Privilege,
         _ => Kind::Object,
     };
     let label = item.describe();

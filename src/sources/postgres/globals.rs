@@ -161,9 +161,11 @@ pub(super) async fn database(session: &mut Session, name: &str) -> Result<Vec<(K
     if !matches!(name, "postgres" | "template1") {
         parts.push((Kind::Database, row.text(0).to_owned()));
     }
-    parts.push((Kind::Property, row.text(1).to_owned()));
-    if !row.text(2).is_empty() {
-        parts.push((Kind::Property, row.text(2).to_owned()));
+    parts.push((Kind::Owner, row.text(1).to_owned()));
+    for column in [2, 3] {
+        if !row.text(column).is_empty() {
+            parts.push((Kind::Property, row.text(column).to_owned()));
+        }
     }
     for row in session.rows(&expand(SHARED_PRIVILEGES, session.major)).await? {
         if row.text(0) == "d" && row.text(1) == name && !row.text(2).is_empty() {
@@ -187,9 +189,9 @@ const CREATE_DATABASE: &str = "SELECT format('CREATE %s WITH TEMPLATE = template
   || coalesce(CASE datlocprovider WHEN 'i' THEN ' ICU_LOCALE = ' WHEN 'b' THEN ' BUILTIN_LOCALE = ' END || quote_literal(datlocale), '') --@>=17
   || coalesce(' ICU_RULES = ' || quote_literal(daticurules), '') --@>=16
   || coalesce((SELECT format(' TABLESPACE = %I', s.spcname) FROM pg_tablespace s WHERE s.oid = d.dattablespace AND s.spcname <> 'pg_default'), '') || ';',
-  format('ALTER %s OWNER TO %I;', @database(datname), pg_get_userbyid(datdba))
-  || CASE WHEN datconnlimit <> -1 THEN format(E'\\nALTER %s CONNECTION LIMIT %s;', @database(datname), datconnlimit) ELSE '' END
-  || CASE WHEN datistemplate AND datname <> 'template1' THEN format(E'\\nALTER %s IS_TEMPLATE true;', @database(datname)) ELSE '' END,
+  format('ALTER %s OWNER TO %I;', @database(datname), pg_get_userbyid(datdba)),
+  CASE WHEN datconnlimit <> -1 THEN format(E'ALTER %s CONNECTION LIMIT %s;\\n', @database(datname), datconnlimit) ELSE '' END
+  || CASE WHEN datistemplate AND datname <> 'template1' THEN format(E'ALTER %s IS_TEMPLATE true;', @database(datname)) ELSE '' END,
   CASE WHEN shobj_description(d.oid, 'pg_database') IS NOT NULL AND datname NOT IN ('postgres', 'template1') OR shobj_description(d.oid, 'pg_database') NOT IN ('default administrative connection database')
        THEN format(E'COMMENT ON %s IS %L;', @database(datname), shobj_description(d.oid, 'pg_database')) ELSE '' END
 FROM pg_database d WHERE datname = <name>";

@@ -1,21 +1,18 @@
 //! Reads members out of the package and runs their blocks.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
 
 use super::super::data::quote;
-use super::super::script::{self, Kind};
+use super::super::script::Kind;
 use super::super::session::{Session, code};
 use super::super::{Error, paths};
+use super::blocks::{Owned, blocks};
 use super::{Task, rows, target};
-use crate::package::index::Entry;
-use crate::package::member::Header;
-use crate::package::open::VisitError;
-use crate::package::{Package, Selection, Visitor};
+use crate::package::Package;
 use crate::sources::Restored;
 
 /// How often a statement is tried that only failed because another one held its locks the other way round.
@@ -35,15 +32,6 @@ pub(in crate::sources::postgres) struct Loader {
     database: String,
     /// The bytes of each table, by the name that blocks give it.
     sizes: Arc<HashMap<String, u64>>,
-}
-
-/// A block on its own.
-#[derive(Debug, Clone)]
-struct Owned {
-    kind: Kind,
-    relation: String,
-    label: String,
-    statements: Vec<u8>,
 }
 
 /// Blocks that come after the rows.
@@ -95,6 +83,7 @@ impl Loader {
         for block in blocks.iter().filter(|block| block.kind != Kind::Database && self.wants(block)) {
             self.run(&mut session, block, restored).await?;
         }
+        restored.notes.extend(self.without_roles(&blocks));
         let loaded = rows::load(package, &self.task, &self.options, &self.database, bytes).await?;
         session.close().await;
         Ok(loaded)
@@ -137,9 +126,21 @@ impl Loader {
             Kind::Set => true,
             Kind::Owner => !self.task.no_owner && self.task.takes(&block.relation),
             Kind::Privilege => !self.task.no_acl && self.task.takes(&block.relation),
-            Kind::Property => whole,
+            // A role's settings are not there without the role.
+            Kind::Property => whole && !(self.task.no_owner && block.role(&self.database).is_some()),
             _ => self.task.takes(&block.relation),
         }
+    }
+
+    /// What is told about roles whose settings are left out.
+    fn without_roles(&self, blocks: &[Owned]) -> Option<String> {
+        let roles: BTreeSet<String> = blocks.iter().filter_map(|block| block.role(&self.database)).collect();
+        let told = self.task.no_owner && self.task.only.is_empty() && !roles.is_empty();
+        let roles: Vec<String> = roles.into_iter().collect();
+        told.then(|| {
+            let roles = roles.join(", ");
+            format!("left out, because owners were not wanted: settings of roles for this database: {roles}")
+        })
     }
 
     /// Creates the database as the package says, under the name that it shall have.
@@ -221,7 +222,7 @@ impl Loader {
     async fn run(&self, session: &mut Session, block: &Owned, restored: &mut Restored) -> Result<(), Error> {
         let statements = match block.kind {
             Kind::Property => self.renamed(block),
-            Kind::Privilege if block.relation == "-" => self.renamed(block),
+            Kind::Owner | Kind::Privilege if block.relation == "-" => self.renamed(block),
             _ => block.statements.clone(),
         };
         let result = run(session, &statements).await;
@@ -307,38 +308,4 @@ pub(super) async fn run(session: &mut Session, statements: &[u8]) -> Result<(), 
     let bytes = hex::encode(statements);
     let sql = format!("DO $$ BEGIN EXECUTE convert_from('\\x{bytes}'::bytea, 'SQL_ASCII'); END $$");
     session.execute_sent(&sql).await
-}
-
-/// The blocks of all members whose path is wanted.
-async fn blocks(
-    package: &Package,
-    wanted: impl Fn(&str) -> bool + Send + 'static,
-) -> Result<Vec<Owned>, Error> {
-    let selection =
-        Selection::Where(Box::new(move |entry: &Entry| std::str::from_utf8(&entry.path).is_ok_and(&wanted)));
-    let found = Arc::new(Mutex::new(Vec::new()));
-    package.read(selection, Collect(Arc::clone(&found))).await?;
-    let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(found)
-}
-
-/// Keeps the blocks of the members that it visits.
-struct Collect(Arc<Mutex<Vec<Owned>>>);
-
-impl Visitor for Collect {
-    fn member(&mut self, _: &Entry, _: Header, content: &mut dyn Read) -> Result<(), VisitError> {
-        let mut bytes = Vec::new();
-        content.read_to_end(&mut bytes)?;
-        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for block in script::blocks(&bytes) {
-            let block = block?;
-            found.push(Owned {
-                kind: block.kind,
-                relation: block.relation,
-                label: block.label,
-                statements: block.statements.to_vec(),
-            });
-        }
-        Ok(())
-    }
 }

@@ -2,6 +2,7 @@
 //! back and compared, then keys and what else depends on rows.
 
 mod analyze;
+mod blocks;
 mod load;
 mod rows;
 mod target;
