@@ -19,5 +19,6 @@ mod restore;
 mod selection;
 mod settings;
 mod standby;
+mod swap;
 mod tls;
 mod versions;

@@ -179,6 +179,13 @@ pub(super) fn code(error: &Error) -> Option<String> {
     }
 }
 
+/// What the server added to the error, in one line.
+pub(super) fn detail(error: &Error) -> Option<String> {
+    let Error::Server(sqlx::Error::Database(error)) = error else { return None };
+    let error = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
+    Some(error.detail()?.replace('\n', "; "))
+}
+
 impl Row {
     fn read(row: &PgRow, raw: bool) -> Result<Self, Error> {
         (0..row.len())

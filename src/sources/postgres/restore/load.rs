@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::super::data::quote;
 use super::super::script::Kind;
-use super::super::session::{Session, code};
+use super::super::session::{Session, code, detail};
 use super::super::{Error, paths};
 use super::blocks::{Owned, blocks};
 use super::{Task, rows, target};
@@ -207,13 +207,8 @@ impl Loader {
         // Never what hangs on them: views and keys of other tables are not in the selection and would be lost.
         let dropped = session.execute(&format!("DROP TABLE {}", tables.join(", "))).await;
         match dropped {
-            Err(Error::Server(sqlx::Error::Database(error))) if error.code().as_deref() == Some("2BP01") => {
-                let detail = error
-                    .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-                    .and_then(|error| error.detail())
-                    .unwrap_or_default()
-                    .replace('\n', "; ");
-                Err(Error::InTheWay(tables.join(", "), detail))
+            Err(error) if code(&error).as_deref() == Some("2BP01") => {
+                Err(Error::InTheWay(tables.join(", "), detail(&error).unwrap_or_default()))
             }
             dropped => dropped,
         }

@@ -5,6 +5,7 @@ mod analyze;
 mod blocks;
 mod load;
 mod rows;
+mod swap;
 mod target;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

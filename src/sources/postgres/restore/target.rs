@@ -8,7 +8,8 @@ use super::super::catalog::expand;
 use super::super::data::quote;
 use super::super::dump::literal;
 use super::super::session::Session;
-use super::Task;
+use super::{Task, swap};
+use crate::report::chain;
 use crate::sources::Restored;
 
 /// Where one database is restored to.
@@ -77,30 +78,26 @@ pub(super) async fn prepare(task: &Task, database: &str) -> Result<Place, Error>
     Ok(place(name.clone(), false))
 }
 
-/// Puts a database that was restored under another name into its place.
+/// Puts a database that was restored under another name into its place. If that fails, both are as they were.
 pub(super) async fn settle(task: &Task, place: Place, restored: &mut Restored) -> Result<(), Error> {
     if place.working == place.name {
         return Ok(());
     }
+    let old = swap::swap(task, &place.name, &place.working).await.map_err(|error| {
+        error.at(format!(
+            "putting the restored database, which is complete and called {}, into the place of {}",
+            place.working, place.name
+        ))
+    })?;
+    let Some(old) = old else { return Ok(()) };
+    let note = format!("the database that was there before is now called {old}");
+    if !task.replace {
+        restored.notes.push(note);
+        return Ok(());
+    }
     let mut server = maintenance(task, &place.name).await?;
-    if exists(&mut server, &place.name).await? {
-        let old = place.working.replacen("_restoring_", "_replaced_", 1);
-        end_sessions(&mut server, &place.name).await?;
-        server.execute(&format!("ALTER DATABASE {} RENAME TO {}", quote(&place.name), quote(&old))).await?;
-        let renamed = rename(&mut server, &place).await;
-        if let Err(error) = renamed {
-            server
-                .execute(&format!("ALTER DATABASE {} RENAME TO {}", quote(&old), quote(&place.name)))
-                .await?;
-            return Err(error);
-        }
-        if task.replace {
-            server.execute(&format!("DROP DATABASE {} WITH (FORCE)", quote(&old))).await?;
-        } else {
-            restored.notes.push(format!("the database that was there before is now called {old}"));
-        }
-    } else {
-        rename(&mut server, &place).await?;
+    if let Err(error) = server.execute(&format!("DROP DATABASE {} WITH (FORCE)", quote(&old))).await {
+        restored.notes.push(format!("{note} and could not be dropped: {}", chain(&error).join(": ")));
     }
     server.close().await;
     Ok(())
@@ -122,26 +119,14 @@ pub(super) async fn discard(task: &Task, place: Place) {
     }
 }
 
-async fn rename(server: &mut Session, place: &Place) -> Result<(), Error> {
-    end_sessions(server, &place.working).await?;
-    server
-        .execute(&format!("ALTER DATABASE {} RENAME TO {}", quote(&place.working), quote(&place.name)))
-        .await
-}
-
-async fn end_sessions(server: &mut Session, name: &str) -> Result<(), Error> {
-    let sql = "SELECT pg_terminate_backend(pid, 10000)::text FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname =";
-    server.rows(&format!("{sql} {}", literal(name))).await?;
-    Ok(())
-}
-
 /// A connection from which the named database can be dropped and renamed.
 pub(super) async fn maintenance(task: &Task, name: &str) -> Result<Session, Error> {
     let through = if name == "postgres" { "template1" } else { "postgres" };
     Session::open(&task.options.clone().database(through)).await
 }
 
-async fn exists(server: &mut Session, name: &str) -> Result<bool, Error> {
+/// Whether there is a database of this name.
+pub(super) async fn exists(server: &mut Session, name: &str) -> Result<bool, Error> {
     Ok(!server
         .rows(&format!("SELECT 1 FROM pg_database WHERE datname = {}", literal(name)))
         .await?
