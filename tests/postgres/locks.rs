@@ -145,7 +145,8 @@ async fn a_lock_that_never_comes_while_rows_are_read() {
     cluster.database(
         "indexed",
         "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE days (m mood, a int) PARTITION BY HASH (m);
-        CREATE TABLE days_0 PARTITION OF days FOR VALUES WITH (MODULUS 1, REMAINDER 0); CREATE INDEX held ON days_0 (a);",
+        CREATE TABLE days_0 PARTITION OF days FOR VALUES WITH (MODULUS 1, REMAINDER 0); CREATE INDEX held ON days_0 (a);
+        INSERT INTO days SELECT 'bad', i FROM generate_series(1, 10) i; CREATE TABLE other (a int); INSERT INTO other SELECT generate_series(1, 20);",
     );
     let (mut blocker, mut input) = open("indexed", "BEGIN; REINDEX INDEX held;\n");
     let config = json!({ "database": "indexed", "globals": false, "lock_timeout": "1s" });
@@ -157,10 +158,13 @@ async fn a_lock_that_never_comes_while_rows_are_read() {
             && text.contains("canceling statement due to lock timeout"),
         "{text}"
     );
+    // With more patience it is read as the last, when it can be.
+    let dumping = tokio::spawn(dump(cluster.config(json!({ "database": "indexed", "globals": false }))));
+    sessions("indexed", 1, "wait_event_type = 'Lock' AND query ~ '^COPY .*days'");
+    sessions("indexed", 0, "application_name = 'chupacabra' AND state = 'idle in transaction'");
     std::io::Write::write_all(&mut input, b"COMMIT;\n").unwrap();
     drop(input);
     run_out(&mut blocker);
-    // Without that, the same dump is good.
-    let config = json!({ "database": "indexed", "globals": false, "lock_timeout": "1s" });
-    dump(cluster.config(config)).await.unwrap();
+    let dumped = tokio::time::timeout(FOR_EVER, dumping).await.expect("the dump ends").unwrap().unwrap();
+    assert_eq!(dumped.summary.counts["rows"], 30);
 }

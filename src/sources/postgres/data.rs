@@ -78,10 +78,14 @@ impl Table {
         }
     }
 
-    /// The statement that locks what [`copy_out`](Self::copy_out) reads, or fails if that is not possible at once.
+    /// The statements that lock what [`copy_out`](Self::copy_out) reads, or fail if that is not possible at once. A
+    /// query also takes the indexes, when it is planned.
     pub(super) fn lock(&self) -> String {
         let only = if self.through_root { "" } else { "ONLY " };
-        format!("LOCK TABLE {only}{} IN ACCESS SHARE MODE NOWAIT", self.qualified())
+        let table = self.qualified();
+        let lock = format!("LOCK TABLE {only}{table} IN ACCESS SHARE MODE NOWAIT;");
+        let query = self.through_root || !self.condition.is_empty() || self.ranges().len() > 1;
+        if query { format!("{lock} EXPLAIN SELECT FROM {only}{table};") } else { lock }
     }
 
     fn copy_in(&self) -> String {
@@ -179,6 +183,13 @@ pub(super) struct Progress {
     fingerprint: Mutex<Fingerprint>,
 }
 
+impl Progress {
+    /// What is being done, for messages.
+    fn reading(&self, reading: &Reading) -> String {
+        format!("reading table {}.{} of {}", self.table.schema, self.table.name, reading.database)
+    }
+}
+
 /// A range of a table, and what is known of the table so far.
 pub(super) type Job = (Arc<Progress>, Range);
 
@@ -249,7 +260,8 @@ async fn worker(reading: Arc<Reading>, queue: Arc<Mutex<Queue>>) -> Result<Finge
     let mut locked = Locked::default();
     loop {
         let Some((progress, range)) = queue.lock().await.next(&locked) else { break };
-        if !locked.has(&progress) && !locked.lock(&mut session, &progress).await? {
+        let locks = locked.lock(&mut session, &progress).await;
+        if !locks.map_err(|error| error.at(progress.reading(&reading)))? {
             queue.lock().await.refuse((progress, range));
             continue;
         }
@@ -273,15 +285,12 @@ async fn one(
     progress: &Progress,
     range: Range,
 ) -> Result<Fingerprint, Error> {
-    let table = &progress.table;
     let read = rows(session, reading, progress, range).await;
-    let fingerprint = read.map_err(|error| {
-        error.at(format!("reading table {}.{} of {}", table.schema, table.name, reading.database))
-    })?;
+    let fingerprint = read.map_err(|error| error.at(progress.reading(reading)))?;
     progress.fingerprint.lock().await.merge(fingerprint);
     if progress.open.fetch_sub(1, Ordering::AcqRel) == 1 {
         let fingerprint = *progress.fingerprint.lock().await;
-        let name = table.object(&reading.database);
+        let name = progress.table.object(&reading.database);
         reading.outlet.object(Object { name, kind: "table".into(), fingerprint }).await?;
     }
     Ok(fingerprint)

@@ -7,10 +7,14 @@
 //! table before, or in the end the holder.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::Error;
 use super::data::{Job, Progress};
 use super::session::{Session, code};
+
+/// What is waited for an index, which cannot be locked without waiting.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// The ranges that are still to be read.
 pub(super) struct Queue {
@@ -50,15 +54,23 @@ impl Queue {
 
 impl Locked {
     /// Whether a table is locked already.
-    pub(super) fn has(&self, progress: &Progress) -> bool {
+    fn has(&self, progress: &Progress) -> bool {
         let table = &progress.table;
         self.0.contains(&(table.schema.clone(), table.name.clone()))
     }
 
-    /// Locks a table within the session's transaction, if that is possible at once.
+    /// Locks a table within the session's transaction, if it is not yet, and if that is possible at once.
     pub(super) async fn lock(&mut self, session: &mut Session, progress: &Progress) -> Result<bool, Error> {
+        if self.has(progress) {
+            return Ok(true);
+        }
         let table = &progress.table;
-        let sql = format!("SAVEPOINT unlocked; {}; RELEASE SAVEPOINT unlocked", table.lock());
+        let sql = format!(
+            "SAVEPOINT unlocked; SET lock_timeout = {}; {} SET lock_timeout = {}; RELEASE SAVEPOINT unlocked",
+            AT_ONCE.as_millis(),
+            table.lock(),
+            session.lock_timeout.as_millis()
+        );
         match session.execute(&sql).await {
             Ok(()) => {
                 self.0.insert((table.schema.clone(), table.name.clone()));
@@ -68,7 +80,7 @@ impl Locked {
                 session.execute("ROLLBACK TO SAVEPOINT unlocked; RELEASE SAVEPOINT unlocked").await?;
                 Ok(false)
             }
-            Err(error) => Err(error.at(format!("locking table {}.{}", table.schema, table.name))),
+            Err(error) => Err(error),
         }
     }
 }

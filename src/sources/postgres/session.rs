@@ -21,7 +21,7 @@ pub(super) struct Session {
     /// Whether text comes as the bytes that the database holds, because it does not say which encoding they have.
     raw: bool,
     /// How long a statement waits for a lock; zero: without end.
-    lock_timeout: Duration,
+    pub lock_timeout: Duration,
 }
 
 /// A row of a result.
