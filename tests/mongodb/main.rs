@@ -12,5 +12,6 @@ mod faults;
 mod members;
 mod mongos;
 mod refusals;
+mod replay;
 mod round_trip;
 mod secure;

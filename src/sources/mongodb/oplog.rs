@@ -1,7 +1,9 @@
 //! The slice of the oplog that makes a dump consistent: everything written while the collections were read.
 //!
 //! The slice begins at or before the oldest operation that a reader may have missed, and ends at the newest that one
-//! may have seen. Every entry may be replayed on a state that already contains it, so it does not matter which.
+//! may have seen. Every entry may be replayed on a state that already contains it, so it does not matter which. Only a
+//! change of a document finds nothing if that was deleted before its collection was read; the deletion is then later in
+//! the slice, and whoever replays it must see that it is.
 
 use std::collections::HashSet;
 

@@ -213,9 +213,7 @@ async fn insert(target: &Target, batch: Batch) -> Result<(), Error> {
         return Err(Error::reply(what, format!("{inserted} of {} documents were inserted", batch.count)));
     }
     for fix in zeroes {
-        let mut operations = RawArrayBuf::new();
-        operations.push(fix);
-        target.apply(operations, 1).await?;
+        target.apply(fix).await?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! comes to the same, because nothing else can have touched its documents before it ended.
 
 mod entry;
+mod owed;
 mod state;
 
 use std::collections::HashSet;
@@ -50,7 +51,7 @@ pub(super) async fn replay(
     let mut replayer = package.read(slice(), replayer).await?;
     let rest = std::mem::take(&mut replayer.waiting);
     replayer.applied += rest.count as u64;
-    rest.apply(target).await?;
+    rest.apply(target, &mut replayer.state).await?;
     replayer.state.nothing_lost()?;
     *state = replayer.state;
     Ok(replayer.applied)
@@ -98,8 +99,25 @@ struct Waiting {
 }
 
 impl Waiting {
-    async fn apply(self, target: &Target) -> Result<(), Error> {
-        if self.count == 0 { Ok(()) } else { target.apply(self.operations, self.count).await }
+    /// Applies them. A server that gives up at a failure is asked for what comes after it.
+    async fn apply(self, target: &Target, state: &mut State) -> Result<(), Error> {
+        let (mut operations, mut left) = (self.operations, self.count);
+        while left > 0 {
+            let results = target.attempt(&operations, left).await?;
+            let mut rest = RawArrayBuf::new();
+            for (number, operation) in operations.into_iter().enumerate() {
+                let operation = operation.map_err(|error| Error::reply("an operation", error))?;
+                let operation = operation.as_document();
+                let operation = operation.ok_or_else(|| Error::reply("an operation", "it is no document"))?;
+                match results.get(number) {
+                    Some(applied) => state.follow(operation, *applied)?,
+                    None => rest.push(operation),
+                }
+            }
+            left -= results.len();
+            operations = rest;
+        }
+        Ok(())
     }
 }
 
@@ -165,7 +183,7 @@ impl Replayer {
     fn flush(&mut self) -> Result<(), Error> {
         let waiting = std::mem::take(&mut self.waiting);
         self.applied += waiting.count as u64;
-        self.runtime.block_on(waiting.apply(&self.target))
+        self.runtime.block_on(waiting.apply(&self.target, &mut self.state))
     }
 
     /// A command: what was before it is applied first.

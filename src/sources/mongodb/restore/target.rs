@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
+use mongodb::bson::{Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::error::ErrorKind;
 
 use super::super::archive::{Kind, Namespace};
 use super::super::config::ReadFrom;
@@ -17,6 +18,7 @@ use crate::config::secret::Secret;
 
 /// The collection of a database's functions: the one system collection that users write to. It cannot be dropped.
 const FUNCTIONS: &str = "system.js";
+const REPLAY: &str = "replay the oplog";
 
 /// The deployment that is restored into, by its primary.
 #[derive(Debug, Clone)]
@@ -194,19 +196,44 @@ impl Target {
         Ok(())
     }
 
-    /// Applies operations of the oplog.
-    pub(super) async fn apply(&self, operations: RawArrayBuf, count: usize) -> Result<(), Error> {
-        const WHAT: &str = "replay the oplog";
+    /// Applies an operation of the oplog that cannot find nothing.
+    pub(super) async fn apply(&self, operation: RawDocumentBuf) -> Result<(), Error> {
+        let mut operations = RawArrayBuf::new();
+        operations.push(operation);
+        match self.attempt(&operations, 1).await?.as_slice() {
+            [true] => Ok(()),
+            _ => Err(Error::reply(REPLAY, "an operation was not applied")),
+        }
+    }
+
+    /// Applies operations of the oplog; says of each, from the first to the last that was attempted, whether it was.
+    ///
+    /// An update of a document that is not there fails. Before 6.2 it would insert what it changes as a document,
+    /// unless told otherwise; since then there is no choice, and to ask for it is an error (6711601).
+    pub(super) async fn attempt(&self, operations: &RawArrayBuf, count: usize) -> Result<Vec<bool>, Error> {
         let mut command = RawDocumentBuf::new();
-        command.append(cstr!("applyOps"), operations);
+        command.append(cstr!("applyOps"), operations.clone());
         command.append(cstr!("allowAtomic"), false);
         command.append(cstr!("bypassDocumentValidation"), true);
-        let reply = self.run("admin", command, WHAT).await?;
-        let results = reply.get_array("results").map_err(|error| Error::reply(WHAT, error))?;
-        if results.len() != count || results.iter().any(|result| result.as_bool() != Some(true)) {
-            return Err(Error::reply(WHAT, doc! { "results": results }));
+        if release(&self.member.version) < Some((6, 2)) {
+            command.append(cstr!("alwaysUpsert"), false);
         }
-        Ok(())
+        let replied = self.member.database("admin").run_raw_command(command).await;
+        let results = match replied {
+            Ok(reply) => {
+                results(&reply).filter(|results| results.len() == count && !results.contains(&false))
+            }
+            // UnknownError: some were not applied, and only the reply says which. UpdateOperationFailed: nothing there.
+            Err(error) if matches!(*error.kind, ErrorKind::Command(ref told) if [8, 218].contains(&told.code)) =>
+            {
+                let told = error.server_response().and_then(|reply| Document::try_from(&**reply).ok());
+                let told = told.and_then(|reply| results(&reply));
+                let told = told.filter(|results| results.len() <= count && results.contains(&false));
+                return told.ok_or_else(|| Error::restoring(REPLAY, error));
+            }
+            Err(error) => return Err(Error::restoring(REPLAY, error)),
+        };
+        results.ok_or_else(|| Error::reply(REPLAY, "not all operations were applied, and none failed"))
     }
 
     /// Renames a collection over another.
@@ -215,6 +242,11 @@ impl Target {
             rawdoc! { "renameCollection": from.to_string(), "to": to.to_string(), "dropTarget": true };
         self.run("admin", command, &format!("rename `{from}` to `{to}`")).await.map(|_| ())
     }
+}
+
+/// What `applyOps` says of each operation that it attempted.
+fn results(reply: &Document) -> Option<Vec<bool>> {
+    reply.get_array("results").ok()?.iter().map(mongodb::bson::Bson::as_bool).collect()
 }
 
 /// Whether an index comes with the collection.

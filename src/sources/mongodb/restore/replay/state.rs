@@ -1,25 +1,40 @@
 //! What the target has, and what it shall have in the end: collections now, indexes and views when all is replayed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::super::super::archive::{Kind, Namespace};
 use super::super::mapping::{Mapping, Piece};
 use super::super::target::{Target, append};
 use super::super::{Error, users};
 use super::entry::{Crud, first};
+use super::owed::Owed;
 
 /// Collections, indexes and views, by their names in the target.
 #[derive(Debug, Default)]
 pub(in super::super) struct State {
     /// What can be written to: time series by their buckets.
-    existing: HashSet<Namespace>,
+    existing: HashMap<Namespace, Traits>,
     indexes: BTreeMap<Namespace, Vec<RawDocumentBuf>>,
     views: BTreeMap<Namespace, RawDocumentBuf>,
     /// What changes were left out for, because it was not there: it must have been dropped by the end.
     absent: BTreeSet<Namespace>,
+    owed: Owed,
+}
+
+/// What must be known of a collection that is there.
+#[derive(Debug, Clone, Default)]
+struct Traits {
+    capped: bool,
+}
+
+impl Traits {
+    /// Reads them from a collection's options.
+    fn of(options: &RawDocument) -> Self {
+        Self { capped: options.get_bool("capped").unwrap_or_default() }
+    }
 }
 
 impl State {
@@ -30,20 +45,21 @@ impl State {
             if piece.kind == Kind::View {
                 state.views.insert(piece.to.clone(), piece.options.clone());
             } else {
-                state.existing.insert(piece.data_to());
+                state.existing.insert(piece.data_to(), Traits::of(&piece.options));
                 state.indexes.insert(piece.to.clone(), piece.indexes.clone());
             }
         }
         if mapping.users_and_roles() {
             let own = ["system.users", "system.roles"].map(|name| Namespace::new("admin", name));
-            state.existing.extend(own.iter().filter_map(users::temporary));
+            let own = own.iter().filter_map(users::temporary);
+            state.existing.extend(own.map(|name| (name, Traits::default())));
         }
         state
     }
 
     /// Whether a collection is there now.
     pub(in super::super) fn exists(&self, namespace: &Namespace) -> bool {
-        self.existing.contains(namespace)
+        self.existing.contains_key(namespace)
     }
 
     /// Notes that a change was left out because its collection is not there.
@@ -51,8 +67,16 @@ impl State {
         self.absent.insert(namespace);
     }
 
-    /// Fails if changes were left out for a collection that was not dropped afterwards: they would be lost.
+    /// Follows an operation that the target has, or has not, applied.
+    pub(super) fn follow(&mut self, operation: &RawDocument, applied: bool) -> Result<(), Error> {
+        let capped = |namespace: &Namespace| self.existing.get(namespace).is_some_and(|traits| traits.capped);
+        self.owed.follow(operation, applied, capped)
+    }
+
+    /// Fails if changes were left out for a collection that was not dropped afterwards, or for a document that was
+    /// neither deleted nor inserted: they would be lost.
     pub(super) fn nothing_lost(&self) -> Result<(), Error> {
+        self.owed.nothing_left()?;
         self.absent.first().map_or(Ok(()), |lost| {
             Err(Error::Replay(format!("`{lost}` was changed, and neither dumped nor created nor dropped")))
         })
@@ -143,9 +167,10 @@ impl State {
     }
 
     async fn create(&mut self, to: &Namespace, object: &RawDocument, target: &Target) -> Result<bool, Error> {
-        if !self.existing.insert(to.clone()) {
+        if self.exists(to) {
             return Ok(false);
         }
+        self.existing.insert(to.clone(), Traits::of(object));
         let name = logical(to);
         let mut command = rawdoc! { "create": name.collection.as_str() };
         // `temp` cannot be asked for: a rename follows. Buckets are created by creating their time series, which knows
@@ -162,7 +187,8 @@ impl State {
         let name = logical(to);
         self.indexes.remove(&name);
         self.absent.remove(to);
-        if !self.existing.remove(to) {
+        self.owed.dropped(to);
+        if self.existing.remove(to).is_none() {
             return Ok(false);
         }
         target.drop(&name).await.map(|()| true)
@@ -189,12 +215,11 @@ impl State {
                 )));
             }
         };
-        if !self.existing.remove(&old) {
-            return Ok(false);
-        }
+        let Some(traits) = self.existing.remove(&old) else { return Ok(false) };
         target.rename(&old, &new).await?;
         let indexes = self.indexes.remove(&old).unwrap_or_default();
-        self.existing.insert(new.clone());
+        self.owed.renamed(&old, &new);
+        self.existing.insert(new.clone(), traits);
         self.indexes.insert(new, indexes);
         Ok(true)
     }
@@ -235,9 +260,7 @@ impl State {
         }
         let mut operation = rawdoc! { "op": "c", "ns": format!("{}.$cmd", to.database) };
         operation.append(cstr!("o"), rest);
-        let mut operations = RawArrayBuf::new();
-        operations.push(operation);
-        target.apply(operations, 1).await.map(|()| true)
+        target.apply(operation).await.map(|()| true)
     }
 
     fn modify_index(&mut self, to: &Namespace, change: &RawDocument) -> Result<(), Error> {
@@ -294,7 +317,7 @@ mod tests {
     fn an_index_changes_as_the_server_lists_it() {
         let to = Namespace::new("a", "b");
         let mut state = State::default();
-        state.existing.insert(to.clone());
+        state.existing.insert(to.clone(), Traits::default());
         let build = rawdoc! { "createIndexes": "b", "v": 2_i32, "key": { "x": 1_i32 }, "name": "x_1" };
         state.indexes_made(&to, &build, &[&build]).unwrap();
         state.modify_index(&to, &rawdoc! { "name": "x_1", "hidden": true }).unwrap();

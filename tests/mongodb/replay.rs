@@ -1,0 +1,70 @@
+//! What happens between two collections of a dump, and what a restore makes of it.
+
+use std::time::Duration;
+
+use chupacabra::sources::Request;
+use chupacabra::sources::mongodb::Error;
+
+use crate::support::mongodb::{Dump, How, Mongod, differences, dump, plan, plan_with, restore};
+use crate::support::proxy::Proxy;
+use crate::support::server::wait_until;
+
+/// `shop.m` is what a dump is held in; before it stand `shop.b…`, after it `shop.s…`.
+const LARGE: &str = "direct.shop.m.insert_many([{'_id': n, 'pad': 'p' * 10000} for n in range(3000)])\n";
+
+/// A replica set with what `seed` makes, and a dump of it, one collection after the other, that was held in `shop.m`
+/// while `script` ran.
+async fn attempted(seed: &str, lines: &str, script: &'static str) -> (Mongod, Result<Dump, Error>) {
+    let source = Mongod::start(How { set: Some("rs0"), ..How::default() });
+    source.python(&format!("{LARGE}{seed}"));
+    let proxy = Proxy::start(source.port());
+    proxy.hold_after(6 << 20);
+    let url = format!("mongodb://127.0.0.1:{}/?directConnection=true", proxy.port);
+    let dumping = tokio::spawn(dump(plan_with(&url, &format!("parallel: 1\n{lines}"))));
+    let source = tokio::task::spawn_blocking(move || {
+        wait_until(Duration::from_secs(60), || proxy.has_held(), || "the dump does not read".into());
+        source.python(script);
+        proxy.release();
+        source
+    })
+    .await
+    .unwrap();
+    (source, dumping.await.unwrap())
+}
+
+async fn dumped_while(seed: &str, lines: &str, script: &'static str) -> (Mongod, Dump) {
+    let (source, dump) = attempted(seed, lines, script).await;
+    (source, dump.unwrap())
+}
+
+async fn restored(dump: &Dump, request: Request) -> Mongod {
+    let target = Mongod::start(How { set: Some("rs1"), ..How::default() });
+    restore(dump, plan(&target.url(None)), request).await.unwrap();
+    target
+}
+
+/// Where source and target differ in the database `shop`.
+fn differ(source: &Mongod, target: &Mongod) -> Vec<String> {
+    differences(source, target, ", ('shop',), False")
+}
+
+const NOTHING: &[String] = &[];
+
+fn only(pattern: &str) -> Request {
+    Request { only: vec![pattern.into()], ..Request::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_and_deleted_before_it_was_read() {
+    let (source, dump) = dumped_while(
+        "direct.shop.s.insert_many([{'_id': n, 'v': 0, 'rest': 'of it'} for n in range(3000)])",
+        "",
+        "direct.shop.s.update_many({}, {'$set': {'v': 1}})\n\
+         direct.shop.s.delete_many({'_id': {'$gte': 1000}})\n\
+         direct.shop.s.insert_one({'_id': 2000, 'new': 1})",
+    )
+    .await;
+    assert_eq!(dump.object("shop.s").fingerprint.rows, 1_001, "2,000 of the changed were not read any more");
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
