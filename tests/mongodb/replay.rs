@@ -15,7 +15,16 @@ const LARGE: &str = "direct.shop.m.insert_many([{'_id': n, 'pad': 'p' * 10000} f
 /// A replica set with what `seed` makes, and a dump of it, one collection after the other, that was held in `shop.m`
 /// while `script` ran.
 async fn attempted(seed: &str, lines: &str, script: &'static str) -> (Mongod, Result<Dump, Error>) {
-    let source = Mongod::start(How { set: Some("rs0"), ..How::default() });
+    attempted_of(Some("rs0"), seed, lines, script).await
+}
+
+async fn attempted_of(
+    set: Option<&'static str>,
+    seed: &str,
+    lines: &str,
+    script: &'static str,
+) -> (Mongod, Result<Dump, Error>) {
+    let source = Mongod::start(How { set, ..How::default() });
     source.python(&format!("{LARGE}{seed}"));
     let proxy = Proxy::start(source.port());
     proxy.hold_after(6 << 20);
@@ -67,4 +76,36 @@ async fn changed_and_deleted_before_it_was_read() {
     assert_eq!(dump.object("shop.s").fingerprint.rows, 1_001, "2,000 of the changed were not read any more");
     let target = restored(&dump, Request::default()).await;
     assert_eq!(differ(&source, &target), NOTHING);
+}
+
+const AGAIN: &str = "
+direct.shop.m.delete_many({'_id': {'$lt': 50}})
+direct.shop.m.insert_many([{'_id': n, 'again': n} for n in range(50)])
+direct.shop.m.update_one({'_id': 7}, {'$set': {'again': 'once more'}})
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_and_inserted_again_while_it_was_read() {
+    let (source, dump) = dumped_while("", "", AGAIN).await;
+    assert_eq!(dump.object("shop.m").fingerprint.rows, 3_050, "the scan meets fifty `_id`s twice");
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
+
+/// Without an oplog nothing would say which of two is right, so none is met twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_and_inserted_again_in_a_standalone() {
+    let collated = "pad = 'p' * 10000\ndirect.shop.m.drop()\n\
+                    direct.shop.create_collection('m', collation={'locale': 'de', 'numericOrdering': True})\n\
+                    direct.shop.m.insert_many([{'_id': n, 'pad': pad} for n in range(3000)])";
+    for seed in ["", collated] {
+        let (_, dump) = attempted_of(None, seed, "", AGAIN).await;
+        let dump = dump.unwrap();
+        assert_eq!(dump.object("shop.m").fingerprint.rows, 3_000);
+        let target = Mongod::start(How::default());
+        restore(&dump, plan(&target.url(None)), Request::default()).await.unwrap();
+        let found = target
+            .python("print(direct.shop.m.find_one({'_id': 7}).keys(), direct.shop.m.count_documents({}))");
+        assert_eq!(found.trim(), "dict_keys(['_id', 'pad']) 3000", "as it was when it was read");
+    }
 }

@@ -18,6 +18,8 @@ pub(super) struct Listed {
     pub(super) capped: bool,
     /// Whether its `_id` index covers it from end to end in an order that ranges can be cut from.
     pub(super) divisible: bool,
+    /// Whether it can be read by an index on `_id` that is not the collection itself.
+    pub(super) by_id: bool,
     /// How many indexes it has.
     pub(super) indexes: usize,
 }
@@ -72,6 +74,7 @@ pub(super) async fn list(
     for listed in &mut all {
         let indexes = indexes(member, listed).await?;
         listed.indexes = indexes.len();
+        listed.by_id = listed.by_id && indexes.iter().any(|index| is_id(index));
         listed.divisible = listed.divisible && indexes.iter().any(|index| is_plain_id(index));
         listed.entry.metadata = with_indexes(&listed.entry, &indexes)?;
     }
@@ -129,10 +132,12 @@ fn collection(database: &str, document: &RawDocument) -> Result<Listed, Error> {
     metadata.push('\u{0}');
     metadata.push_str(&tail);
     let capped = options.get_bool("capped").unwrap_or_default();
+    let by_id = kind == Kind::Collection && !capped;
     Ok(Listed {
         entry: Entry { namespace, kind, metadata },
         capped,
-        divisible: kind == Kind::Collection && !capped && options.get("collation").is_ok_and(|c| c.is_none()),
+        divisible: by_id && options.get("collation").is_ok_and(|c| c.is_none()),
+        by_id,
         indexes: 0,
     })
 }
@@ -162,11 +167,15 @@ async fn indexes(member: &Member, listed: &Listed) -> Result<Vec<RawDocumentBuf>
     Ok(found)
 }
 
-/// Whether an index is the usual one on `_id`.
-fn is_plain_id(index: &RawDocument) -> bool {
+/// Whether an index is the one on `_id`.
+fn is_id(index: &RawDocument) -> bool {
     index.get_str("name").is_ok_and(|name| name == "_id_")
         && index.get("clustered").is_ok_and(|value| value.is_none())
-        && index.get("collation").is_ok_and(|value| value.is_none())
+}
+
+/// Whether an index is the usual one on `_id`.
+fn is_plain_id(index: &RawDocument) -> bool {
+    is_id(index) && index.get("collation").is_ok_and(|value| value.is_none())
 }
 
 /// Whether a namespace is dumped. Everything that is left out is left out by a rule of this function.

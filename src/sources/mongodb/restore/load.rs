@@ -1,18 +1,20 @@
 //! Documents from the package into collections, in parallel unordered batches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::{Bson, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use tokio::sync::mpsc;
 
 use super::super::archive::{Checked, Event, Namespace, Reader};
+use super::super::fingerprint::Fingerprinter;
 use super::Error;
 use super::contents::{Contents, OPLOG, PRELUDE};
 use super::mapping::{Mapping, Piece};
+use super::replay::Owed;
 use super::target::Target;
 use crate::package::index;
 use crate::package::member::Header;
@@ -25,10 +27,38 @@ const BATCH: usize = 2 << 20;
 const MOST_DOCUMENTS: usize = 20_000;
 
 /// What was loaded.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) documents: u64,
     pub(super) bytes: u64,
+    pub(super) twice: Twice,
+}
+
+/// Documents that were left out, because another one with the same `_id` is there.
+///
+/// A scan can meet an `_id` twice: a document that it has read is deleted and inserted again, and stands ahead of it.
+/// Deletion and insertion are then in the oplog's slice, which so decides what is there in the end; until it has, it
+/// does not matter which of the two the target has.
+#[derive(Debug, Default)]
+pub(super) struct Twice {
+    /// The fingerprints of what was left out, by the collections in the target.
+    pub(super) left_out: HashMap<Namespace, Fingerprinter>,
+    /// What the slice must settle.
+    pub(super) owed: Owed,
+}
+
+impl Twice {
+    fn leave_out(&mut self, namespace: &Namespace, document: &RawDocument) -> Result<(), Error> {
+        self.left_out.entry(namespace.clone()).or_default().add(document);
+        self.owed.note(namespace.clone(), document)
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (namespace, left_out) in other.left_out {
+            self.left_out.entry(namespace).or_default().merge(&left_out);
+        }
+        self.owed.merge(other.owed);
+    }
 }
 
 /// Where the documents of a namespace go.
@@ -124,7 +154,7 @@ pub(super) async fn load(
     let (lanes, workers): (Vec<_>, Vec<_>) = (0..parallel.max(1))
         .map(|_| {
             let (send, receive) = mpsc::channel(1);
-            (send, insert_all(target, receive))
+            (send, insert_all(target, receive, contents.has_oplog()))
         })
         .unzip();
     let mut loader = Loader {
@@ -166,35 +196,49 @@ pub(super) async fn load(
     tokio::select! {
         biased;
         written = &mut writing => {
-            written?;
-            reading.await
+            let twice = written?;
+            Ok(reading.await?.without(twice))
         }
         read = &mut reading => {
-            writing.await?;
-            read
+            let twice = writing.await?;
+            Ok(read?.without(twice))
         }
     }
 }
 
-async fn insert_all(target: &Target, mut batches: mpsc::Receiver<Batch>) -> Result<(), Error> {
-    while let Some(batch) = batches.recv().await {
-        insert(target, batch).await?;
+impl Loaded {
+    fn without(mut self, left_out: Vec<Twice>) -> Self {
+        left_out.into_iter().for_each(|twice| self.twice.merge(twice));
+        for left_out in self.twice.left_out.values() {
+            self.documents -= left_out.value().rows.min(self.documents);
+            self.bytes -= left_out.value().bytes.min(self.bytes);
+        }
+        self
     }
-    Ok(())
 }
 
-/// Inserts one batch; every document or an error.
-async fn insert(target: &Target, batch: Batch) -> Result<(), Error> {
+async fn insert_all(
+    target: &Target,
+    mut batches: mpsc::Receiver<Batch>,
+    settled_later: bool,
+) -> Result<Twice, Error> {
+    let mut twice = Twice::default();
+    while let Some(batch) = batches.recv().await {
+        insert(target, batch, settled_later.then_some(&mut twice)).await?;
+    }
+    Ok(twice)
+}
+
+/// Inserts one batch; every document or an error. With a `twice` those are left out whose `_id` is there.
+async fn insert(target: &Target, batch: Batch, mut twice: Option<&mut Twice>) -> Result<(), Error> {
     let what = format!("insert into `{}`", batch.to);
     let mut documents = RawArrayBuf::new();
-    let mut zeroes = Vec::new();
+    let mut each = Vec::with_capacity(batch.count);
     let mut rest = batch.documents.as_slice();
     while !rest.is_empty() {
         let (document, more) = split_first(rest).ok_or_else(|| Error::reply(what.as_str(), "not BSON"))?;
-        if let Some(fix) = without_loss(&batch.to, document)? {
-            zeroes.push(fix);
-        }
         documents.push(document);
+        each.push(document);
         rest = more;
     }
     let mut command = rawdoc! {
@@ -204,18 +248,41 @@ async fn insert(target: &Target, batch: Batch) -> Result<(), Error> {
     };
     command.append(cstr!("documents"), documents);
     let reply = target.run(&batch.to.database, command, &what).await?;
+    let mut left_out = HashSet::new();
     if let Ok(errors) = reply.get_array("writeErrors") {
-        let first = errors.first().map(ToString::to_string).unwrap_or_default();
-        return Err(Error::reply(what, format!("{} documents were refused, first {first}", errors.len())));
+        let there = errors.iter().map(|error| already_there(error).filter(|_| !batch.ordered));
+        let there: Option<HashSet<usize>> = there.collect();
+        let (Some(there), Some(twice)) = (there, twice.as_mut()) else {
+            let first = errors.first().map(ToString::to_string).unwrap_or_default();
+            return Err(Error::reply(
+                what,
+                format!("{} documents were refused, first {first}", errors.len()),
+            ));
+        };
+        for document in there.iter().filter_map(|number| each.get(*number)) {
+            twice.leave_out(&batch.to, document)?;
+        }
+        left_out = there;
     }
     let inserted = reply.get_i32("n").map_err(|error| Error::reply(what.as_str(), error))?;
-    if usize::try_from(inserted) != Ok(batch.count) {
+    if usize::try_from(inserted).ok().and_then(|n| n.checked_add(left_out.len())) != Some(batch.count) {
         return Err(Error::reply(what, format!("{inserted} of {} documents were inserted", batch.count)));
     }
-    for fix in zeroes {
-        target.apply(fix).await?;
+    for (_, document) in each.iter().enumerate().filter(|(number, _)| !left_out.contains(number)) {
+        if let Some(fix) = without_loss(&batch.to, document)? {
+            target.apply(fix).await?;
+        }
     }
     Ok(())
+}
+
+/// Which document of a batch was refused because its `_id` is there, if that is what the error says.
+fn already_there(error: &Bson) -> Option<usize> {
+    let error = error.as_document()?;
+    // DuplicateKey.
+    let by_id = error.get_i32("code").is_ok_and(|code| code == 11_000)
+        && error.get_document("keyPattern").ok()?.keys().eq(["_id"]);
+    usize::try_from(error.get_i32("index").ok()?).ok().filter(|_| by_id)
 }
 
 fn split_first(bytes: &[u8]) -> Option<(&RawDocument, &[u8])> {

@@ -48,10 +48,12 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
     let loaded = load::load(package, &contents, &pieces, &mapping, &target, plan.parallel).await?;
     restored.counts.insert("documents".into(), loaded.documents);
     restored.bytes = loaded.bytes;
-    let compared = compare::compare(&contents, &pieces, &mapping, &target, plan.parallel).await?;
+    let twice = loaded.twice;
+    let compared =
+        compare::compare(&contents, &pieces, &mapping, &target, &twice.left_out, plan.parallel).await?;
     restored.compared = format!("{compared} collections by fingerprint");
     info!(collections = compared, documents = loaded.documents, "documents restored and compared");
-    let mut state = State::new(&pieces, &mapping);
+    let mut state = State::new(&pieces, &mapping, twice.owed);
     if contents.has_oplog() {
         let applied = replay::replay(package, &mapping, &target, &mut state).await?;
         restored.counts.insert("oplog_operations".into(), applied);

@@ -24,6 +24,7 @@ use crate::package::member::Header;
 use crate::package::open::VisitError;
 use crate::package::{Package, Selection, Visitor};
 use entry::{Crud, Entry, Transaction};
+pub(super) use owed::Owed;
 pub(super) use state::State;
 
 /// Operations in one `applyOps`.

@@ -1,8 +1,8 @@
 //! Documents that the target has not as the source had them, because the slice is to settle them.
 //!
 //! A document that was there when the slice begins, and was deleted before its collection was read, is in no package:
-//! changes of it find nothing. Only its deletion, or the insertion of another with the same `_id`, makes that right,
-//! and both are later in the slice. What is still owed at its end is lost, and fails the restore.
+//! changes of it find nothing. One that was deleted and inserted again may be in the package as it was before, or twice.
+//! Only a deletion, or the insertion of another with the same `_id`, makes that right, and it is later in the slice. What is still owed at its end is lost, and fails the restore.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,8 @@ use super::super::Error;
 
 /// Documents by their collections in the target, as their `_id`s alone.
 ///
-/// A few bytes for each: they are those that were both changed and deleted within the slice, and only between the two.
+/// A few bytes for each: they are those that were deleted within the slice after something else, and only between the
+/// two.
 #[derive(Debug, Default)]
 pub(in super::super) struct Owed {
     documents: BTreeMap<Namespace, BTreeSet<Vec<u8>>>,
@@ -28,6 +29,13 @@ impl Owed {
     ) -> Result<(), Error> {
         self.documents.entry(namespace).or_default().insert(id(document)?);
         Ok(())
+    }
+
+    /// Takes what else is owed.
+    pub(in super::super) fn merge(&mut self, other: Self) {
+        for (namespace, documents) in other.documents {
+            self.documents.entry(namespace).or_default().extend(documents);
+        }
     }
 
     /// A document was inserted or deleted: whatever it lacked is settled.
@@ -85,7 +93,7 @@ impl Owed {
         let Some((namespace, id)) = first else { return Ok(()) };
         let id = RawDocumentBuf::from_bytes(id.clone()).map_err(|error| Error::reply("an `_id`", error))?;
         Err(Error::Replay(format!(
-            "{count} documents were changed, and neither dumped nor inserted nor deleted, first {id:?} of `{namespace}`"
+            "{count} documents were changed and not dumped, or dumped twice, and neither inserted nor deleted later, first {id:?} of `{namespace}`"
         )))
     }
 }
@@ -119,7 +127,7 @@ mod tests {
     #[test]
     fn a_missed_document_must_go_or_come() {
         let lost = missed().nothing_left().unwrap_err().to_string();
-        assert!(lost.contains("1 documents were changed, and neither dumped"), "{lost}");
+        assert!(lost.contains("1 documents were changed and not dumped"), "{lost}");
         for settling in ["i", "d"] {
             let mut owed = missed();
             let other = rawdoc! { "op": settling, "ns": "a.b", "o": { "_id": 2_i32 } };

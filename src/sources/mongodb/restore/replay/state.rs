@@ -38,9 +38,9 @@ impl Traits {
 }
 
 impl State {
-    /// What has been created from the prelude.
-    pub(in super::super) fn new(pieces: &[Piece], mapping: &Mapping) -> Self {
-        let mut state = Self::default();
+    /// What has been created from the prelude, and what of it the slice must settle.
+    pub(in super::super) fn new(pieces: &[Piece], mapping: &Mapping, owed: Owed) -> Self {
+        let mut state = Self { owed, ..Self::default() };
         for piece in pieces {
             if piece.kind == Kind::View {
                 state.views.insert(piece.to.clone(), piece.options.clone());
