@@ -156,11 +156,15 @@ impl Target {
 
     /// Builds the indexes from their raw specifications, one collection after the other.
     pub(super) async fn index(&self, state: &State) -> Result<(), Error> {
-        for (namespace, indexes) in state.indexes() {
+        for (namespace, indexes, collated) in state.indexes() {
             let mut specs = RawArrayBuf::new();
             for index in indexes.iter().filter(|index| !made_with_collection(index)) {
                 let mut spec = RawDocumentBuf::new();
                 append(&mut spec, index, &["ns"])?;
+                // `listIndexes` shows no simple collation, and a collection's own would take its place.
+                if collated && spec.get("collation").is_ok_and(|collation| collation.is_none()) {
+                    spec.append(cstr!("collation"), rawdoc! { "locale": "simple" });
+                }
                 specs.push(spec);
             }
             if specs.is_empty() {

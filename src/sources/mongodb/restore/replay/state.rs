@@ -6,7 +6,7 @@ use mongodb::bson::raw::cstr;
 use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::super::super::archive::{Kind, Namespace};
-use super::super::mapping::{Mapping, Piece};
+use super::super::mapping::{self, Mapping, Piece};
 use super::super::target::{Target, append};
 use super::super::{Error, users};
 use super::entry::{Crud, first};
@@ -28,12 +28,17 @@ pub(in super::super) struct State {
 #[derive(Debug, Clone, Default)]
 struct Traits {
     capped: bool,
+    /// Whether it has a collation, which every index gets that says nothing else.
+    collated: bool,
 }
 
 impl Traits {
     /// Reads them from a collection's options.
     fn of(options: &RawDocument) -> Self {
-        Self { capped: options.get_bool("capped").unwrap_or_default() }
+        Self {
+            capped: options.get_bool("capped").unwrap_or_default(),
+            collated: options.get("collation").is_ok_and(|collation| collation.is_some()),
+        }
     }
 }
 
@@ -87,9 +92,14 @@ impl State {
         self.exists(namespace)
     }
 
-    /// The indexes of each collection.
-    pub(in super::super) fn indexes(&self) -> impl Iterator<Item = (&Namespace, &Vec<RawDocumentBuf>)> {
-        self.indexes.iter()
+    /// The indexes of each collection, and whether one without a collation must be told that it has none.
+    pub(in super::super) fn indexes(&self) -> impl Iterator<Item = (&Namespace, &Vec<RawDocumentBuf>, bool)> {
+        self.indexes.iter().map(|(namespace, indexes)| {
+            let data = [Kind::Collection, Kind::TimeSeries].map(|kind| mapping::data(namespace, kind));
+            let collated =
+                data.iter().any(|data| self.existing.get(data).is_some_and(|traits| traits.collated));
+            (namespace, indexes, collated)
+        })
     }
 
     /// The views with their options.
