@@ -151,3 +151,78 @@ direct.shop.source.aggregate([{'$project': {'secret': 'nobody wants this'}}, {'$
 ";
 const REBUILT: &str = "direct.shop.b.insert_many([{'_id': n, 'stale': n} for n in range(50)])\n\
                        direct.shop.source.insert_many([{'_id': n} for n in range(200)])";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selection_follows_what_takes_its_place() {
+    for lines in ["collections: [shop.b, shop.m]", "databases: [shop]\nexclude: [shop.private, shop.source]"]
+    {
+        let (source, dump) = dumped_while(REBUILT, lines, REBUILD).await;
+        assert_eq!(dump.object("shop.b").fingerprint.rows, 50, "it was read before it was replaced");
+        let archive = dump.archive();
+        let has = |text: &str| archive.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+        assert!(has("agg_out") && !has("nobody wants this"), "only what takes the place of something wanted");
+        let target = restored(&dump, Request::default()).await;
+        source.python("direct.shop.source.drop(); direct.shop.private.drop()");
+        assert_eq!(differ(&source, &target), NOTHING);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_does_a_restore_of_a_part() {
+    let (source, dump) = dumped_while(REBUILT, "", REBUILD).await;
+    let target = Mongod::start(How { set: Some("rs1"), ..How::default() });
+    // What is not restored is not touched, whatever its name.
+    target.python("direct.shop.fresh.insert_one({'_id': 'own'})");
+    restore(&dump, plan(&target.url(None)), only("shop.b")).await.unwrap();
+    assert_eq!(target.python("print(direct.shop.fresh.find_one())").trim(), "{'_id': 'own'}");
+    target.python("direct.shop.fresh.drop()");
+    source.python("direct.shop.source.drop(); direct.shop.private.drop(); direct.shop.m.drop()");
+    assert_eq!(differ(&source, &target), NOTHING);
+    // Everything comes to the same.
+    let whole = restored(&dump, Request::default()).await;
+    whole.python("direct.shop.source.drop(); direct.shop.private.drop(); direct.shop.m.drop()");
+    assert_eq!(differ(&source, &whole), NOTHING);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leaves_a_selection() {
+    let script = "direct.shop.source.aggregate([{'$out': 'b'}]); direct.shop.b.rename('gone')";
+    let (_, selected) = attempted(REBUILT, "collections: [shop.b, shop.m]", script).await;
+    let error = selected.err().expect("what would stand under a name that is not wanted").to_string();
+    assert!(error.starts_with("`shop.b` was renamed to `shop.gone` during the dump"), "{error}");
+    let (_, dump) = dumped_while(REBUILT, "", script).await;
+    let target = restored(&dump, only("shop.b")).await;
+    assert_eq!(target.python("print(direct.shop.list_collection_names())").trim(), "[]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expires_expires_as_it_did_in_the_end() {
+    let (source, dump) = dumped_while(
+        "clustered = dict(clusteredIndex={'key': {'_id': 1}, 'unique': True})\n\
+         for name in ('b', 'b.off', 'b.again', 'b.moved'):\n\
+         \x20   direct.shop.command('create', name, expireAfterSeconds=10**9, **clustered)\n\
+         \x20   direct.shop[name].insert_one({'_id': datetime.datetime(2020, 1, 1)})\n\
+         direct.shop.command('create', 's.none', **clustered)\n\
+         direct.shop.create_collection('series', timeseries={'timeField': 't'}, expireAfterSeconds=10**9)\n\
+         direct.shop.indexed.create_index('at', expireAfterSeconds=10**9)",
+        "",
+        "clustered = dict(clusteredIndex={'key': {'_id': 1}, 'unique': True})\n\
+         direct.shop.command('collMod', 'b', expireAfterSeconds=12 * 10**8)\n\
+         direct.shop.command('collMod', 'b.off', expireAfterSeconds='off')\n\
+         direct.shop.command('collMod', 's.none', expireAfterSeconds=13 * 10**8)\n\
+         direct.shop.command('collMod', 'series', expireAfterSeconds=4 * 10**8)\n\
+         direct.shop.command('collMod', 'series', timeseries={'granularity': 'hours'})\n\
+         direct.shop.command('collMod', 'indexed', index={'name': 'at_1', 'expireAfterSeconds': 7})\n\
+         direct.shop['b.again'].drop()\n\
+         direct.shop.command('create', 'b.again', **clustered)\n\
+         direct.shop.command('create', 'late', expireAfterSeconds=10**9, **clustered)\n\
+         direct.shop.late.insert_one({'_id': datetime.datetime(2020, 1, 1)})\n\
+         direct.shop.late.rename('latest')\n\
+         direct.shop.create_collection('later', timeseries={'timeField': 't'}, expireAfterSeconds=5 * 10**8)",
+    )
+    .await;
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+    target.python("direct.shop.command('collMod', 'latest', expireAfterSeconds='off')");
+    assert!(differ(&source, &target).iter().any(|line| line.starts_with("shop.latest: options")));
+}

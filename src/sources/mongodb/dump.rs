@@ -170,8 +170,8 @@ impl Job<'_> {
         let selection = &self.plan.selection;
         let known: BTreeSet<&Namespace> = listed.iter().map(|listed| &listed.entry.namespace).collect();
         let wanted = |namespace: &Namespace| known.contains(namespace) || selection.has(namespace);
-        let filter = oplog::Filter { wanted: &wanted, all: selection.is_all() && self.plan.users_and_roles };
-        let slice = oplog::slice(&self.member, start, &stream, &filter, &self.outlet).await?;
+        let filter = oplog::Filter::new(&wanted, selection.is_all() && self.plan.users_and_roles);
+        let slice = oplog::slice(&self.member, start, &stream, filter, &self.outlet).await?;
         self.end(&stream, "oplog").await?;
         self.counts.insert("oplog_entries".into(), slice.fingerprint.rows);
         let (from, to) = (oplog::show(slice.start), oplog::show(slice.end));

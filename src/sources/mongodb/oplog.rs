@@ -82,7 +82,7 @@ pub(super) async fn slice(
     member: &Member,
     start: Timestamp,
     stream: &Stream,
-    filter: &Filter<'_>,
+    filter: Filter<'_>,
     outlet: &Outlet,
 ) -> Result<Slice, Error> {
     read(member, start, stream, filter, outlet).await.map_err(|error| match error {
@@ -96,10 +96,11 @@ async fn read(
     member: &Member,
     start: Timestamp,
     stream: &Stream,
-    filter: &Filter<'_>,
+    mut filter: Filter<'_>,
     outlet: &Outlet,
 ) -> Result<Slice, Error> {
     let end = newest(member).await?;
+    filter.look_ahead(member, start, end).await?;
     let find = rawdoc! {
         "find": OPLOG,
         "filter": { "ts": { "$gte": start, "$lte": end } },
@@ -117,7 +118,7 @@ async fn read(
             let at = time(entry)?;
             in_order(start, last, at)?;
             last = Some(at);
-            watch.entry(entry, filter)?;
+            watch.entry(entry, &filter)?;
             let Some(kept) = filter.keep(entry)? else { continue };
             if !segment.documents().is_empty() && segment.documents().len() + kept.as_bytes().len() > SEGMENT
             {
@@ -152,12 +153,66 @@ fn in_order(start: Timestamp, last: Option<Timestamp>, at: Timestamp) -> Result<
 /// Which entries a slice keeps.
 pub(super) struct Filter<'a> {
     /// Whether a namespace is dumped.
-    pub(super) wanted: &'a (dyn Fn(&Namespace) -> bool + Sync),
+    wanted: &'a (dyn Fn(&Namespace) -> bool + Sync),
     /// Everything is dumped: entries pass as they are.
-    pub(super) all: bool,
+    all: bool,
+    /// Collections, by their UUIDs, that take a name that is wanted: they are kept under whatever name.
+    followed: HashSet<Vec<u8>>,
+    /// The server's temporary collections that take a name that is not wanted.
+    left_out: HashSet<Vec<u8>>,
+}
+
+impl<'a> Filter<'a> {
+    /// A filter that keeps what is `wanted`, or everything as it is.
+    pub(super) fn new(wanted: &'a (dyn Fn(&Namespace) -> bool + Sync), all: bool) -> Self {
+        Self { wanted, all, followed: HashSet::new(), left_out: HashSet::new() }
+    }
 }
 
 impl Filter<'_> {
+    /// Finds out which collections are renamed within the slice to names that are wanted. `$out`, `convertToCapped` and
+    /// many users make a collection anew beside the old one and let it take its place.
+    async fn look_ahead(&mut self, member: &Member, start: Timestamp, end: Timestamp) -> Result<(), Error> {
+        if self.all {
+            return Ok(());
+        }
+        let find = rawdoc! {
+            "find": OPLOG,
+            "filter": {
+                "ts": { "$gte": start, "$lte": end }, "op": "c", "o.renameCollection": { "$exists": true },
+            },
+            "noCursorTimeout": true,
+        };
+        let mut batches = member.cursor(LOCAL, find, BATCH.unsigned_abs(), "read the oplog").await?;
+        while let Some(batch) = batches.next().await? {
+            for entry in batch.documents()? {
+                self.renamed(entry?)?;
+            }
+        }
+        self.left_out.retain(|uuid| !self.followed.contains(uuid));
+        Ok(())
+    }
+
+    fn renamed(&mut self, entry: &RawDocument) -> Result<(), Error> {
+        let reply = |error| Error::reply("read the oplog", error);
+        let object = entry.get_document("o").map_err(reply)?;
+        let from = object.get_str("renameCollection").map_err(reply)?;
+        let to = object.get_str("to").map_err(reply)?;
+        let uuid = entry.get_binary("ui").map_err(reply)?.bytes.to_vec();
+        if self.has(to) {
+            self.followed.insert(uuid);
+        } else if is_temporary(from) {
+            self.left_out.insert(uuid);
+        }
+        Ok(())
+    }
+
+    /// Whether a change of a namespace is kept.
+    fn keeps(&self, entry: &RawDocument, ns: &str) -> bool {
+        let uuid = entry.get_binary("ui").map(|uuid| uuid.bytes).unwrap_or_default();
+        self.followed.contains(uuid) || self.has(ns) && !self.left_out.contains(uuid)
+    }
+
     /// The entry, or what of it concerns the dump; `None` if nothing does.
     fn keep(&self, entry: &RawDocument) -> Result<Option<RawDocumentBuf>, Error> {
         if self.all {
@@ -169,7 +224,7 @@ impl Filter<'_> {
         match operation {
             "n" => Ok(None),
             "c" => self.command(entry, ns),
-            _ => Ok(self.has(ns).then(|| entry.to_owned())),
+            _ => Ok(self.keeps(entry, ns).then(|| entry.to_owned())),
         }
     }
 
@@ -183,11 +238,12 @@ impl Filter<'_> {
             ("applyOps", _) => self.transaction(entry).map(Some),
             // The end of a prepared transaction: harmless if none of its operations was kept.
             ("commitTransaction" | "abortTransaction", _) => Ok(Some(entry.to_owned())),
-            ("renameCollection", RawBsonRef::String(from)) => Ok(self.has(from).then(|| entry.to_owned())),
+            ("renameCollection", RawBsonRef::String(from)) => {
+                Ok(self.keeps(entry, from).then(|| entry.to_owned()))
+            }
             (_, RawBsonRef::String(collection)) => {
                 let database = ns.split_once('.').map_or(ns, |(database, _)| database);
-                let wanted = (self.wanted)(&logical(Namespace::new(database, collection)));
-                Ok(wanted.then(|| entry.to_owned()))
+                Ok(self.keeps(entry, &format!("{database}.{collection}")).then(|| entry.to_owned()))
             }
             // Of a whole database: each of its collections is dropped by an entry of its own before.
             _ => Ok(None),
@@ -201,7 +257,7 @@ impl Filter<'_> {
             if inner.get_str("op").is_ok_and(|op| op == "c") {
                 return self.command(inner, ns);
             }
-            Ok(self.has(ns).then(|| inner.to_owned()))
+            Ok(self.keeps(inner, ns).then(|| inner.to_owned()))
         })
     }
 }
@@ -269,8 +325,10 @@ impl Watch {
             ("renameCollection", RawBsonRef::String(from)) => {
                 let to = entry.get_document("o").and_then(|o| o.get_str("to")).unwrap_or_default();
                 let rebuilt = uuid.is_ok_and(|uuid| self.created.contains(&uuid));
-                // It may have been read under neither name. What was created within the slice is replayed whole.
-                if rebuilt || !(filter.all || filter.has(from) || filter.has(to)) {
+                let (leaves, comes) = (filter.all || filter.has(from), filter.all || filter.has(to));
+                // What was created within the slice is replayed whole, but must not end where nothing is wanted. All
+                // else may have been read under neither name.
+                if !leaves && !comes || rebuilt && (comes || is_temporary(from)) {
                     return Ok(());
                 }
                 Err(Error::Unrepeatable { what: format!("`{from}` was renamed to `{to}`") })
@@ -298,6 +356,19 @@ fn command(entry: &RawDocument) -> Result<Option<(&str, RawBsonRef<'_>)>, Error>
     let first = object.into_iter().next().transpose();
     let first = first.map_err(|error| Error::reply("read the oplog", error))?;
     Ok(first.map(|(name, target)| (name.as_str(), target)))
+}
+
+/// Whether a namespace is one in which the server makes a collection before that takes its name.
+fn is_temporary(ns: &str) -> bool {
+    let collection = ns.split_once('.').map_or(ns, |(_, collection)| collection);
+    let (begin, rest) = collection.split_once('.').unwrap_or((collection, ""));
+    match begin {
+        "tmp" => rest.starts_with("agg_out.") || rest.starts_with("mr."),
+        _ => {
+            begin.starts_with("tmp")
+                && (rest.starts_with("convertToCapped.") || rest.starts_with("renameCollection"))
+        }
+    }
 }
 
 /// The namespace as users know it: a time series for its buckets.

@@ -1,6 +1,6 @@
 //! Which namespaces are restored, and under which names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use mongodb::bson::RawDocumentBuf;
 
@@ -18,7 +18,13 @@ pub(super) struct Mapping {
     only: Selection,
     databases: BTreeMap<String, String>,
     users_and_roles: bool,
+    /// Collections, by their UUIDs, that take the name of one that is restored.
+    followed: HashSet<Vec<u8>>,
 }
+
+/// How the name begins that a collection has in the target until it takes the name of one that is restored. Its own may
+/// be taken there by something that is no part of the restore.
+const FOLLOWED: &str = "chupacabra_restore.";
 
 /// One namespace to be restored.
 #[derive(Debug, Clone)]
@@ -72,7 +78,7 @@ impl Mapping {
         let only = Selection::new(&[], &request.only, &[]).map_err(|error| Error::Glob(error.to_string()))?;
         let users = contents.entries.iter().any(|entry| users::temporary(&entry.namespace).is_some());
         let users_and_roles = users && only.is_all() && databases.is_empty();
-        Ok(Self { only, databases, users_and_roles })
+        Ok(Self { only, databases, users_and_roles, followed: HashSet::new() })
     }
 
     /// The namespaces that are restored. Fails if a pattern matches none.
@@ -111,6 +117,29 @@ impl Mapping {
             None if from.collection.starts_with("system.") && from.collection != "system.js" => None,
             None => self.collection(from),
         }
+    }
+
+    /// As [`documents`](Self::documents), and a name of our own for a collection that is followed.
+    pub(super) fn documents_of(&self, from: &Namespace, uuid: Option<&[u8]>) -> Option<Namespace> {
+        self.documents(from).or_else(|| {
+            let uuid = uuid.filter(|uuid| self.followed.contains(*uuid))?;
+            let plain = !from.collection.starts_with("system.");
+            plain.then(|| {
+                Namespace::new(self.database(&from.database), format!("{FOLLOWED}{}", hex::encode(uuid)))
+            })
+        })
+    }
+
+    /// Follows a collection that is renamed, if that gives it a name that is restored.
+    pub(super) fn renamed(&mut self, from: &Namespace, to: &Namespace, uuid: Option<&[u8]>) {
+        if self.documents(from).is_none() && self.documents(to).is_some() {
+            self.followed.extend(uuid.map(<[u8]>::to_vec));
+        }
+    }
+
+    /// Whether a collection of the target has its name only until it takes another.
+    pub(super) fn is_passing(to: &Namespace) -> bool {
+        to.collection.starts_with(FOLLOWED)
     }
 
     /// Whether everything is restored.

@@ -61,7 +61,7 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
     }
     target.index(&state).await?;
     target.views(&state).await?;
-    target.expire(&pieces, &state).await?;
+    target.expire(&state).await?;
     if mapping.users_and_roles() {
         users::merge(&target, request.replace, &mut restored).await?;
     }

@@ -1,6 +1,7 @@
 //! Replaying the oplog's slice.
 //!
-//! Two readings: the first learns which transactions end well within the slice, the second applies. So a transaction
+//! Two readings: the first learns which transactions end well within the slice, and which collections take the place of
+//! one that is restored; the second applies. So a transaction
 //! that is spread over many entries need not be held in memory: its operations are applied where they stand, which
 //! comes to the same, because nothing else can have touched its documents before it ended.
 
@@ -23,7 +24,7 @@ use crate::package::index;
 use crate::package::member::Header;
 use crate::package::open::VisitError;
 use crate::package::{Package, Selection, Visitor};
-use entry::{Crud, Entry, Transaction};
+use entry::{Command, Crud, Entry, Transaction};
 pub(super) use owed::Owed;
 pub(super) use state::State;
 
@@ -39,12 +40,12 @@ pub(super) async fn replay(
     target: &Target,
     state: &mut State,
 ) -> Result<u64, Error> {
-    let ended = package.read(slice(), Ended::default()).await?.ended;
+    let ahead = package.read(slice(), Ahead { ended: HashSet::new(), mapping: mapping.clone() }).await?;
     let replayer = Replayer {
-        mapping: mapping.clone(),
+        mapping: ahead.mapping,
         target: target.clone(),
         state: std::mem::take(state),
-        ended,
+        ended: ahead.ended,
         runtime: Handle::current(),
         waiting: Waiting::default(),
         applied: 0,
@@ -54,6 +55,7 @@ pub(super) async fn replay(
     replayer.applied += rest.count as u64;
     rest.apply(target, &mut replayer.state).await?;
     replayer.state.nothing_lost()?;
+    replayer.state.drop_passing(target).await?;
     *state = replayer.state;
     Ok(replayer.applied)
 }
@@ -76,16 +78,23 @@ fn entries(
     Ok(reader.finish()?)
 }
 
-/// The transactions of several entries that commit within the slice.
-#[derive(Default)]
-struct Ended {
+/// What must be known of the slice before it is applied.
+struct Ahead {
+    /// The transactions of several entries that commit within it.
     ended: HashSet<Transaction>,
+    /// Follows collections that take the place of one that is restored.
+    mapping: Mapping,
 }
 
-impl Visitor for Ended {
+impl Visitor for Ahead {
     fn member(&mut self, _: &index::Entry, _: Header, content: &mut dyn Read) -> Result<(), VisitError> {
         entries(content, |document| {
             self.ended.extend(entry::ends(document)?);
+            if let Entry::Command(command) = entry::read(document)?
+                && let Some((from, to)) = entry::renames(&command)?
+            {
+                self.mapping.renamed(&from, &to, command.uuid);
+            }
             Ok(())
         })
     }
@@ -150,7 +159,7 @@ impl Replayer {
                 }
                 operations.iter().try_for_each(|operation| self.entry(operation))
             }
-            Entry::Command { database, name, object } => self.command(database, name, object),
+            Entry::Command(command) => self.command(command),
         }
     }
 
@@ -158,7 +167,7 @@ impl Replayer {
         if crud.namespace.collection == "system.views" {
             return self.state.view(crud, &self.mapping);
         }
-        let Some(to) = self.mapping.documents(&crud.namespace) else { return Ok(()) };
+        let Some(to) = self.mapping.documents_of(&crud.namespace, crud.uuid) else { return Ok(()) };
         // A collection that neither the prelude nor the slice has made is dropped later in the slice: see the end.
         if !self.state.exists(&to) {
             self.state.leave_out(to);
@@ -188,9 +197,9 @@ impl Replayer {
     }
 
     /// A command: what was before it is applied first.
-    fn command(&mut self, database: &str, name: &str, object: &RawDocument) -> Result<(), Error> {
+    fn command(&mut self, command: Command<'_>) -> Result<(), Error> {
         self.flush()?;
-        let work = self.state.command(database, name, object, &self.mapping, &self.target);
+        let work = self.state.command(command, &self.mapping, &self.target);
         self.applied += u64::from(self.runtime.block_on(work)?);
         Ok(())
     }

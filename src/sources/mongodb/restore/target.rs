@@ -187,15 +187,12 @@ impl Target {
         Ok(())
     }
 
-    /// Lets clustered collections and time series forget again after the time that they had.
-    pub(super) async fn expire(&self, pieces: &[Piece], state: &State) -> Result<(), Error> {
-        for piece in pieces.iter().filter(|piece| piece.kind != Kind::View) {
-            let expire = piece.options.get("expireAfterSeconds").ok().flatten();
-            if let Some(expire) = expire.filter(|_| state.expires(&piece.data_to())) {
-                let mut command = rawdoc! { "collMod": piece.to.collection.as_str() };
-                command.append(cstr!("expireAfterSeconds"), expire);
-                self.run(&piece.to.database, command, &format!("let `{}` expire", piece.to)).await?;
-            }
+    /// Lets clustered collections and time series forget again after the time that they had in the end.
+    pub(super) async fn expire(&self, state: &State) -> Result<(), Error> {
+        for (namespace, expire) in state.expiring() {
+            let mut command = rawdoc! { "collMod": namespace.collection.as_str() };
+            command.append(cstr!("expireAfterSeconds"), expire.clone());
+            self.run(&namespace.database, command, &format!("let `{namespace}` expire")).await?;
         }
         Ok(())
     }

@@ -22,7 +22,17 @@ pub(super) enum Entry<'a> {
         operations: Vec<&'a RawDocument>,
     },
     /// A command on a database.
-    Command { database: &'a str, name: &'a str, object: &'a RawDocument },
+    Command(Command<'a>),
+}
+
+/// A command on a database.
+#[derive(Clone, Copy)]
+pub(super) struct Command<'a> {
+    pub(super) database: &'a str,
+    pub(super) name: &'a str,
+    pub(super) object: &'a RawDocument,
+    /// The UUID of the collection that it is about.
+    pub(super) uuid: Option<&'a [u8]>,
 }
 
 /// A change of one document.
@@ -34,6 +44,8 @@ pub(super) struct Crud<'a> {
     pub(super) object: &'a RawDocument,
     /// Which document is changed.
     pub(super) which: Option<&'a RawDocument>,
+    /// The collection's UUID.
+    pub(super) uuid: Option<&'a [u8]>,
     /// Whether a deletion is of one document only.
     one: Option<bool>,
 }
@@ -68,13 +80,14 @@ pub(super) fn read(entry: &RawDocument) -> Result<Entry<'_>, Error> {
     }
     let object = entry.get_document("o").map_err(bad)?;
     let ns = entry.get_str("ns").map_err(bad)?;
+    let uuid = entry.get_binary("ui").ok().map(|uuid| uuid.bytes);
     if kind != "c" {
         let namespace = Namespace::parse(ns).ok_or_else(|| bad(format!("namespace `{ns}`")))?;
         let which = match entry.get("o2").map_err(bad)? {
             Some(value) => Some(value.as_document().ok_or_else(|| bad("`o2` is no document"))?),
             None => None,
         };
-        return Ok(Entry::Crud(Crud { namespace, kind, object, which, one: entry.get_bool("b").ok() }));
+        return Ok(Entry::Crud(Crud { namespace, kind, object, which, uuid, one: entry.get_bool("b").ok() }));
     }
     let (name, value) = first(object)?;
     if name == "applyOps" {
@@ -90,7 +103,8 @@ pub(super) fn read(entry: &RawDocument) -> Result<Entry<'_>, Error> {
     if matches!(name, "commitTransaction" | "abortTransaction") {
         return Ok(Entry::Nothing);
     }
-    Ok(Entry::Command { database: ns.split_once('.').map_or(ns, |(database, _)| database), name, object })
+    let database = ns.split_once('.').map_or(ns, |(database, _)| database);
+    Ok(Entry::Command(Command { database, name, object, uuid }))
 }
 
 /// The transaction of several entries that this entry ends well, if it does.
@@ -118,6 +132,17 @@ fn transaction(entry: &RawDocument) -> Option<Transaction> {
 
 fn flag(object: &RawDocument, name: &str) -> bool {
     object.get_bool(name).unwrap_or_default()
+}
+
+/// The old and the new name, if the command renames a collection.
+pub(super) fn renames(command: &Command<'_>) -> Result<Option<(Namespace, Namespace)>, Error> {
+    let (name, RawBsonRef::String(from)) = first(command.object)? else { return Ok(None) };
+    if name != "renameCollection" {
+        return Ok(None);
+    }
+    let to = command.object.get_str("to").map_err(bad)?;
+    let parse = |name: &str| Namespace::parse(name).ok_or_else(|| bad(format!("namespace `{name}`")));
+    Ok(Some((parse(from)?, parse(to)?)))
 }
 
 /// The first field: a command's name and what it is about.

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::super::super::archive::{Kind, Namespace};
 use super::super::mapping::{self, Mapping, Piece};
 use super::super::target::{Target, append};
 use super::super::{Error, users};
-use super::entry::{Crud, first};
+use super::entry::{self, Command, Crud, first};
 use super::owed::Owed;
+
+/// The option that lets documents be forgotten. It takes effect at the very end only: until then nothing may disappear.
+const EXPIRE: &str = "expireAfterSeconds";
 
 /// Collections, indexes and views, by their names in the target.
 #[derive(Debug, Default)]
@@ -30,12 +33,15 @@ struct Traits {
     capped: bool,
     /// Whether it has a collation, which every index gets that says nothing else.
     collated: bool,
+    /// After how long it forgets its documents, by its options: clustered collections and time series do.
+    expire: Option<RawBson>,
 }
 
 impl Traits {
     /// Reads them from a collection's options.
     fn of(options: &RawDocument) -> Self {
         Self {
+            expire: options.get(EXPIRE).ok().flatten().map(Into::into),
             capped: options.get_bool("capped").unwrap_or_default(),
             collated: options.get("collation").is_ok_and(|collation| collation.is_some()),
         }
@@ -87,9 +93,9 @@ impl State {
         })
     }
 
-    /// Whether a collection is still the one that the prelude had.
-    pub(in super::super) fn expires(&self, namespace: &Namespace) -> bool {
-        self.exists(namespace)
+    /// The collections and time series that forget, and after how long.
+    pub(in super::super) fn expiring(&self) -> impl Iterator<Item = (Namespace, &RawBson)> {
+        self.existing.iter().filter_map(|(data, traits)| Some((logical(data), traits.expire.as_ref()?)))
     }
 
     /// The indexes of each collection, and whether one without a collation must be told that it has none.
@@ -128,19 +134,18 @@ impl State {
     /// Runs, or notes, a command; says whether it was run.
     pub(super) async fn command(
         &mut self,
-        database: &str,
-        name: &str,
-        object: &RawDocument,
+        command: Command<'_>,
         mapping: &Mapping,
         target: &Target,
     ) -> Result<bool, Error> {
+        let Command { database, name, object, uuid } = command;
         let (_, about) = first(object)?;
         let RawBsonRef::String(about) = about else {
             // Of a whole database (`dropDatabase`): each of its collections was dropped by an entry of its own.
             return if name == "dropDatabase" { Ok(false) } else { Err(unknown(name)) };
         };
-        if name == "renameCollection" {
-            return self.rename(about, object, mapping, target).await;
+        if let Some(names) = entry::renames(&command)? {
+            return self.rename(names, uuid, mapping, target).await;
         }
         let from = Namespace::new(database, about);
         if about == "system.views" {
@@ -149,7 +154,7 @@ impl State {
             }
             return Ok(false);
         }
-        let Some(to) = mapping.documents(&from) else { return Ok(false) };
+        let Some(to) = mapping.documents_of(&from, uuid) else { return Ok(false) };
         match name {
             "create" => self.create(&to, object, target).await,
             "drop" => self.drop(&to, target).await,
@@ -181,12 +186,19 @@ impl State {
             return Ok(false);
         }
         self.existing.insert(to.clone(), Traits::of(object));
+        if Mapping::is_passing(to) {
+            // A restore that was broken off may have left it.
+            target.drop(to).await?;
+        }
         let name = logical(to);
         let mut command = rawdoc! { "create": name.collection.as_str() };
         // `temp` cannot be asked for: a rename follows. Buckets are created by creating their time series, which knows
         // the rest.
-        let own: &[&str] =
-            if name == *to { &["create", "temp"] } else { &["create", "validator", "clusteredIndex"] };
+        let own: &[&str] = if name == *to {
+            &["create", "temp", EXPIRE]
+        } else {
+            &["create", "validator", "clusteredIndex", EXPIRE]
+        };
         append(&mut command, object, own)?;
         target.run(&name.database, command, &format!("create `{name}`")).await?;
         self.indexes.insert(name, Vec::new());
@@ -206,32 +218,43 @@ impl State {
 
     async fn rename(
         &mut self,
-        from: &str,
-        object: &RawDocument,
+        (from, new): (Namespace, Namespace),
+        uuid: Option<&[u8]>,
         mapping: &Mapping,
         target: &Target,
     ) -> Result<bool, Error> {
-        let new = object.get_str("to").map_err(|error| Error::reply("a renamed collection", error))?;
-        let parse =
-            |name: &str| Namespace::parse(name).ok_or_else(|| Error::reply("a renamed collection", name));
-        let (from, new) = (parse(from)?, parse(new)?);
         // A selection may mean only one of the two names.
-        let (old, new) = match (mapping.documents(&from), mapping.documents(&new)) {
+        let (old, new) = match (mapping.documents_of(&from, uuid), mapping.documents_of(&new, uuid)) {
+            (Some(old), Some(new)) if old == new => return Ok(false),
             (Some(old), Some(new)) => (old, new),
             (None, None) => return Ok(false),
+            // It was made within the slice, and leaves what is restored.
+            (Some(old), None) if !mapping.is_all() => return self.drop(&old, target).await,
             _ => {
                 return Err(Error::Replay(format!(
                     "`{from}` was renamed to `{new}`, of which only one is restored"
                 )));
             }
         };
-        let Some(traits) = self.existing.remove(&old) else { return Ok(false) };
+        let Some(traits) = self.existing.remove(&old) else {
+            return Err(Error::Replay(format!("`{from}` was renamed, and neither dumped nor created")));
+        };
         target.rename(&old, &new).await?;
         let indexes = self.indexes.remove(&old).unwrap_or_default();
         self.owed.renamed(&old, &new);
+        self.absent.remove(&new);
         self.existing.insert(new.clone(), traits);
         self.indexes.insert(new, indexes);
         Ok(true)
+    }
+
+    /// Drops what was followed to a name that is restored and has left it again.
+    pub(super) async fn drop_passing(&mut self, target: &Target) -> Result<(), Error> {
+        let passing: Vec<_> = self.existing.keys().filter(|to| Mapping::is_passing(to)).cloned().collect();
+        for to in passing {
+            self.drop(&to, target).await?;
+        }
+        Ok(())
     }
 
     /// Notes indexes that were built. The first field of a single one is the command itself.
@@ -261,7 +284,12 @@ impl State {
             return Ok(false);
         }
         let mut rest = RawDocumentBuf::new();
-        append(&mut rest, object, &["index"])?;
+        append(&mut rest, object, &["index", EXPIRE])?;
+        let expire = object.get(EXPIRE).map_err(|error| Error::reply("a changed collection", error))?;
+        if let (Some(expire), Some(traits)) = (expire, self.existing.get_mut(to)) {
+            // Otherwise it is the word `off`.
+            traits.expire = Some(expire.into()).filter(|expire| !matches!(expire, RawBson::String(_)));
+        }
         if let Ok(change) = object.get_document("index") {
             self.modify_index(to, change)?;
         }
