@@ -226,3 +226,22 @@ async fn what_expires_expires_as_it_did_in_the_end() {
     target.python("direct.shop.command('collMod', 'latest', expireAfterSeconds='off')");
     assert!(differ(&source, &target).iter().any(|line| line.starts_with("shop.latest: options")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_capped_collection_that_is_written_to() {
+    let (source, dump) = dumped_while(
+        "direct.shop.m.drop()\n\
+         ring = direct.shop.create_collection('m', capped=True, size=16 << 20)\n\
+         for n in range(2000): ring.insert_one({'_id': n, 'v': 0, 'pad': 'p' * (9000 + n % 7 * 300)})",
+        "",
+        "ring = direct.shop.m\n\
+         ring.update_many({}, {'$set': {'v': 1}})\n\
+         for n in range(2000, 2500): ring.insert_one({'_id': n, 'v': 0, 'pad': 'p' * (9000 + n % 7 * 300)})",
+    )
+    .await;
+    let count: u64 = source.python("print(direct.shop.m.count_documents({}))").trim().parse().unwrap();
+    let rows = dump.object("shop.m").fingerprint.rows;
+    assert!(rows >= count + 400, "{rows} documents were read of a collection that holds {count}");
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}

@@ -8,6 +8,7 @@ mod compare;
 mod contents;
 mod load;
 mod mapping;
+mod newest;
 mod replay;
 mod target;
 mod users;
@@ -50,7 +51,8 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
     restored.bytes = loaded.bytes;
     let twice = loaded.twice;
     let compared =
-        compare::compare(&contents, &pieces, &mapping, &target, &twice.left_out, plan.parallel).await?;
+        compare::compare(package, &contents, &pieces, &mapping, &target, &twice.left_out, plan.parallel)
+            .await?;
     restored.compared = format!("{compared} collections by fingerprint");
     info!(collections = compared, documents = loaded.documents, "documents restored and compared");
     let mut state = State::new(&pieces, &mapping, twice.owed);
