@@ -61,7 +61,8 @@ async fn mongos_is_refused_with_the_reason() {
     assert!(probed.to_string().contains("mongos"), "{probed}");
     assert_eq!(
         probed.help().unwrap(),
-        "back up each shard's replica set, with the balancer stopped",
+        "back up the whole cluster by other means: snapshots of the volumes of every shard and of the config servers, or \
+         `mongodump` through a mongos, each with the balancer stopped and writes locked",
         "with a way out"
     );
     assert!(matches!(dump(plan(&url)).await.map(|_| ()).unwrap_err(), Error::Mongos));

@@ -80,6 +80,31 @@ async fn standalone_where_a_set_is_expected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_sharded_cluster() {
+    let args = vec!["--configsvr".into()];
+    let server = Mongod::start(How { set: Some("config"), joins: true, args, ..How::default() });
+    server.python(&format!(
+        "members = [{{'_id': 0, 'host': '127.0.0.1:{}'}}]\n\
+         direct.admin.command('replSetInitiate', {{'_id': 'config', 'configsvr': True, 'members': members}})\n\
+         while not direct.admin.command('hello')['isWritablePrimary']: time.sleep(0.02)",
+        server.port()
+    ));
+    let refused = said(&server.url(None), "").await;
+    assert!(refused.starts_with("this is a config server of a sharded cluster: "), "{refused}");
+
+    let server = Mongod::start(How { set: Some("rs0"), ..How::default() });
+    server.python("direct.shop.a.insert_one({'_id': 1})");
+    dump(plan(&server.url(None))).await.unwrap();
+    server.python("direct.admin['system.version'].insert_one({'_id': 'shardIdentity', 'shardName': 'east'})");
+    for lines in ["", "databases: [shop]"] {
+        let refused = said(&server.url(None), lines).await;
+        assert!(refused.starts_with("this is the shard `east` of a sharded cluster: "), "{refused}");
+    }
+    let refused = MongoDb::new(plan(&server.url(None))).probe().await.err().unwrap();
+    assert!(refused.help().unwrap().ends_with("delete `shardIdentity` from its `admin.system.version`"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn restores() {
     let server = Mongod::start(How::default());
     server.python("direct.shop.a.insert_one({'_id': 1})");

@@ -148,7 +148,7 @@ pub(super) fn client(options: ClientOptions) -> Result<Client, Error> {
     Client::with_options(options).map_err(|error| Error::Url(error.to_string()))
 }
 
-/// Asks a server what it is. Refuses a `mongos`.
+/// Asks a server what it is. Refuses a `mongos` and a config server.
 async fn ask(client: &Client, criteria: Option<SelectionCriteria>) -> Result<Hello, Error> {
     let mut options = RunCommandOptions::default();
     options.selection_criteria = criteria;
@@ -157,6 +157,9 @@ async fn ask(client: &Client, criteria: Option<SelectionCriteria>) -> Result<Hel
     let raw = RawDocumentBuf::try_from(&reply).map_err(|error| Error::reply("hello", error))?;
     if raw.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
         return Err(Error::Mongos);
+    }
+    if raw.get("configsvr").is_ok_and(|value| value.is_some()) {
+        return Err(Error::ConfigServer);
     }
     let majority = raw
         .get_document("lastWrite")

@@ -42,11 +42,20 @@ pub enum Error {
         role: &'static str,
     },
     /// The server is a `mongos`.
-    #[error(
-        "this is a mongos: a sharded cluster has no single oplog and so no consistent dump this way; back up each \
-         shard's replica set and the config servers while the balancer is stopped"
-    )]
+    #[error("this is a mongos: a sharded cluster has no single oplog, and so no consistent dump this way")]
     Mongos,
+    /// The server is a config server.
+    #[error(
+        "this is a config server of a sharded cluster: what it has is of use only together with the shards, and they \
+         have no oplog in common"
+    )]
+    ConfigServer,
+    /// The server is a shard.
+    #[error(
+        "this is the shard `{0}` of a sharded cluster: a dump of it would lack the cluster's metadata, and be of another \
+         moment than those of the other shards"
+    )]
+    Shard(String),
     /// A pattern of the configuration matches nothing.
     #[error("the pattern `{0}` matches no collection")]
     NoMatch(String),

@@ -11,7 +11,7 @@
 //! cannot read capped collections at all, and fail for a collection that is dropped or made anew meanwhile. The slice
 //! has none of these limits and leads to the same: one point in time.
 //!
-//! Never dumps `local` and `config`, which belong to the deployment, nor a sharded cluster through `mongos`.
+//! Never dumps `local` and `config`, which belong to the deployment, nor a sharded cluster or a part of one.
 
 pub mod archive;
 mod collection;

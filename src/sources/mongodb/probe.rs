@@ -1,5 +1,7 @@
 //! Whether a deployment can be dumped, before anything is uploaded.
 
+use mongodb::bson::rawdoc;
+
 use super::connect::{self, Member};
 use super::{Error, Plan, listing};
 use crate::sources::Facts;
@@ -25,7 +27,7 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
     Ok(Facts { product: format!("MongoDB {}", member.version), estimate, findings })
 }
 
-/// Tries what a dump will do, with a document each: privileges can come from any role.
+/// Tries what a dump will do, with a document each: privileges can come from any role. Refuses a shard.
 pub(super) async fn rights(member: &Member, plan: &Plan) -> Result<(), Error> {
     if plan.users_and_roles {
         for collection in listing::AUTH_COLLECTIONS {
@@ -35,8 +37,20 @@ pub(super) async fn rights(member: &Member, plan: &Plan) -> Result<(), Error> {
     if member.hello.set.is_some() {
         member.may_read("local", "oplog.rs").await?;
         member.may_read("config", "transactions").await?;
+        not_a_shard(member).await?;
     }
     Ok(())
+}
+
+/// Refuses a shard. Each has documents that are no longer its own, and only the config servers know which.
+async fn not_a_shard(member: &Member) -> Result<(), Error> {
+    let find = rawdoc! { "find": "system.version", "filter": { "_id": "shardIdentity" }, "limit": 1_i32 };
+    match member.first("admin", find, "read `admin.system.version`").await? {
+        Some(identity) => {
+            Err(Error::Shard(identity.get_str("shardName").unwrap_or("of an unknown name").to_owned()))
+        }
+        None => Ok(()),
+    }
 }
 
 fn consistency(member: &Member) -> Finding {

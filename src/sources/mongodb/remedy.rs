@@ -3,6 +3,10 @@
 use super::Error;
 use crate::sources::Verdict;
 
+/// What is left for a sharded cluster.
+const SHARDED: &str = "back up the whole cluster by other means: snapshots of the volumes of every shard and of the \
+                       config servers, or `mongodump` through a mongos, each with the balancer stopped and writes locked";
+
 impl Error {
     /// What the user can do about it.
     pub fn help(&self) -> Option<String> {
@@ -14,7 +18,12 @@ impl Error {
                 }
                 Self::ReplicaSet { .. } => "write the name that the server says into the connection string",
                 Self::Authentication(_) => "check user, password and `authSource`",
-                Self::Mongos => "back up each shard's replica set, with the balancer stopped",
+                Self::Mongos | Self::ConfigServer => SHARDED,
+                Self::Shard(_) => {
+                    return Some(format!(
+                        "{SHARDED}; if it is a shard no more, delete `shardIdentity` from its `admin.system.version`"
+                    ));
+                }
                 Self::NoMatch(_) | Self::Glob(_) => "correct the pattern; names are `DATABASE.COLLECTION`",
                 Self::OplogTooSmall { .. } => "enlarge the oplog: `replSetResizeOplog`",
                 Self::SteppedDown { .. } | Self::CursorLost { .. } | Self::Unrepeatable { .. } => {
