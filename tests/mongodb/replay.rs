@@ -24,15 +24,32 @@ async fn attempted_of(
     lines: &str,
     script: &'static str,
 ) -> (Mongod, Result<Dump, Error>) {
+    attempted_in_turns(set, seed, lines, script, &[6 << 20]).await
+}
+
+/// As [`attempted`], held after each of so many bytes.
+async fn attempted_in_turns(
+    set: Option<&'static str>,
+    seed: &str,
+    lines: &str,
+    script: &'static str,
+    turns: &'static [u64],
+) -> (Mongod, Result<Dump, Error>) {
     let source = Mongod::start(How { set, ..How::default() });
     source.python(&format!("{LARGE}{seed}"));
     let proxy = Proxy::start(source.port());
-    proxy.hold_after(6 << 20);
+    proxy.hold_after(turns[0]);
     let url = format!("mongodb://127.0.0.1:{}/?directConnection=true", proxy.port);
     let dumping = tokio::spawn(dump(plan_with(&url, &format!("parallel: 1\n{lines}"))));
     let source = tokio::task::spawn_blocking(move || {
         wait_until(Duration::from_secs(60), || proxy.has_held(), || "the dump does not read".into());
         source.python(script);
+        for turn in &turns[1..] {
+            proxy.hold_after(*turn);
+            let limit = Duration::from_secs(60);
+            wait_until(limit, || proxy.passed() > *turn, || "the dump does not read on".into());
+            source.python(script);
+        }
         proxy.release();
         source
     })
@@ -242,6 +259,32 @@ async fn a_full_capped_collection_that_is_written_to() {
     let count: u64 = source.python("print(direct.shop.m.count_documents({}))").trim().parse().unwrap();
     let rows = dump.object("shop.m").fingerprint.rows;
     assert!(rows >= count + 400, "{rows} documents were read of a collection that holds {count}");
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
+
+/// The slice has the insertion of documents that the target has dropped already, because newer ones have come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capped_collection_that_is_written_to_more_than_it_holds() {
+    let (source, dump) = attempted_in_turns(
+        Some("rs0"),
+        "direct.shop.m.drop()\n\
+         ring = direct.shop.create_collection('m', capped=True, size=16 << 20, max=1500)\n\
+         for n in range(1500): ring.insert_one({'_id': n, 'pad': 'p' * (9000 + n % 7 * 300)})",
+        "",
+        "ring = direct.shop.m\n\
+         first = ring.find().sort('$natural', -1).limit(1)[0]['_id'] + 1\n\
+         ring.update_one({'_id': first - 1}, {'$set': {'v': 1}})\n\
+         for n in range(first, first + 550): ring.insert_one({'_id': n, 'pad': 'p' * (9000 + n % 7 * 300)})",
+        &[6 << 20, 13 << 20, 19 << 20, 25 << 20],
+    )
+    .await;
+    let dump = dump.unwrap();
+    let rows = dump.object("shop.m").fingerprint.rows;
+    assert!(
+        rows > 3_000,
+        "{rows} documents were read of a collection that holds 1,500, all of which went meanwhile"
+    );
     let target = restored(&dump, Request::default()).await;
     assert_eq!(differ(&source, &target), NOTHING);
 }

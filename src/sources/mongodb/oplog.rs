@@ -387,3 +387,25 @@ fn time(entry: &RawDocument) -> Result<Timestamp, Error> {
 pub(super) fn show(at: Timestamp) -> String {
     format!("{}:{}", at.time, at.increment)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_temporary;
+
+    #[test]
+    fn temporary_collections_are_the_servers_own() {
+        for own in [
+            "shop.tmp.agg_out.389c562b-000b-493c-93b8-2ac21f65e1f5",
+            "shop.tmp.mr.orders_0",
+            "shop.tmpNeAOf.convertToCapped.orders",
+            "shop.tmpNeAOf.renameCollection",
+        ] {
+            assert!(is_temporary(own), "{own}");
+        }
+        for users in
+            ["shop.tmp", "shop.tmp.orders", "tmp.agg_out.x", "shop.orders.tmp.agg_out.x", "shop.tmporders.x"]
+        {
+            assert!(!is_temporary(users), "{users}");
+        }
+    }
+}

@@ -208,7 +208,9 @@ pub(super) async fn load(
 
 impl Loaded {
     fn without(mut self, left_out: Vec<Twice>) -> Self {
-        left_out.into_iter().for_each(|twice| self.twice.merge(twice));
+        for twice in left_out {
+            self.twice.merge(twice);
+        }
         for left_out in self.twice.left_out.values() {
             self.documents -= left_out.value().rows.min(self.documents);
             self.bytes -= left_out.value().bytes.min(self.bytes);
@@ -325,4 +327,25 @@ pub(super) fn without_loss(
         "o": { "$v": 2_i32, "diff": { "u": zeroes } },
         "o2": which,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::bson;
+
+    #[test]
+    fn only_a_second_document_with_the_same_id_may_be_left_out() {
+        let by_id =
+            bson!({ "index": 7, "code": 11_000, "keyPattern": { "_id": 1 }, "keyValue": { "_id": 0 } });
+        assert_eq!(already_there(&by_id), Some(7));
+        for other in [
+            bson!({ "index": 7, "code": 11_000, "keyPattern": { "place": 1 } }),
+            bson!({ "index": 7, "code": 11_000, "keyPattern": { "_id": 1, "place": 1 } }),
+            bson!({ "index": 7, "code": 11_000 }),
+            bson!({ "index": 7, "code": 121, "keyPattern": { "_id": 1 } }),
+        ] {
+            assert_eq!(already_there(&other), None, "{other}");
+        }
+    }
 }
