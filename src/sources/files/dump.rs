@@ -37,31 +37,7 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet, stop: &CancellationToken) 
 }
 
 fn run(plan: Plan, outlet: Outlet, stop: CancellationToken) -> Result<Summary, Error> {
-    let root = |cause: Errno| Error::Root { path: plan.path.display().to_string(), cause: cause.into() };
-    // The root itself may be a symbolic link: the person who configured it has named it.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = fs::open(&plan.path, flags, Mode::empty()).map_err(root)?;
-    let device = fs::fstat(&fd).map_err(root)?.st_dev;
-    let (most_folders, slots, open_folders) = open_limits();
-    let total = outlet.budget().total();
-    let reader = Arc::new(Reader {
-        small: (total / 16).clamp(1, SMALL),
-        reserved: (total / 1024).clamp(1, RESERVED),
-        grown: 0.into(),
-        most_grown: total / 4,
-        names: Names::read(),
-        device,
-        slots,
-        open_files: Arc::default(),
-        open_folders,
-        touches_atime: false.into(),
-        plan,
-    });
-    let found = reader.opened_directory(fd, Vec::new())?;
-    let walk = Walk::new(Arc::clone(&reader), found, outlet.budget().clone(), most_folders, stop.clone());
-    let links = Links::new(reader.plan.hard_link_memory);
-    let mut dump =
-        Dump { reader, walk, outlet, stop, links, root: None, parents: Vec::new(), tally: Tally::default() };
+    let mut dump = Dump::begin(plan, outlet, stop)?;
     while let Some(found) = dump.walk.next()? {
         dump.found(found)?;
     }
@@ -102,6 +78,34 @@ impl Tally {
 }
 
 impl Dump {
+    fn begin(plan: Plan, outlet: Outlet, stop: CancellationToken) -> Result<Self, Error> {
+        let root = |cause: Errno| Error::Root { path: plan.path.display().to_string(), cause: cause.into() };
+        // The root itself may be a symbolic link: the person who configured it has named it.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = fs::open(&plan.path, flags, Mode::empty()).map_err(root)?;
+        let device = fs::fstat(&fd).map_err(root)?.st_dev;
+        let (most_folders, slots, open_folders) = open_limits();
+        let total = outlet.budget().total();
+        let reader = Arc::new(Reader {
+            small: (total / 16).clamp(1, SMALL),
+            reserved: (total / 1024).clamp(1, RESERVED),
+            grown: 0.into(),
+            most_grown: total / 4,
+            names: Names::read(),
+            device,
+            slots,
+            open_files: Arc::default(),
+            open_folders,
+            touches_atime: false.into(),
+            plan,
+        });
+        let found = reader.opened_directory(fd, Vec::new())?;
+        let walk = Walk::new(Arc::clone(&reader), found, outlet.budget().clone(), most_folders, stop.clone());
+        let links = Links::new(reader.plan.hard_link_memory);
+        let (parents, tally) = (Vec::new(), Tally::default());
+        Ok(Self { reader, walk, outlet, stop, links, root: None, parents, tally })
+    }
+
     fn found(&mut self, found: Found) -> Result<(), Error> {
         if self.stop.is_cancelled() {
             return Err(Error::Stopped);
@@ -212,34 +216,44 @@ impl Dump {
         }))
     }
 
+    /// Hands over a file that is read while it is packed, again if it changed meanwhile.
+    ///
+    /// A name may lead to another file whenever it is opened. So later names are linked to what was open when the
+    /// content was taken, and only if that content counts.
     fn large(&mut self, folder: &Folder, name: &[u8], opened: Opened) -> Result<(), Error> {
         let path = opened.header.path.clone();
-        if let Some(link) = self.link(&opened.header, &opened.inode)? {
-            return self.empty("hard_links", link);
-        }
-        self.tally.count("files");
-        let mut next = Some(opened).filter(|opened| opened.fd.is_some());
-        for attempt in 1..=TRIES {
+        let mut next = Some(opened);
+        let mut attempt = 1;
+        while attempt <= TRIES {
             let opened = match next.take() {
-                Some(opened) => opened,
-                None => match self.reader.reopen(folder, name)? {
-                    Some(opened) => opened,
-                    None => return self.vanished(&path),
-                },
+                Some(opened) => Some(opened),
+                None => self.reader.reopen(folder, name)?,
             };
-            let Opened { header, inode, fd: Some(slot) } = opened else { return Err(Error::Thread) };
+            let Some(Opened { header, inode, fd }) = opened else { return self.vanished(&path) };
+            if let Some(link) = self.link(&header, &inode)? {
+                return self.empty("hard_links", link);
+            }
+            let Some(slot) = fd else {
+                // Found while too many files were open: what the name leads to now is what counts.
+                self.links.forget(&inode);
+                continue;
+            };
             let segments = header.sparse.clone().unwrap_or_else(|| vec![(0, header.size)]);
             let accept = attempt == TRIES && self.reader.plan.changing_files == ChangingFiles::Accept;
             let full = self.reader.full(&path);
             let file = LargeFile::new(slot, full, inode.stamp, segments, accept, self.walk.events());
             self.hand_over(header, Content::Reader(Box::new(file)), None)?;
             if !self.walk.settled(&path)? {
+                self.tally.count("files");
                 return Ok(());
             }
             if attempt < TRIES {
+                self.links.forget(&inode);
                 self.tally.count("changed_retried");
             }
+            attempt += 1;
         }
+        self.tally.count("files");
         self.changed(&path)
     }
 
@@ -286,100 +300,4 @@ impl Dump {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::context::Context;
-    use crate::package::budget::Budget;
-    use crate::package::outlet::Parcel;
-    use crate::sources::files::Config;
-
-    type Members = Vec<(Header, Vec<u8>)>;
-
-    /// Dumps a tree within `memory` and takes the members as a package would.
-    async fn dumped(config: &str, memory: usize) -> (Result<Summary, Error>, Members) {
-        let config: Config = serde_json::from_str(config).unwrap();
-        let plan = config.plan(&mut Context::default()).unwrap();
-        let (outlet, mut parcels) = Outlet::new(Budget::new(memory), 4);
-        let packer = std::thread::spawn(move || {
-            let mut members = Vec::new();
-            while let Some(parcel) = parcels.blocking_recv() {
-                let Parcel::Member(header, content, _lease) = parcel else { panic!("an object") };
-                let content = match content {
-                    Content::Bytes(bytes) => bytes.to_vec(),
-                    Content::Hashed(bytes, hash) => {
-                        assert_eq!(blake3::hash(&bytes), hash);
-                        bytes.to_vec()
-                    }
-                    Content::Reader(mut large) => {
-                        let mut bytes = Vec::new();
-                        std::io::Read::read_to_end(&mut large, &mut bytes).unwrap();
-                        large.settle().unwrap();
-                        bytes
-                    }
-                };
-                assert_eq!(content.len() as u64, header.stored());
-                members.push((header, content));
-            }
-            members
-        });
-        let summary = dump(&plan, outlet, &CancellationToken::new()).await;
-        (summary, packer.join().unwrap())
-    }
-
-    fn tree(files: usize) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for i in 0..files {
-            let parent = dir.path().join(format!("d{:02}/e{}", i % 37, i % 3));
-            std::fs::create_dir_all(&parent).unwrap();
-            std::fs::write(parent.join(format!("f{i}")), vec![b'x'; i * 17 % 5_000]).unwrap();
-        }
-        std::fs::write(dir.path().join("large"), vec![7; 3 << 20]).unwrap();
-        dir
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn every_file_comes_once_after_its_directory_whatever_the_memory() {
-        let dir = tree(2_000);
-        let config = format!(r#"{{ "path": {:?} }}"#, dir.path());
-        for memory in [1 << 12, 1 << 16, 1 << 25] {
-            let (summary, members) = dumped(&config, memory).await;
-            let counts = summary.unwrap().counts;
-            assert_eq!(counts["files"], 2_001);
-            assert_eq!(counts["directories"], 1 + 37 + 37 * 3);
-            assert_eq!(members.len(), 2_001 + 1 + 37 + 37 * 3);
-            let mut open: Vec<Vec<u8>> = Vec::new();
-            let mut seen = std::collections::HashSet::new();
-            for (header, content) in &members {
-                let path = String::from_utf8(header.path.clone()).unwrap();
-                assert!(seen.insert(path.clone()), "{path} twice");
-                if path == "." {
-                    continue;
-                }
-                let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent).as_bytes().to_vec();
-                while open.last().is_some_and(|last| *last != parent) {
-                    open.pop();
-                }
-                assert!(parent.is_empty() || open.last() == Some(&parent), "{path} outside its directory");
-                match header.kind {
-                    Kind::Directory => open.push(header.path.clone()),
-                    _ => assert_eq!(*content, std::fs::read(dir.path().join(&path)).unwrap()),
-                }
-            }
-            assert_eq!(members.last().unwrap().0.path, b".");
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn include_brings_the_directories_that_lead_there() {
-        let dir = tree(200);
-        let config = format!(
-            r#"{{ "path": {:?}, "include": ["d01/*/f1*"], "exclude": ["f112", "f186"] }}"#,
-            dir.path()
-        );
-        let (summary, members) = dumped(&config, 1 << 20).await;
-        let paths: Vec<String> =
-            members.into_iter().map(|(header, _)| String::from_utf8(header.path).unwrap()).collect();
-        assert_eq!(paths, ["d01", "d01/e1", "d01/e1/f1", "d01/e2", "d01/e2/f149", "."]);
-        assert!(summary.unwrap().counts["excluded"] > 0);
-    }
-}
+mod tests;

@@ -372,6 +372,13 @@ impl Reader {
             Err(Errno::NOENT) => return Ok(Some(Found::Vanished(path.to_vec()))),
             Err(error) => return Err(self.error("read the attributes of", path, error)),
         };
+        // Later names of a file with several are linked to this one: what was read by name must have been that file.
+        if stat.st_nlink > 1 {
+            let again = fs::statat(folder.fd(), name, AtFlags::SYMLINK_NOFOLLOW);
+            if !again.is_ok_and(|again| (again.st_dev, again.st_ino) == (stat.st_dev, stat.st_ino)) {
+                return Ok(None);
+            }
+        }
         let mut header = self.header(path.to_vec(), kind, &stat, xattrs);
         header.size = 0;
         Ok(Some(Found::Special { header, inode: Inode::of(&stat) }))

@@ -46,11 +46,11 @@ impl Links {
             seen.remaining = seen.remaining.saturating_sub(1);
             let first = seen.path.clone();
             if seen.remaining == 0 {
-                self.forget(key);
+                self.forget(inode);
             }
             return Ok(Some(first));
         }
-        self.forget(key);
+        self.forget(inode);
         let cost = path.len() + OVERHEAD;
         self.free = self.free.checked_sub(cost).ok_or(Full)?;
         let seen = Seen { path: path.to_vec(), stamp: inode.stamp, remaining: inode.links - 1 };
@@ -58,8 +58,9 @@ impl Links {
         Ok(None)
     }
 
-    fn forget(&mut self, key: (u64, u64)) {
-        if let Some(seen) = self.seen.remove(&key) {
+    /// Forgets a file: the content under its first name does not count after all, so no later name may point there.
+    pub(super) fn forget(&mut self, inode: &Inode) {
+        if let Some(seen) = self.seen.remove(&(inode.device, inode.number)) {
             self.free += seen.path.len() + OVERHEAD;
         }
     }
