@@ -84,7 +84,7 @@ impl Dump {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::open(&plan.path, flags, Mode::empty()).map_err(root)?;
         let device = fs::fstat(&fd).map_err(root)?.st_dev;
-        let (most_folders, slots, open_folders) = open_limits();
+        let (most_folders, slots) = open_limits();
         let total = outlet.budget().total();
         let reader = Arc::new(Reader {
             small: (total / 16).clamp(1, SMALL),
@@ -95,7 +95,7 @@ impl Dump {
             device,
             slots,
             open_files: Arc::default(),
-            open_folders,
+            folders: Arc::default(),
             touches_atime: false.into(),
             plan,
         });
@@ -285,6 +285,10 @@ impl Dump {
         self.parents.clear();
         if let Some(root) = self.root.take() {
             self.empty("directories", root)?;
+        }
+        for directory in &self.walk.unsettled {
+            let path = self.reader.full(directory);
+            self.tally.note(format!("`{path}` changed while it was listed: new names in it may be missing"));
         }
         let Tally { counts, mut notes, noted } = self.tally;
         if noted > NAMED {

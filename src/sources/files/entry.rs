@@ -9,7 +9,8 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::folder::{Folder, Listing, Name};
+use super::config::ChangingFiles;
+use super::folder::{Folder, Folders, Listing, Name, Part};
 use super::names::Names;
 use super::stamp::{Inode, Stamp, time};
 use super::xattrs::{self, Place};
@@ -95,7 +96,7 @@ pub(super) struct Reader {
     /// How many large files may wait open.
     pub(super) slots: usize,
     pub(super) open_files: Arc<AtomicUsize>,
-    pub(super) open_folders: Arc<AtomicUsize>,
+    pub(super) folders: Arc<Folders>,
     /// Set once the system has refused `O_NOATIME`: it allows that to the owner only.
     pub(super) touches_atime: AtomicBool,
 }
@@ -195,22 +196,22 @@ impl Reader {
             return Ok(Found::Directory { header, listing: None, wanted });
         }
         let cache = self.plan.exclude_caches && self.is_cache(&fd, &path)?;
-        let folder = Folder::new(fd, path, &self.open_folders);
-        let mut listing = self.list(folder)?;
-        if cache {
-            listing.names = vec![Name { bytes: (*b"CACHEDIR.TAG").into(), hint: FileType::Unknown }];
-            listing.more = false;
-        }
+        let folder = Folder::new(fd, path, Stamp::of(&stat), &self.folders);
+        let listing = if cache {
+            let names = vec![Name { bytes: (*b"CACHEDIR.TAG").into(), hint: FileType::Unknown }];
+            Listing { folder, names, more: false, excluded: 0, unsettled: false }
+        } else {
+            self.list(folder)?
+        };
         Ok(Found::Directory { header, listing: Some(listing), wanted })
     }
 
     /// Reads the next names of a directory.
     pub(super) fn list(&self, folder: Arc<Folder>) -> Result<Listing, Error> {
         let fail = |error| self.error("list", folder.path(), error);
-        let (mut names, more) = folder.list().map_err(fail)?;
-        // A directory that was removed while it was listed ends early, as if it had no more names.
-        if !more && fs::fstat(folder.fd()).map_err(fail)?.st_nlink == 0 {
-            return Err(fail(Errno::NOENT));
+        let Part { mut names, more, unsettled } = folder.list().map_err(fail)?;
+        if unsettled && self.plan.changing_files == ChangingFiles::Fail {
+            return Err(Error::Changing(self.full(folder.path())));
         }
         let before = names.len();
         if !(self.plan.include.is_empty() && self.plan.exclude.is_empty()) {
@@ -220,7 +221,7 @@ impl Reader {
             });
         }
         let excluded = (before - names.len()) as u64;
-        Ok(Listing { folder, names, more, excluded })
+        Ok(Listing { folder, names, more, excluded, unsettled })
     }
 
     /// Whether a directory holds a `CACHEDIR.TAG` with the signature that <https://bford.info/cachedir/> fixes.

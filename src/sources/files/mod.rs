@@ -15,6 +15,7 @@ mod pace;
 mod probe;
 mod remedy;
 mod restore;
+mod seen;
 mod sparse;
 mod stamp;
 mod walk;

@@ -4,6 +4,7 @@ use rustix::fs::{self, Access, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::folder::Folder;
+use super::stamp::stamp;
 use super::{Error, Plan, shown};
 use crate::sources::Facts;
 
@@ -19,9 +20,10 @@ fn look(plan: &Plan) -> Result<Facts, Error> {
     let root = |cause: Errno| Error::Root { path: plan.path.display().to_string(), cause: cause.into() };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = fs::open(&plan.path, flags, Mode::empty()).map_err(root)?;
-    let folder = Folder::new(fd, Vec::new(), &std::sync::Arc::default());
-    let (names, _) = folder.list().map_err(root)?;
-    for name in names.iter().take(LOOKED_AT) {
+    let before = stamp(&fd).map_err(root)?;
+    let folder = Folder::new(fd, Vec::new(), before, &std::sync::Arc::default());
+    let part = folder.list().map_err(root)?;
+    for name in part.names.iter().take(LOOKED_AT) {
         let directory = name.hint == FileType::Directory;
         if plan.exclude.matches(&name.bytes, directory) {
             continue;

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -90,6 +90,8 @@ pub(super) struct Walk {
     event_sender: Sender<Event>,
     /// What the listings left out.
     pub(super) excluded: u64,
+    /// Directories that changed while they were listed, as far as that is accepted.
+    pub(super) unsettled: Vec<Vec<u8>>,
 }
 
 impl Walk {
@@ -117,6 +119,7 @@ impl Walk {
             events,
             event_sender,
             excluded: 0,
+            unsettled: Vec::new(),
         };
         walk.arrived(Vec::new(), Box::new(root), 0);
         walk
@@ -273,6 +276,9 @@ impl Walk {
 
     fn expand(&mut self, parent: &[u32], first: u32, listing: Listing) {
         self.excluded += listing.excluded;
+        if listing.unsettled {
+            self.unsettled.push(listing.folder.path().to_vec());
+        }
         let folder = listing.folder;
         let more = listing.more.then(|| Task::More(Arc::clone(&folder)));
         let entries = listing.names.into_iter().map(|name| Task::Entry(Arc::clone(&folder), name));
@@ -317,7 +323,7 @@ impl Walk {
     }
 
     fn room(&self, names: usize, memory: usize) -> bool {
-        let folders = self.reader.open_folders.load(Ordering::Relaxed);
+        let folders = self.reader.folders.open.load(Ordering::Relaxed);
         // Enough to do for every thread, also while this one waits for a processor.
         self.running < 16 * self.reader.plan.read_ahead
             && self.held + memory <= self.budget.total() / 2
@@ -350,7 +356,8 @@ fn read(reader: &Reader, task: Task, lease: Option<Lease>) -> Result<Found, Erro
 /// Leaves an empty listing behind.
 fn take_listing(listing: &mut Listing) -> Listing {
     let folder = Arc::clone(&listing.folder);
-    std::mem::replace(listing, Listing { folder, names: Vec::new(), more: false, excluded: 0 })
+    let empty = Listing { folder, names: Vec::new(), more: false, excluded: 0, unsettled: false };
+    std::mem::replace(listing, empty)
 }
 
 /// The memory that a result holds until it is handed over.
@@ -384,8 +391,8 @@ fn work(reader: &Reader, queue: &Mutex<Receiver<Job>>, events: &Sender<Event>) {
 }
 
 /// The number of directories and of large files that may be open ahead, from the limit of open files.
-pub(super) fn open_limits() -> (usize, usize, Arc<AtomicUsize>) {
+pub(super) fn open_limits() -> (usize, usize) {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(1 << 20);
     let limit = usize::try_from(limit).unwrap_or(1 << 20);
-    ((limit / 4).min(192), (limit / 16).min(64), Arc::new(AtomicUsize::new(0)))
+    ((limit / 4).min(192), (limit / 16).min(64))
 }

@@ -230,3 +230,26 @@ async fn a_file_that_was_replaced_before_its_turn_is_no_first_name_of_the_old_on
     assert!(files["a"] == b"new");
     assert!(files["b"] == content && files["c"] == content, "{} bytes", files["b"].len());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_renamed_in_a_large_directory_are_not_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..5_000 {
+        std::fs::write(dir.path().join(format!("old-{number}")), "").unwrap();
+    }
+    let root = dir.path().to_owned();
+    // Those that the system lists last: nothing has seen them when the first file arrives.
+    let listed: Vec<_> = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut last: Vec<_> = listed.into_iter().rev().take(2_000).collect();
+    let rename = move |_: &[u8]| {
+        for name in std::mem::take(&mut last) {
+            let mut new = std::ffi::OsString::from("new-");
+            new.push(&name);
+            std::fs::rename(root.join(name), root.join(new)).unwrap();
+        }
+    };
+    let (summary, members) =
+        dumped_while(&format!(r#"{{ "path": {:?} }}"#, dir.path()), 1 << 20, rename).await;
+    assert_eq!(summary.unwrap().counts["files"], 5_000);
+    assert_eq!(members.iter().filter(|(header, _)| header.path.starts_with(b"new-")).count(), 2_000);
+}
