@@ -37,3 +37,4 @@ mod package_round_trip;
 mod package_stock_tools;
 mod package_vectors;
 mod store_faults;
+mod unprivileged;

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
 use super::{Download, Error, Finding, Intent, Listed, ObjectName, Reason, Severity, Store, Upload};
+use crate::catalog::key::SourceName;
 use crate::clock::Timestamp;
 
 pub use config::{Config, Plan};
@@ -58,9 +59,8 @@ impl Store for Local {
         let (root, prefix) = (self.root.clone(), prefix.to_owned());
         blocking(move || {
             let mut found = Vec::new();
-            walk(&root, &mut |name, meta| {
-                let part = name.rsplit('/').next().is_some_and(is_part);
-                if name.starts_with(&prefix) && !part {
+            walk(&root, &prefix, &mut |name, meta| {
+                if !name.rsplit('/').next().is_some_and(is_part) {
                     let listed = |name| Listed { name, size: meta.len(), modified: modified(&meta) };
                     found.extend(ObjectName::new(name).ok().map(listed));
                 }
@@ -85,9 +85,9 @@ impl Store for Local {
         let (root, prefix) = (self.root.clone(), prefix.to_owned());
         blocking(move || {
             let mut stale = Vec::new();
-            walk(&root, &mut |name, meta| {
+            walk(&root, &prefix, &mut |name, meta| {
                 let part = name.rsplit('/').next().is_some_and(is_part);
-                if part && name.starts_with(&prefix) && modified(&meta) < before {
+                if part && modified(&meta) < before {
                     stale.push(name);
                 }
             })?;
@@ -146,31 +146,50 @@ fn told(path: &Path, doing: &str, error: io::Error) -> Error {
     }
 }
 
-/// Calls `visit` with the relative name of every regular file. A directory that cannot be read fails the walk.
-fn walk(root: &Path, visit: &mut dyn FnMut(String, fs::Metadata)) -> Result<(), Error> {
+/// Calls `visit` with the relative name of every regular file whose name begins with `prefix`.
+///
+/// Only directories that may hold such a file are looked at. One that cannot be read fails the walk: what is not listed
+/// is taken for absent. Not so what others keep in the root under a name that no source can have, as `lost+found`,
+/// `.snapshots` and `.Trash-0`: no key begins with it.
+fn walk(root: &Path, prefix: &str, visit: &mut dyn FnMut(String, fs::Metadata)) -> Result<(), Error> {
     let mut pending = vec![(root.to_path_buf(), String::new())];
-    while let Some((dir, prefix)) = pending.pop() {
+    while let Some((dir, parent)) = pending.pop() {
         let entries = match fs::read_dir(&dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && dir == root => return Ok(()),
+            Err(_) if is_foreign(&parent) => continue,
             other => other.map_err(|error| told(&dir, "list", error))?,
         };
         for entry in entries {
-            let entry = entry.map_err(|error| told(&dir, "list", error))?;
+            let entry = match entry {
+                Err(_) if is_foreign(&parent) => break,
+                other => other.map_err(|error| told(&dir, "list", error))?,
+            };
             let Ok(file) = entry.file_name().into_string() else { continue };
-            let name = format!("{prefix}{file}");
+            let name = format!("{parent}{file}");
+            let below = format!("{name}/");
+            let leads_there = below.starts_with(prefix) || prefix.starts_with(&below);
+            if !leads_there && !name.starts_with(prefix) {
+                continue;
+            }
             let meta = match entry.metadata() {
                 // Another run removed it meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) if is_foreign(&below) => continue,
                 other => other.map_err(|error| told(&entry.path(), "examine", error))?,
             };
-            if meta.is_dir() {
-                pending.push((entry.path(), format!("{name}/")));
-            } else if meta.is_file() {
+            if meta.is_dir() && leads_there {
+                pending.push((entry.path(), below));
+            } else if meta.is_file() && name.starts_with(prefix) {
                 visit(name, meta);
             }
         }
     }
     Ok(())
+}
+
+/// Whether a path leads into something in the root that is not a source's directory.
+fn is_foreign(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(top, _)| top.parse::<SourceName>().is_err())
 }
 
 fn is_part(file: &str) -> bool {
@@ -204,6 +223,8 @@ fn check(root: &Path) -> Result<Vec<Finding>, Error> {
         return Err(Error::new(Reason::Corrupt, format!("`{}` reads back differently", probe.display())));
     }
     let mut findings = vec![good("write", format!("`{}` can be written, read and deleted", root.display()))];
+    // What a later listing would stumble over is better said now.
+    walk(root, "", &mut |_, _| ())?;
     let space = rustix::fs::statvfs(root).map_err(|error| told(root, "examine", error.into()))?;
     let free = crate::config::units::ByteSize(space.f_bavail.saturating_mul(space.f_frsize));
     findings.push(good("space", format!("{free} free")));
