@@ -28,6 +28,23 @@ async fn excluded_paths_are_counted_and_the_rest_is_there() {
     assert_eq!(backup.summary.counts["excluded"], 2);
 }
 
+/// A typing error in `include` must not make an empty package of a full tree.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_glob_of_include_must_match_something() {
+    let dir = scratch();
+    shell(&format!("cd '{}'; mkdir -p etc/nginx srv; touch etc/nginx/conf etc/hosts", dir.path().display()));
+    let of = async |settings| Backup::of(dir.path(), settings).await;
+    for missing in ["etc/ngimx", "/nginx", "hosts/", "srv/*"] {
+        let error = of(json!({ "include": ["etc/hosts", missing] })).await.err().expect("a pointless glob");
+        assert!(error.to_string().contains(&format!("`{missing}`")), "{error}");
+        assert!(error.help().unwrap().contains("below `path`"), "{error}");
+    }
+    let error = of(json!({ "include": ["etc/hosts"], "exclude": ["hosts"] })).await.err().unwrap();
+    assert!(error.to_string().contains("`etc/hosts`"), "{error}");
+    let backup = of(json!({ "include": ["/etc/nginx/", "hosts", "etc/nginx/conf", "srv"] })).await.unwrap();
+    assert_eq!(paths(&backup).await, [".", "etc", "etc/hosts", "etc/nginx", "etc/nginx/conf", "srv"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cache_directories_keep_their_tag_only() {
     let dir = scratch();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::globs::Globs;
+use super::globs::{Globs, refused};
 use crate::config::context::Context;
 use crate::config::units::ByteSize;
 
@@ -15,7 +15,8 @@ use crate::config::units::ByteSize;
 pub struct Config {
     /// The directory to back up.
     pub path: PathBuf,
-    /// Globs of paths below it to back up, with the directories that lead there; empty or absent: all.
+    /// Globs of paths below it to back up, with the directories that lead there; empty or absent: all. Each must match
+    /// something, or the job fails.
     #[serde(default)]
     pub include: Vec<String>,
     /// Globs of paths below it to leave out. A glob without `/` matches names at any depth, one with `/` matches from
@@ -83,10 +84,15 @@ impl Config {
             let help = "each one is a thread: 32 suits disks, 64 or 128 slow network file systems";
             context.problem("read_ahead", format!("{read_ahead} is not between 1 and 256"), help);
         }
+        let pointless: Vec<_> = self.include.iter().filter_map(|glob| refused(glob, &self.path)).collect();
+        let pointed = pointless.is_empty();
+        for (what, help) in pointless {
+            context.problem("include", what, help);
+        }
         let help = "`*` stays within a name, `**` crosses `/`, `[ab]` and `{a,b}` choose, `\\` takes a sign literally";
         let include = context.check("include", Globs::new(&self.include), help)?;
         let exclude = context.check("exclude", Globs::new(&self.exclude), help)?;
-        (absolute && bounded).then_some(Plan {
+        (absolute && bounded && pointed).then_some(Plan {
             path: self.path,
             include,
             exclude,

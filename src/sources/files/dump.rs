@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::entry::{Found, Opened, Reader, TRIES};
 use super::folder::Folder;
+use super::globs::Matched;
 use super::large::LargeFile;
 use super::links::Links;
 use super::names::Names;
@@ -91,6 +92,7 @@ impl Dump {
             reserved: (total / 1024).clamp(1, RESERVED),
             grown: 0.into(),
             most_grown: total / 4,
+            matched: Matched::new(&plan.include),
             names: Names::read(),
             device,
             slots,
@@ -282,6 +284,13 @@ impl Dump {
     }
 
     fn finish(mut self) -> Result<Summary, Error> {
+        let Reader { plan, matched, .. } = &*self.reader;
+        if let Some(glob) = matched.without_match(&plan.include) {
+            return Err(Error::IncludesNothing {
+                glob: glob.to_owned(),
+                path: plan.path.display().to_string(),
+            });
+        }
         self.parents.clear();
         if let Some(root) = self.root.take() {
             self.empty("directories", root)?;

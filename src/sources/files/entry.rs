@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::config::ChangingFiles;
 use super::folder::{Folder, Folders, Listing, Name, Part};
+use super::globs::Matched;
 use super::names::Names;
 use super::stamp::{Inode, Stamp, time};
 use super::xattrs::{self, Place};
@@ -83,6 +84,8 @@ impl Drop for Slot {
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) plan: Plan,
+    /// Which globs of `include` have matched something.
+    pub(super) matched: Matched,
     pub(super) names: Names,
     /// The device of the root.
     pub(super) device: u64,
@@ -155,8 +158,11 @@ impl Reader {
 
     /// Whether `include` and `exclude` leave this path out.
     fn unwanted(&self, path: &[u8], directory: bool) -> bool {
-        self.plan.exclude.matches(path, directory)
-            || !(self.included(path, directory) || directory && self.plan.include.reach_below(path))
+        if self.plan.exclude.matches(path, directory) {
+            return true;
+        }
+        self.matched.note(&self.plan.include, path, directory);
+        !(self.included(path, directory) || directory && self.plan.include.reach_below(path))
     }
 
     fn included(&self, path: &[u8], directory: bool) -> bool {

@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -19,6 +21,8 @@ pub struct Globs {
     /// For each glob the names that its paths begin with, up to the first name with a sign of a glob.
     /// `None`: it may match anywhere.
     prefixes: Vec<Option<Vec<String>>>,
+    /// The globs as written, those of each set by their number in it.
+    written: [Vec<String>; 2],
 }
 
 impl Globs {
@@ -26,6 +30,7 @@ impl Globs {
     pub fn new(written: &[String]) -> Result<Self, globset::Error> {
         let (mut any, mut directories) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         let mut prefixes = Vec::new();
+        let mut texts = [Vec::new(), Vec::new()];
         for glob in written {
             let below = glob.trim_start_matches("./").trim_start_matches('/');
             let name = below.trim_end_matches('/');
@@ -33,11 +38,16 @@ impl Globs {
             let pattern = if anchored { name.to_owned() } else { format!("**/{name}") };
             let compiled =
                 GlobBuilder::new(&pattern).literal_separator(true).backslash_escape(true).build()?;
-            let set = if below.ends_with('/') { &mut directories } else { &mut any };
+            let (set, texts) = if below.ends_with('/') {
+                (&mut directories, &mut texts[1])
+            } else {
+                (&mut any, &mut texts[0])
+            };
             set.add(compiled);
+            texts.push(glob.clone());
             prefixes.push(anchored.then(|| literal_names(name)));
         }
-        Ok(Self { any: any.build()?, directories: directories.build()?, prefixes })
+        Ok(Self { any: any.build()?, directories: directories.build()?, prefixes, written: texts })
     }
 
     /// Whether there is no glob at all.
@@ -65,6 +75,70 @@ impl Globs {
             names.zip(prefix).all(|(name, wanted)| name == wanted.as_bytes())
         })
     }
+}
+
+/// Which globs of a set have matched something. For many threads.
+#[derive(Debug)]
+pub(super) struct Matched {
+    flags: [Vec<AtomicBool>; 2],
+    left: AtomicUsize,
+}
+
+impl Matched {
+    /// None of them yet.
+    pub(super) fn new(globs: &Globs) -> Self {
+        let flags = globs.written.each_ref().map(|set| set.iter().map(|_| AtomicBool::new(false)).collect());
+        Self { flags, left: AtomicUsize::new(globs.prefixes.len()) }
+    }
+
+    /// Notes the globs that match this very path.
+    pub(super) fn note(&self, globs: &Globs, path: &[u8], directory: bool) {
+        if self.left.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let path = OsStr::from_bytes(path);
+        let any = globs.any.matches(path).into_iter().map(|number| &self.flags[0][number]);
+        let below = if directory { globs.directories.matches(path) } else { Vec::new() };
+        for flag in any.chain(below.into_iter().map(|number| &self.flags[1][number])) {
+            if !flag.swap(true, Ordering::Relaxed) {
+                self.left.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// A glob that has matched nothing, as it was written.
+    pub(super) fn without_match<'a>(&self, globs: &'a Globs) -> Option<&'a str> {
+        let pairs = self.flags.iter().zip(&globs.written).flat_map(|(flags, texts)| flags.iter().zip(texts));
+        pairs.into_iter().find(|(flag, _)| !flag.load(Ordering::Relaxed)).map(|(_, text)| text.as_str())
+    }
+}
+
+/// Why a glob of paths below `root` cannot match anything, and what to write instead.
+pub(super) fn refused(glob: &str, root: &Path) -> Option<(String, String)> {
+    let (shown, root) = (format!("`{glob}`"), root.to_string_lossy());
+    let below = glob.trim_start_matches("./").trim_start_matches('/').trim_end_matches('/');
+    if below.is_empty() || below == "." {
+        let help = "leave `include` out, or empty, to back everything up";
+        return Some((format!("{shown} names no path below `path`"), help.to_owned()));
+    }
+    if let Some(rest) = glob.strip_prefix(root.trim_end_matches('/')).filter(|_| root != "/")
+        && let Some(rest) = rest.strip_prefix('/')
+    {
+        return Some((
+            format!("{shown} repeats `path`"),
+            format!("globs begin below `path`: write `{rest}`"),
+        ));
+    }
+    if glob.contains("//") {
+        return Some((format!("{shown} has an empty name in it"), "write a single `/`".to_owned()));
+    }
+    if below.split('/').any(|name| name == "." || name == "..") {
+        return Some((
+            format!("{shown} has `.` or `..` in it"),
+            "write the path from `path` on without them".to_owned(),
+        ));
+    }
+    None
 }
 
 fn literal_names(glob: &str) -> Vec<String> {
@@ -116,5 +190,31 @@ mod tests {
         assert!(set.reach_below(b"a") && set.reach_below(b"a/b") && set.reach_below(b"a/b/c"));
         assert!(!set.reach_below(b"b") && !set.reach_below(b"a/c"));
         assert!(globs(&["*.txt"]).reach_below(b"anything"));
+    }
+
+    #[test]
+    fn globs_that_matched_nothing_are_found_whichever_others_did() {
+        let set = globs(&["a", "b/c", "d/"]);
+        let matched = Matched::new(&set);
+        matched.note(&set, b"x/a", false);
+        matched.note(&set, b"d", false);
+        assert_eq!(matched.without_match(&set), Some("b/c"));
+        matched.note(&set, b"b/c", true);
+        assert_eq!(matched.without_match(&set), Some("d/"), "a file is no directory");
+        matched.note(&set, b"d", true);
+        assert_eq!(matched.without_match(&set), None);
+    }
+
+    #[test]
+    fn globs_that_can_match_nothing_are_refused() {
+        let root = Path::new("/srv/web");
+        for glob in ["", ".", "./", "/", "etc//nginx", "a/../b", "a/./b", "..", "/srv/web/etc", "/srv/web/"] {
+            assert!(refused(glob, root).is_some(), "{glob}");
+        }
+        assert!(refused("/srv/web/etc", root).unwrap().1.contains("`etc`"));
+        for glob in ["etc", "./etc", "/etc", "etc/", "/srv/website", "a/.b/..c", "**/x", "*.{a,b}"] {
+            assert_eq!(refused(glob, root), None, "{glob}");
+        }
+        assert_eq!(refused("/etc", Path::new("/")), None);
     }
 }

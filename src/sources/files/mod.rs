@@ -71,6 +71,14 @@ pub enum Error {
     /// A file was different every time it was read.
     #[error("`{0}` changed whenever it was read")]
     Changing(String),
+    /// A glob of `include` matches no path that is not left out: a typing error, or what it names is gone.
+    #[error("the glob `{glob}` of `include` matches nothing below `{path}`")]
+    IncludesNothing {
+        /// The glob as written.
+        glob: String,
+        /// The directory.
+        path: String,
+    },
     /// There are more hard links outstanding than the table may hold.
     #[error("the table of hard links is full ({limit}) at `{path}`")]
     HardLinks {

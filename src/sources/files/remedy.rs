@@ -20,6 +20,9 @@ impl Error {
                 Self::Changing(_) => {
                     "back up a snapshot, leave the file out with `exclude`, or set `changing_files: accept`"
                 }
+                Self::IncludesNothing { .. } => {
+                    "globs begin below `path`: correct it, or take it out if what it names may be absent"
+                }
                 Self::HardLinks { .. } => "raise `hard_link_memory`",
                 Self::NoTarget => "say where to with `--into DIRECTORY`",
                 Self::NotEmpty(_) => "give an empty or a new directory with `--into`, or say `--replace`",
