@@ -30,6 +30,7 @@ mod files_hostile;
 mod files_options;
 mod files_round_trip;
 mod files_support;
+mod files_unprivileged;
 mod local_store;
 mod notes;
 mod package_damage;

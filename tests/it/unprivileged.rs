@@ -17,18 +17,23 @@ pub fn as_nobody(test: &str, variables: &[(&str, &str)]) -> Option<String> {
         println!("not root: `{test}` is not covered by this run");
         return None;
     }
-    // The program itself may lie where nobody cannot go.
     let dir = scratch();
-    let program = dir.path().join("program");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = Command::new(tool("setpriv"));
-    command.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")]).arg("--clear-groups");
-    command.arg(program).args([test, "--exact", "--ignored", "--nocapture"]).current_dir(dir.path());
+    let mut command = nobody(&std::env::current_exe().unwrap(), dir.path());
+    command.args([test, "--exact", "--ignored", "--nocapture"]).current_dir(dir.path());
     let output = run(command.envs(variables.iter().copied()));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains("1 passed"), "no such test: {printed}");
     Some(printed)
+}
+
+/// A program, run as nobody; a copy of it in `dir`, because it may lie where nobody cannot go.
+pub fn nobody(program: &Path, dir: &Path) -> Command {
+    let copy = dir.join("program");
+    std::fs::copy(program, &copy).unwrap();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(tool("setpriv"));
+    command.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")]).arg("--clear-groups").arg(copy);
+    command
 }
 
 /// Makes a directory that belongs to nobody.

@@ -98,7 +98,7 @@ impl Feed {
         if self.written.skipped.get(visited) {
             return Ok(());
         }
-        self.batch.push((entry, self.written.sparse.get(visited)));
+        self.batch.push((entry, self.written.compared.get(visited)));
         if self.batch.len() == BATCH {
             self.shared.check()?;
             return self.batches.send(std::mem::take(&mut self.batch)).map_err(|_| Error::Thread);
@@ -174,14 +174,12 @@ impl Comparer<'_> {
         let names: Vec<&[u8]> = entry.path.split(|byte| *byte == b'/').collect();
         let Some((name, parents)) = names.split_last() else { return Err("has no name".to_owned()) };
         let folder = self.folder(parents).map_err(unreadable)?;
-        if entry.kind == EntryKind::File {
+        // What was compared already may be closed to its owner by now.
+        if entry.kind == EntryKind::File && !compared {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let fd = fs::openat(folder, *name, flags, Mode::empty()).map_err(unreadable)?;
             let stat = fs::fstat(&fd).map_err(unreadable)?;
             self.metadata(entry, &stat)?;
-            if compared {
-                return Ok(());
-            }
             let digest = self.digest(&fd).map_err(unreadable)?;
             return if entry.digest == Some(digest) {
                 Ok(())
@@ -254,8 +252,15 @@ impl Comparer<'_> {
         if kind == EntryKind::File && u64::try_from(stat.st_size) != Ok(entry.size) {
             return Err(format!("has {} bytes instead of {}", stat.st_size, entry.size));
         }
+        if kind == EntryKind::Directory && self.shared.is_left_alone(&entry.path) {
+            return Ok(());
+        }
         // Without their owner, set-uid and set-gid bits were left away.
-        let bits = if self.shared.owners { 0o7777 } else { 0o1777 };
+        let mut bits = if self.shared.owners { 0o7777 } else { 0o1777 };
+        let path = if entry.path == b"." { b"" } else { &*entry.path };
+        if kind == EntryKind::Directory && self.shared.closed.contains(path) {
+            bits &= !0o700;
+        }
         if kind != EntryKind::Symlink && (stat.st_mode ^ entry.mode) & bits != 0 {
             return Err(format!("has mode {:o} instead of {:o}", stat.st_mode & 0o7777, entry.mode));
         }
@@ -300,6 +305,8 @@ mod tests {
             failure: Mutex::default(),
             stop: tokio_util::sync::CancellationToken::new(),
             unrestorable: Mutex::default(),
+            left_alone: Mutex::default(),
+            closed: super::super::closed::Closed::default(),
             bytes: std::sync::atomic::AtomicU64::new(0),
         }
     }

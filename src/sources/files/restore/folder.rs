@@ -18,6 +18,8 @@ pub(super) struct Open {
     fd: OwnedFd,
     path: Vec<u8>,
     header: Mutex<Option<Header>>,
+    /// Whether it was there before: then it may belong to someone else.
+    found: bool,
     shared: Arc<Shared>,
 }
 
@@ -25,8 +27,8 @@ const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl Open {
-    pub(super) fn new(fd: OwnedFd, path: Vec<u8>, shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { fd, path, header: Mutex::default(), shared: Arc::clone(shared) })
+    pub(super) fn new(fd: OwnedFd, path: Vec<u8>, found: bool, shared: &Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { fd, path, header: Mutex::default(), found, shared: Arc::clone(shared) })
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -40,8 +42,12 @@ impl Open {
 
     /// Opens a directory in this one; it must be one, and no link to one.
     pub(super) fn enter(&self, name: &[u8], path: &[u8]) -> Result<Arc<Self>, Error> {
+        self.open(name, path, true)
+    }
+
+    fn open(&self, name: &[u8], path: &[u8], found: bool) -> Result<Arc<Self>, Error> {
         match fs::openat(&self.fd, name, DIRECTORY, Mode::empty()) {
-            Ok(fd) => Ok(Self::new(fd, path.to_vec(), &self.shared)),
+            Ok(fd) => Ok(Self::new(fd, path.to_vec(), found, &self.shared)),
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 let why = "a directory on its way is none, or a symbolic link";
                 Err(Error::Refused { path: crate::sources::files::shown(path), why })
@@ -55,7 +61,7 @@ impl Open {
         let make = || fs::mkdirat(&self.fd, name, Mode::RWXU);
         let failed = |error| self.shared.error("make the directory", path, error);
         match make() {
-            Ok(()) => return self.enter(name, path),
+            Ok(()) => return self.open(name, path, false),
             Err(Errno::EXIST) => {}
             Err(error) => return Err(failed(error)),
         }
@@ -69,7 +75,7 @@ impl Open {
             Err(Error::Refused { .. }) if self.shared.replace => {
                 fs::unlinkat(&self.fd, name, AtFlags::empty()).map_err(failed)?;
                 make().map_err(failed)?;
-                self.enter(name, path)
+                self.open(name, path, false)
             }
             Err(error) => Err(error),
         }
@@ -102,7 +108,8 @@ impl Open {
             removed => return removed,
         }
         let fd = fs::openat(&self.fd, name, DIRECTORY, Mode::empty())?;
-        let below = Self { fd, path: Vec::new(), header: Mutex::default(), shared: Arc::clone(&self.shared) };
+        let shared = Arc::clone(&self.shared);
+        let below = Self { fd, path: Vec::new(), header: Mutex::default(), found: true, shared };
         for entry in Dir::read_from(&below.fd)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
@@ -117,10 +124,13 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         let header = self.header.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(header) = header
-            && let Err(error) = metadata::apply(self.fd.as_fd(), &header, &self.shared)
-        {
-            self.shared.fail(self.shared.error("set the metadata of", &self.path, error));
+        let Some(mut header) = header else { return };
+        self.shared.closed.leave_open(&self.path, &mut header);
+        match metadata::apply(self.fd.as_fd(), &header, &self.shared) {
+            Ok(()) => {}
+            // Whoever may write into another one's directory still cannot change the directory itself.
+            Err(Errno::PERM) if self.found && !self.shared.owners => self.shared.leave_alone(&header.path),
+            Err(error) => self.shared.fail(self.shared.error("set the metadata of", &self.path, error)),
         }
     }
 }

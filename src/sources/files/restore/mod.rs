@@ -4,13 +4,14 @@
 //! `replace` it writes over what the package names and removes nothing else.
 
 mod choose;
+mod closed;
 mod compare;
 mod folder;
 mod metadata;
 mod pool;
 mod visitor;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,7 @@ use super::{Error, shown};
 use crate::package::Package;
 use crate::sources::{Request, Restored};
 use choose::Listing;
+use closed::Closed;
 use folder::Open;
 use visitor::Writing;
 
@@ -39,6 +41,10 @@ struct Shared {
     stop: CancellationToken,
     /// What could not be put back, by reason: how often, and the first path.
     unrestorable: Mutex<BTreeMap<String, (u64, String)>>,
+    /// Directories of someone else's that were there before, by path: their metadata stays theirs.
+    left_alone: Mutex<HashSet<Vec<u8>>>,
+    /// Directories that get their modes at the end.
+    closed: Closed,
     bytes: AtomicU64,
 }
 
@@ -70,6 +76,16 @@ impl Shared {
     fn cannot(&self, what: String, path: &[u8]) {
         let mut all = self.unrestorable.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(what).or_insert_with(|| (0, self.full(path))).0 += 1;
+    }
+
+    /// Notes a directory of someone else's.
+    fn leave_alone(&self, path: &[u8]) {
+        self.cannot("mode and times of a directory of another owner".to_owned(), path);
+        self.left_alone.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_vec());
+    }
+
+    fn is_left_alone(&self, path: &[u8]) -> bool {
+        self.left_alone.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
     }
 
     fn notes(&self) -> Vec<String> {
@@ -110,6 +126,8 @@ pub(super) async fn restore(
         failure: Mutex::default(),
         stop: stop.clone(),
         unrestorable: Mutex::default(),
+        left_alone: Mutex::default(),
+        closed: Closed::default(),
         bytes: AtomicU64::new(0),
     });
     let writing = Writing::new(Arc::clone(&shared), open_target(&target, &shared)?)?;
@@ -120,7 +138,10 @@ pub(super) async fn restore(
     let written =
         tokio::task::spawn_blocking(move || writing.finish()).await.map_err(|_| Error::Thread)??;
     let counts = written.counts();
-    let compared = compare::compare(package, Arc::clone(&shared), chosen, written).await?;
+    let compared = compare::compare(package, Arc::clone(&shared), chosen, written).await;
+    let closed = shared.closed.close(&shared);
+    let compared = compared?;
+    closed?;
     Ok(Restored { counts, bytes: shared.bytes.load(Ordering::Relaxed), compared, notes: shared.notes() })
 }
 
@@ -141,9 +162,10 @@ fn refuse_if_filled(target: &Path, replace: bool) -> Result<(), Error> {
 
 fn open_target(target: &Path, shared: &Arc<Shared>) -> Result<Arc<Open>, Error> {
     let fail = |cause| Error::Root { path: target.display().to_string(), cause };
+    let found = target.exists();
     std::fs::create_dir_all(target).map_err(fail)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = fs::open(target, flags, Mode::empty()).map_err(|error| fail(error.into()))?;
     metadata::clear_acls(&fd);
-    Ok(Open::new(fd, Vec::new(), shared))
+    Ok(Open::new(fd, Vec::new(), found, shared))
 }

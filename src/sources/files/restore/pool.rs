@@ -21,6 +21,8 @@ pub(super) struct Job {
     pub(super) folder: Arc<Open>,
     pub(super) header: Header,
     pub(super) content: Vec<u8>,
+    /// The digest, if it is to be compared now.
+    pub(super) expected: Option<[u8; 32]>,
     pub(super) lease: Lease,
 }
 
@@ -85,9 +87,9 @@ impl Drop for Done<'_> {
 fn work(shared: &Shared, queue: &Mutex<Receiver<Job>>, pending: &(Mutex<usize>, Condvar)) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { folder, header, content, lease }) = job else { return };
+        let Ok(Job { folder, header, content, expected, lease }) = job else { return };
         let _done = Done(pending, shared);
-        if let Err(error) = write_file(&folder, &header, &mut &*content, shared) {
+        if let Err(error) = write_file(&folder, &header, &content, expected, shared) {
             shared.fail(error);
         }
         // Before it counts as done, so that who waits finds the directory finished.

@@ -42,8 +42,9 @@ pub(super) struct Writing {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     counts: BTreeMap<&'static str, u64>,
-    /// Which members, in archive order, were sparse files: their digests were compared when they were written.
-    pub(super) sparse: Bits,
+    /// Which members, in archive order, are files whose digests were compared when they were written: sparse ones,
+    /// because the index cannot say where their holes are, and those that their owner may not read.
+    pub(super) compared: Bits,
     /// Which members were left out: superseded ones, and devices if told so.
     pub(super) skipped: Bits,
 }
@@ -82,7 +83,7 @@ impl Writing {
         let device = matches!(header.kind, Kind::CharDevice(..) | Kind::BlockDevice(..));
         let skipped = entry.superseded || (device && !self.shared.devices);
         self.written.skipped.push(skipped);
-        self.written.sparse.push(header.sparse.is_some());
+        self.written.compared.push(compared_at_once(&header));
         if skipped {
             if device {
                 self.written.count("devices_skipped");
@@ -160,7 +161,8 @@ impl Writing {
             if bytes.len() != size {
                 return Err(unread(&header, io::ErrorKind::UnexpectedEof.into()));
             }
-            return self.pool.write(Job { folder, header, content: bytes, lease });
+            let expected = expected(entry, &header);
+            return self.pool.write(Job { folder, header, content: bytes, expected, lease });
         }
         let fd = create(&folder, &header)?;
         let segments = header.sparse.clone().unwrap_or_else(|| vec![(0, header.size)]);
@@ -170,7 +172,9 @@ impl Writing {
         let failed = |error| self.shared.error("write", &header.path, error);
         if header.sparse.is_some() {
             fs::ftruncate(&fd, header.size).map_err(failed)?;
-            self.reread(&fd, &header, &segments, entry)?;
+        }
+        if let Some(expected) = expected(entry, &header) {
+            read_back(&fd, &header, &segments, expected, &mut self.buffer, &self.shared)?;
         }
         self.shared.bytes.fetch_add(stored, Ordering::Relaxed);
         metadata::apply(fd.as_fd(), &header, &self.shared)
@@ -200,36 +204,6 @@ impl Writing {
             length -= got as u64;
         }
         Ok(())
-    }
-
-    /// Reads a sparse file's data back: the index cannot say where its holes are, so it is compared here.
-    fn reread(
-        &mut self,
-        fd: &OwnedFd,
-        header: &Header,
-        segments: &[(u64, u64)],
-        entry: &Entry,
-    ) -> Result<(), Error> {
-        let mut hasher = blake3::Hasher::new();
-        for (start, length) in segments {
-            let (mut offset, end) = (*start, start + length);
-            while offset < end {
-                let wanted = self.buffer.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
-                match rustix::io::pread(fd, &mut self.buffer[..wanted], offset) {
-                    Ok(0) => break,
-                    Ok(got) => {
-                        hasher.update(&self.buffer[..got]);
-                        offset += got as u64;
-                    }
-                    Err(Errno::INTR) => {}
-                    Err(error) => return Err(self.shared.error("read back", &header.path, error)),
-                }
-            }
-        }
-        if entry.digest == Some(*hasher.finalize().as_bytes()) {
-            return Ok(());
-        }
-        Err(Error::Differs { count: 1, first: format!("`{}` in its content", shown(&header.path)) })
     }
 
     fn link(&mut self, folder: &Open, name: &[u8], header: &Header, first: &[u8]) -> Result<(), Error> {
@@ -298,16 +272,62 @@ fn create(folder: &Open, header: &Header) -> Result<OwnedFd, Error> {
     folder.create(name, &header.path, |at| fs::openat(at, name, flags, Mode::RUSR | Mode::WUSR))
 }
 
+/// Whether a file's digest is compared when it is written, not in the end.
+fn compared_at_once(header: &Header) -> bool {
+    header.kind == Kind::File && (header.sparse.is_some() || header.mode & 0o400 == 0)
+}
+
+/// The digest to compare at once. A file of which the index has none differs from anything.
+fn expected(entry: &Entry, header: &Header) -> Option<[u8; 32]> {
+    compared_at_once(header).then(|| entry.digest.unwrap_or_default())
+}
+
+/// Reads the data of a file back and compares it.
+fn read_back(
+    fd: &OwnedFd,
+    header: &Header,
+    segments: &[(u64, u64)],
+    expected: [u8; 32],
+    buffer: &mut [u8],
+    shared: &Shared,
+) -> Result<(), Error> {
+    let mut hasher = blake3::Hasher::new();
+    for (start, length) in segments {
+        let (mut offset, end) = (*start, start + length);
+        while offset < end {
+            let wanted = buffer.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
+            match rustix::io::pread(fd, &mut buffer[..wanted], offset) {
+                Ok(0) => break,
+                Ok(got) => {
+                    hasher.update(&buffer[..got]);
+                    offset += got as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(shared.error("read back", &header.path, error)),
+            }
+        }
+    }
+    if *hasher.finalize().as_bytes() == expected {
+        return Ok(());
+    }
+    Err(Error::Differs { count: 1, first: format!("`{}` in its content", shown(&header.path)) })
+}
+
 /// Writes a small file whole.
 pub(super) fn write_file(
     folder: &Open,
     header: &Header,
-    content: &mut &[u8],
+    content: &[u8],
+    expected: Option<[u8; 32]>,
     shared: &Shared,
 ) -> Result<(), Error> {
     let fd = create(folder, header)?;
     write_at(&fd, content, 0).map_err(|error| shared.error("write", &header.path, error))?;
     shared.bytes.fetch_add(content.len() as u64, Ordering::Relaxed);
+    if let Some(expected) = expected {
+        let mut buffer = vec![0; content.len()];
+        read_back(&fd, header, &[(0, header.size)], expected, &mut buffer, shared)?;
+    }
     metadata::apply(fd.as_fd(), header, shared)
         .map_err(|error| shared.error("set the metadata of", &header.path, error))
 }

@@ -1,0 +1,71 @@
+//! Restores by a user without root's rights: what that user may not change or read is no false failure.
+
+use std::path::Path;
+
+use crate::support::backups::Site;
+use crate::support::{run, shell};
+use crate::unprivileged::{NOBODY, nobody};
+
+/// A package of a tree with files and directories that shut their owner out, and what each of its entries is.
+fn site() -> Option<Site> {
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: restores by another user are not covered by this run");
+        return None;
+    }
+    let site = Site::new("");
+    shell(&format!(
+        "cd '{0}'; mkdir -p open shut/inner unlisted; echo 1 > open/secret; echo 2 > open/write-only; echo 3 > shut/a
+         head -c 3000000 /dev/urandom > open/large; ln shut/a shut/inner/b; ln shut/a unlisted/c; echo 4 > unlisted/d
+         truncate -s 1M open/sparse; echo 5 >> open/sparse; ln -s x shut/link
+         chmod 000 open/secret open/large; chmod 200 open/write-only open/sparse; chmod 000 shut; chmod 300 unlisted
+         chmod 050 shut/inner; chmod 755 .; touch -d 2020-01-01 open shut/inner shut unlisted .
+         cd ..; chmod a+r key.txt chupacabra.yaml",
+        site.tree().display()
+    ));
+    run(&mut site.command(&["backup"]));
+    shell(&format!("chmod -R a+rX '{}'", site.store().display()));
+    Some(site)
+}
+
+/// What `find` says of a tree, but for owners and sizes of directories.
+fn listing(root: &Path) -> String {
+    let find = "find . -printf '%y %m %n %T@ %p %l\\n' | sort; find . -type f -exec sha256sum {} + | sort";
+    String::from_utf8(shell(&format!("cd '{}'; {find}", root.display()))).unwrap()
+}
+
+fn restore(site: &Site, target: &Path) -> (bool, String) {
+    let mut command = nobody(Path::new(env!("CARGO_BIN_EXE_chupacabra")), site.dir());
+    command.arg("--config").arg(site.config()).args(["restore", "web", "--into"]).arg(target);
+    let output = command.env("CHUPACABRA_LOG_FORMAT", "human").current_dir("/").output().unwrap();
+    let told = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat();
+    (output.status.success(), told)
+}
+
+#[test]
+fn files_and_directories_that_shut_their_owner_out_are_restored_and_compared() {
+    let Some(site) = site() else { return };
+    let place = site.dir().join("place");
+    crate::unprivileged::nobodys(&place);
+    let (good, told) = restore(&site, &place.join("target"));
+    assert!(good, "{told}");
+    assert!(told.contains("files of them by digest"), "{told}");
+    assert_eq!(listing(&place.join("target")), listing(&site.tree()));
+}
+
+#[test]
+fn a_target_of_someone_else_that_may_be_written_keeps_its_own_mode_and_time() {
+    let Some(site) = site() else { return };
+    let target = site.dir().join("volume");
+    // As a volume with `fsGroup` is: of root, writable by the group.
+    shell(&format!("mkdir '{0}'; chown 0:{NOBODY} '{0}'; chmod 2775 '{0}'", target.display()));
+    let (good, told) = restore(&site, &target);
+    assert!(good, "{told}");
+    assert!(told.contains("mode and times of a directory of another owner"), "{told}");
+    let inside = |root: &Path| {
+        let listing = listing(root);
+        let other = listing.lines().filter(|line| !line.ends_with(" . ")).map(str::to_owned);
+        other.collect::<Vec<_>>()
+    };
+    assert_eq!(inside(&target), inside(&site.tree()));
+    assert_eq!(shell(&format!("stat -c %a '{}'", target.display())), b"2775\n");
+}
