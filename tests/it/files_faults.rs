@@ -105,6 +105,68 @@ fn calls_that_are_interrupted_are_made_again() {
     }
 }
 
+/// A lease as file servers take them for their clients: given back a while after the system asks for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_leased_to_another_process_is_read_when_it_is_given_back() {
+    let dir = tree();
+    let script = "import fcntl, os, signal, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('leased', flush=True)
+signal.sigwait([signal.SIGIO])
+time.sleep(0.3)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+print('given back', flush=True)";
+    let mut holder = Command::new("python3")
+        .args(["-c", script])
+        .arg(dir.path().join("a/victim"))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = std::io::BufReader::new(holder.stdout.take().unwrap());
+    let mut line = || {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut told, &mut line).unwrap();
+        line
+    };
+    assert_eq!(line(), "leased\n");
+    let backup = Backup::of(dir.path(), json!({})).await;
+    // Whatever became of it, the other process must not be left waiting.
+    let broken = backup.map(|backup| backup.summary.counts["files"]);
+    if broken.is_err() {
+        holder.kill().unwrap();
+    }
+    assert_eq!(broken.unwrap(), 103);
+    assert_eq!(line(), "given back\n");
+    assert!(holder.wait().unwrap().success());
+}
+
+#[test]
+fn a_lease_that_is_broken_soon_is_waited_for() {
+    let dir = tree();
+    let fault = "inject=openat:error=EAGAIN:when=1..20";
+    let verdict = dump_under_strace(dir.path(), &dir.path().join("b/victim-large"), fault, &json!({}));
+    assert!(verdict.starts_with("GOOD "), "{verdict}");
+}
+
+/// A file of `/proc` has no size, but content.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn content_of_files_without_a_size_is_not_dropped_in_silence() {
+    let root = Path::new("/proc/sys/kernel/random");
+    let settings = json!({ "include": ["poolsize"] });
+    let error = Backup::of(root, settings.clone()).await.err().expect("an empty file in place of content");
+    assert!(error.to_string().contains("/proc/sys/kernel/random/poolsize"), "{error}");
+    let mut accepted = settings;
+    accepted["changing_files"] = "accept".into();
+    let backup = Backup::of(root, accepted).await.unwrap();
+    assert_eq!(backup.summary.notes.len(), 1);
+    let keep = crate::support::package::Keep::default();
+    let keep = backup.package().read(chupacabra::package::Selection::All, keep).await.unwrap();
+    let content = keep.take().into_iter().find(|(_, header, _)| header.path == b"poolsize").unwrap().2;
+    assert_eq!(content, std::fs::read(root.join("poolsize")).unwrap());
+}
+
 #[test]
 fn a_file_that_is_gone_before_it_is_read_is_noted_if_that_is_accepted() {
     let dir = tree();

@@ -7,7 +7,7 @@ use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
-use super::entry::{Found, Opened, Reader, TRIES};
+use super::entry::{Found, Opened, Reader, TRIES, lease_wait};
 use super::folder::Folder;
 use super::globs::Matched;
 use super::large::LargeFile;
@@ -98,6 +98,8 @@ impl Dump {
             slots,
             open_files: Arc::default(),
             folders: Arc::default(),
+            lease_wait: lease_wait(),
+            stop: stop.clone(),
             touches_atime: false.into(),
             plan,
         });

@@ -3,11 +3,13 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
+use tokio_util::sync::CancellationToken;
 
 use super::config::ChangingFiles;
 use super::folder::{Folder, Folders, Listing, Name, Part};
@@ -16,6 +18,7 @@ use super::names::Names;
 use super::stamp::{Inode, Stamp, time};
 use super::xattrs::{self, Place};
 use super::{Error, Plan, shown, sparse};
+use crate::gather::gather;
 use crate::package::budget::Lease;
 use crate::package::member::{Header, Kind};
 
@@ -100,6 +103,9 @@ pub(super) struct Reader {
     pub(super) slots: usize,
     pub(super) open_files: Arc<AtomicUsize>,
     pub(super) folders: Arc<Folders>,
+    /// How long a lease of another process is waited for.
+    pub(super) lease_wait: Duration,
+    pub(super) stop: CancellationToken,
     /// Set once the system has refused `O_NOATIME`: it allows that to the owner only.
     pub(super) touches_atime: AtomicBool,
 }
@@ -170,7 +176,22 @@ impl Reader {
     }
 
     /// Opens an entry for reading, without moving its access time where that is allowed.
+    ///
+    /// A file on which another process has a lease is opened once that process has given it back. The system asks it to
+    /// at the first try, and takes the lease away when `lease-break-time` is over.
     fn open(&self, folder: &Folder, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let began = Instant::now();
+        loop {
+            match self.open_now(folder, name, flags) {
+                Err(Errno::AGAIN) if began.elapsed() < self.lease_wait && !self.stop.is_cancelled() => {
+                    gather();
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_now(&self, folder: &Folder, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         if !self.touches_atime.load(Ordering::Relaxed) {
             match fs::openat(folder.fd(), name, FLAGS | OFlags::NOATIME | flags, Mode::empty()) {
                 Err(Errno::PERM) => self.touches_atime.store(true, Ordering::Relaxed),
@@ -273,6 +294,10 @@ impl Reader {
             }
             let mut content = Vec::with_capacity(size);
             read_full(&fd, &mut content).map_err(|error| self.error("read", path, error))?;
+            if size == 0 {
+                // Some file systems do not say how large a file is: what is there all the same is not to be lost.
+                content = self.beyond(&fd).map_err(|error| self.error("read", path, error))?;
+            }
             let after = fs::fstat(&fd).map_err(|error| self.error("examine", path, error))?;
             let sound = content.len() == size && Stamp::of(&after) == inode.stamp;
             // What was taken for the size that was expected is given back as far as it is not held.
@@ -300,6 +325,22 @@ impl Reader {
         }
     }
 
+    /// What an empty file holds nevertheless, up to what every reading may take.
+    fn beyond(&self, fd: &OwnedFd) -> Result<Vec<u8>, Errno> {
+        let mut content = Vec::with_capacity(1);
+        read_full(fd, &mut content)?;
+        if !content.is_empty() {
+            // From the start: what the kernel makes up as it is read may come in one piece only.
+            fs::seek(fd, SeekFrom::Start(0))?;
+            let mut whole = Vec::with_capacity(self.reserved);
+            read_full(fd, &mut whole)?;
+            if !whole.is_empty() {
+                content = whole;
+            }
+        }
+        Ok(content)
+    }
+
     /// Makes the lease cover a file's size. A file for which there is no memory now is read when its turn comes.
     fn lease(&self, size: usize, lease: &mut Option<Lease>) -> bool {
         let Some(lease) = lease else { return false };
@@ -320,6 +361,8 @@ impl Reader {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(Regular::Gone),
             Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(Regular::Other),
+            Err(Errno::AGAIN) if self.stop.is_cancelled() => return Err(Error::Stopped),
+            Err(Errno::AGAIN) => return Err(Error::Leased(self.full(path))),
             Err(error) => return Err(self.error("open", path, error)),
         };
         let stat = fs::fstat(&fd).map_err(|error| self.error("examine", path, error))?;
@@ -419,4 +462,11 @@ fn read_full(fd: &OwnedFd, content: &mut Vec<u8>) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// How long the system waits for a lease to be given back, and a little more.
+pub(super) fn lease_wait() -> Duration {
+    let seconds = std::fs::read_to_string("/proc/sys/fs/lease-break-time");
+    let seconds = seconds.ok().and_then(|seconds| seconds.trim().parse().ok());
+    Duration::from_secs(seconds.unwrap_or(45_u64).saturating_add(5))
 }

@@ -71,6 +71,9 @@ pub enum Error {
     /// A file was different every time it was read.
     #[error("`{0}` changed whenever it was read")]
     Changing(String),
+    /// Another process kept a lease on a file, or a file server's client a delegation.
+    #[error("`{0}` is leased to another process, which did not give it back")]
+    Leased(String),
     /// A glob of `include` matches no path that is not left out: a typing error, or what it names is gone.
     #[error("the glob `{glob}` of `include` matches nothing below `{path}`")]
     IncludesNothing {

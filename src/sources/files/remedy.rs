@@ -20,6 +20,9 @@ impl Error {
                 Self::Changing(_) => {
                     "back up a snapshot, leave the file out with `exclude`, or set `changing_files: accept`"
                 }
+                Self::Leased(_) => {
+                    "see who has it open (`/proc/locks`; Samba and NFS servers lease files to their clients), or back up a snapshot"
+                }
                 Self::IncludesNothing { .. } => {
                     "globs begin below `path`: correct it, or take it out if what it names may be absent"
                 }

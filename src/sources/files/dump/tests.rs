@@ -200,7 +200,7 @@ async fn a_first_name_that_changed_once_stays_the_first_name() {
     };
     let (summary, members) = dumped_while(&format!(r#"{{ "path": {root:?} }}"#), 1 << 20, change).await;
     assert_eq!(summary.unwrap().counts["hard_links"], 2);
-    assert!(extracted(&members)["c"] == [1; 2_000_000]);
+    assert!(extracted(&members)["c"] == vec![1; 2_000_000]);
 }
 
 /// What is found while too many files are open is opened when its turn comes, and may be another file by then.
