@@ -7,12 +7,13 @@ use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
-use super::entry::{Found, Opened, Reader, TRIES, lease_wait};
+use super::entry::{Found, Reader, TRIES};
 use super::folder::Folder;
 use super::globs::Matched;
 use super::large::LargeFile;
 use super::links::Links;
 use super::names::Names;
+use super::opening::{Opened, lease_wait};
 use super::stamp::Inode;
 use super::walk::{Walk, open_limits};
 use super::{Error, Plan};

@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 
 use rustix::io::{Errno, pread};
 
-use super::entry::Slot;
+use super::opening::Slot;
 use super::stamp::{Stamp, stamp};
 use super::walk::Event;
 use crate::package::member::{Large, Settled};

@@ -11,6 +11,7 @@ pub(crate) mod globs;
 mod large;
 mod links;
 mod names;
+mod opening;
 mod pace;
 mod probe;
 mod remedy;
