@@ -2,6 +2,7 @@
 -- each. Every value is made of numbers, so that two servers have the same.
 CREATE SCHEMA hire AUTHORIZATION alice;
 COMMENT ON SCHEMA hire IS 'tools for a day';
+ALTER SCHEMA public OWNER TO postgres;
 ALTER DEFAULT PRIVILEGES IN SCHEMA hire GRANT SELECT ON TABLES TO alice;
 ALTER DEFAULT PRIVILEGES FOR ROLE "bob-ß" IN SCHEMA hire GRANT USAGE, SELECT ON SEQUENCES TO alice;
 SET search_path = hire, pg_catalog;

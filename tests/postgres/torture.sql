@@ -1,4 +1,5 @@
-SELECT current_setting('server_version_num')::int >= 140000 AS v14, current_setting('server_version_num')::int >= 150000 AS v15 \gset
+SELECT current_setting('server_version_num')::int >= 140000 AS v14, current_setting('server_version_num')::int >= 150000 AS v15,
+  current_setting('server_version_num')::int >= 160000 AS v16, current_setting('server_version_num')::int >= 180000 AS v18 \gset
 \if :v14
 \set multirange 'int8multirange(int8range(1, i), int8range(1000, NULL))'
 \set endless Infinity
@@ -55,6 +56,15 @@ CREATE FUNCTION app.atomic(a int) RETURNS int LANGUAGE sql AS 'SELECT a + 1';
 CREATE FUNCTION app.setof() RETURNS SETOF app.pair LANGUAGE sql ROWS 5 AS $$ SELECT 1, 'x', NULL::app.mood[] $$;
 CREATE FUNCTION app.table_of(n int) RETURNS TABLE (a int, b text) LANGUAGE sql SECURITY DEFINER AS $$ SELECT n, 'b' $$;
 CREATE PROCEDURE app.act(INOUT a int, b text DEFAULT 'q''') LANGUAGE plpgsql AS $$ BEGIN a := a + 1; END $$;
+\if :v14
+CREATE PROCEDURE app.mode(IN a int, OUT b int) LANGUAGE plpgsql AS $$ BEGIN b := a; END $$;
+CREATE PROCEDURE app.mode(IN a int, IN b int) LANGUAGE plpgsql AS $$ BEGIN END $$;
+COMMENT ON PROCEDURE app.mode(IN int, OUT int) IS 'out';
+COMMENT ON PROCEDURE app.mode(IN int, IN int) IS 'in';
+ALTER PROCEDURE app.mode(IN int, OUT int) OWNER TO alice;
+REVOKE ALL ON PROCEDURE app.mode(IN int, OUT int) FROM PUBLIC;
+GRANT ALL ON PROCEDURE app.mode(IN int, IN int) TO alice;
+\endif
 ALTER FUNCTION app.atomic(int) OWNER TO "bob-ß";
 COMMENT ON FUNCTION app.atomic(int) IS 'atomic';
 COMMENT ON PROCEDURE app.act(int, text) IS 'acts';
@@ -152,6 +162,19 @@ ALTER TABLE app.child ALTER b DROP DEFAULT, ALTER a SET DEFAULT 7, ALTER b SET N
 CREATE TABLE app.grandchild (d int) INHERITS (app.parent, app.customers);
 INSERT INTO app.child VALUES (1, 'b', 2);
 INSERT INTO app.parent VALUES (5, 'p');
+\if :v16
+CREATE TABLE app.doubled (a int, g int GENERATED ALWAYS AS (a * 2) STORED);
+CREATE TABLE app.fourfold (a int, g int GENERATED ALWAYS AS (a * 4) STORED);
+CREATE TABLE app.of_both (g int GENERATED ALWAYS AS (a * 2) STORED) INHERITS (app.doubled, app.fourfold);
+INSERT INTO app.of_both VALUES (3);
+\endif
+\if :v18
+CREATE TABLE app.later (a int);
+INSERT INTO app.later VALUES (NULL);
+ALTER TABLE app.later ADD CONSTRAINT later_a NOT NULL a NOT VALID;
+CREATE TABLE app.of_later () INHERITS (app.later);
+COMMENT ON CONSTRAINT later_a ON app.later IS 'not yet';
+\endif
 CREATE TABLE app.events (id int, at date NOT NULL, kind app.mood, note text, PRIMARY KEY (at, id)) PARTITION BY RANGE (at);
 CREATE TABLE app.events_2025 (note text, id int NOT NULL, kind app.mood, at date NOT NULL, gone int);
 ALTER TABLE app.events_2025 DROP COLUMN gone;

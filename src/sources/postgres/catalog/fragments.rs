@@ -1,7 +1,10 @@
 //! Words of the catalog queries that stand for longer SQL, and lines for some versions only.
 
+/// An object as statements name it, from a row of `pg_identify_object` with the object's oid. A procedure is named with
+/// the modes of its arguments, because another one may differ from it in these alone.
 const KEYWORD: &str = r#"CASE
-  WHEN $.type IN ('function', 'procedure', 'aggregate') THEN 'ROUTINE ' || $.identity
+  WHEN $.type IN ('function', 'procedure', 'aggregate') THEN (SELECT CASE kp.prokind WHEN 'p' THEN 'PROCEDURE ' WHEN 'a' THEN 'AGGREGATE ' ELSE 'FUNCTION ' END
+    || @signature(kp) FROM pg_proc kp JOIN pg_namespace kn ON kn.oid = kp.pronamespace WHERE kp.oid = $.oid)
   WHEN $.type = 'statistics object' THEN 'STATISTICS ' || $.identity
   WHEN $.type LIKE '% column' THEN 'COLUMN ' || $.identity
   WHEN $.type = 'composite type' THEN 'TYPE ' || $.identity
@@ -14,11 +17,23 @@ const KEYWORD: &str = r#"CASE
 const FRAGMENTS: &[(&str, &str)] = &[
     ("user", "($.nspname !~ '^pg_' AND $.nspname <> 'information_schema')"),
     (
+        "temporary",
+        "EXISTS (SELECT FROM pg_namespace tn WHERE tn.oid = $ AND tn.nspname ~ '^pg_(toast|temp)')",
+    ),
+    ("fleeting", "EXISTS (SELECT FROM pg_class tc WHERE tc.oid = $ AND @temporary(tc.relnamespace))"),
+    (
         "own",
         "NOT EXISTS (SELECT FROM pg_depend own WHERE own.classid = $.tableoid AND own.objid = $.oid AND own.deptype = 'e')",
     ),
-    ("identity", "(SELECT @keyword(i) FROM pg_identify_object($.tableoid, $.oid, 0) i)"),
+    (
+        "identity",
+        "(SELECT @keyword(i) FROM (SELECT found.*, $.oid FROM pg_identify_object($.tableoid, $.oid, 0) found) i)",
+    ),
     ("keyword", KEYWORD),
+    (
+        "signature",
+        "format('%I.%I(%s)', kn.nspname, $.proname, CASE WHEN $.prokind = 'a' AND $.pronargs = 0 THEN '*' ELSE pg_get_function_identity_arguments($.oid) END)",
+    ),
     (
         "function",
         "(SELECT format('%I.%I', fn.nspname, fp.proname) FROM pg_proc fp JOIN pg_namespace fn ON fn.oid = fp.pronamespace WHERE fp.oid = $)",

@@ -5,7 +5,7 @@ WITH objects AS (
     CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass, NULL FROM pg_class c WHERE c.relkind IN ('r','p','v','m','f','S')
   UNION ALL SELECT c.tableoid, c.oid, a.attnum, a.attacl, '{}'::aclitem[], c.relowner, 'TABLE ' || c.oid::regclass, quote_ident(a.attname)
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
-  UNION ALL SELECT tableoid, oid, 0, proacl, acldefault('f', proowner), proowner, CASE prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || oid::regprocedure, NULL FROM pg_proc
+  UNION ALL SELECT kp.tableoid, kp.oid, 0, proacl, acldefault('f', proowner), proowner, CASE prokind WHEN 'p' THEN 'PROCEDURE ' || (SELECT @signature(kp) FROM pg_namespace kn WHERE kn.oid = kp.pronamespace) ELSE 'FUNCTION ' || kp.oid::regprocedure END, NULL FROM pg_proc kp
   UNION ALL SELECT tableoid, oid, 0, typacl, acldefault('T', typowner), typowner, 'TYPE ' || format_type(oid, NULL), NULL FROM pg_type WHERE typacl IS NOT NULL
   UNION ALL SELECT tableoid, oid, 0, lanacl, acldefault('l', lanowner), lanowner, 'LANGUAGE ' || quote_ident(lanname), NULL FROM pg_language WHERE lanpltrusted
   UNION ALL SELECT tableoid, oid, 0, fdwacl, acldefault('F', fdwowner), fdwowner, 'FOREIGN DATA WRAPPER ' || quote_ident(fdwname), NULL FROM pg_foreign_data_wrapper
@@ -23,7 +23,8 @@ SELECT class, oid, sub, target, statements FROM (
   SELECT c.class, c.oid, c.sub, c.target,
     concat(
       (SELECT string_agg(format(E'REVOKE ALL%s ON %s FROM %s;\n', ' (' || c.col || ')', c.target, @grantee(e)), '')
-       FROM (SELECT DISTINCT x.grantee FROM unnest(c.base) item CROSS JOIN aclexplode(ARRAY[item]) x WHERE NOT item = ANY (c.acl)) e),
+       FROM (SELECT DISTINCT x.grantee FROM unnest(c.base) item CROSS JOIN aclexplode(ARRAY[item]) x WHERE NOT item = ANY (c.acl)
+         AND (x.grantee = 0 OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = x.grantee))) e),
       (SELECT string_agg(CASE WHEN e.grantor = c.owner THEN '' ELSE format(E'SET SESSION AUTHORIZATION %I;\n', pg_get_userbyid(e.grantor)) END
          || format(E'GRANT %s ON %s TO %s%s;\n', e.privileges, c.target, @grantee(e), CASE WHEN e.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
          || CASE WHEN e.grantor = c.owner THEN '' ELSE E'RESET SESSION AUTHORIZATION;\n' END, '' ORDER BY e.ord, e.is_grantable)
