@@ -17,7 +17,8 @@ const ROLES: &str = "SELECT rolname, format('ALTER ROLE %I WITH %s %s %s %s %s %
   shobj_description(oid, 'pg_authid')
 FROM @roles WHERE rolname !~ '^pg_' ORDER BY rolname";
 
-const MEMBERS: &str = "SELECT pg_get_userbyid(m.roleid), pg_get_userbyid(m.member), pg_get_userbyid(m.grantor), m.admin_option, m.grantor = 10,
+const MEMBERS: &str = "SELECT pg_get_userbyid(m.roleid), pg_get_userbyid(m.member), pg_get_userbyid(m.grantor), m.admin_option,
+  m.grantor = 10 OR NOT EXISTS (SELECT FROM pg_roles g WHERE g.oid = m.grantor),
   format(' WITH ADMIN %s, INHERIT %s, SET %s', m.admin_option::text, m.inherit_option::text, m.set_option::text) --@>=16
   CASE WHEN m.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END --@<16
 FROM pg_auth_members m WHERE EXISTS (SELECT FROM pg_roles r WHERE r.oid = m.roleid) ORDER BY 1, 2, 3";
@@ -48,7 +49,16 @@ const SETTINGS: &str = "SELECT coalesce(d.datname, ''), coalesce(r.rolname, ''),
 FROM pg_db_role_setting x LEFT JOIN pg_database d ON d.oid = x.setdatabase LEFT JOIN pg_roles r ON r.oid = x.setrole
 CROSS JOIN unnest(x.setconfig) WITH ORDINALITY s(value, ord) ORDER BY 1, 2, s.ord";
 
-/// Settings whose stored value is a list, already quoted as SQL.
+/// Security labels of roles, tablespaces and databases: catalog, name, statement. Those of subscriptions stand in the
+/// same catalog and go with the subscription.
+const LABELS: &str = r#"SELECT o.catalog, o.name, format('SECURITY LABEL FOR %I ON %s IS %L;', l.provider, o.target, l.label)
+FROM pg_shseclabel l JOIN (
+  SELECT 'pg_authid' AS catalog, oid, rolname AS name, 'ROLE ' || quote_ident(rolname) AS target FROM pg_roles WHERE rolname !~ '^pg_'
+  UNION ALL SELECT 'pg_tablespace', oid, spcname, 'TABLESPACE ' || quote_ident(spcname) FROM pg_tablespace WHERE spcname !~ '^pg_'
+  UNION ALL SELECT 'pg_database', oid, datname, 'DATABASE "' || replace(datname, '"', '""') || '"' FROM pg_database
+) o ON l.classoid = o.catalog::regclass AND l.objoid = o.oid ORDER BY 1, 2, l.provider"#;
+
+/// Settings whose stored value is a list of names, quoted or bare (`GUC_LIST_QUOTE`; extensions can make no such one).
 const LISTS: &[&str] = &[
     "local_preload_libraries",
     "search_path",
@@ -97,6 +107,10 @@ pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<
             script::push(script, Kind::Global, name, &session.bytes(&sql));
         }
     }
+    let labels = session.rows(LABELS).await?;
+    for label in labels.iter().filter(|label| label.text(0) == "pg_authid") {
+        script::push(script, Kind::Global, label.text(1), &session.bytes(label.text(2)));
+    }
     members(session, script).await?;
     for row in session.rows(&expand(TABLESPACES, session.major)).await? {
         for column in 1..=3 {
@@ -104,6 +118,9 @@ pub(super) async fn server(session: &mut Session, plan: &Plan, script: &mut Vec<
                 script::push(script, Kind::Global, row.text(0), &session.bytes(row.text(column)));
             }
         }
+    }
+    for label in labels.iter().filter(|label| label.text(0) == "pg_tablespace") {
+        script::push(script, Kind::Global, label.text(1), &session.bytes(label.text(2)));
     }
     for row in session.rows(&expand(SHARED_PRIVILEGES, session.major)).await? {
         if row.text(0) != "d" && !row.text(2).is_empty() {
@@ -167,6 +184,11 @@ pub(super) async fn database(session: &mut Session, name: &str) -> Result<Vec<(K
             parts.push((Kind::Property, row.text(column).to_owned()));
         }
     }
+    for row in session.rows(LABELS).await? {
+        if row.text(0) == "pg_database" && row.text(1) == name {
+            parts.push((Kind::Property, row.text(2).to_owned()));
+        }
+    }
     for row in session.rows(&expand(SHARED_PRIVILEGES, session.major)).await? {
         if row.text(0) == "d" && row.text(1) == name && !row.text(2).is_empty() {
             parts.push((Kind::Privilege, row.text(2).to_owned()));
@@ -196,12 +218,76 @@ const CREATE_DATABASE: &str = "SELECT format('CREATE %s WITH TEMPLATE = template
        THEN format(E'COMMENT ON %s IS %L;', @database(datname), shobj_description(d.oid, 'pg_database')) ELSE '' END
 FROM pg_database d WHERE datname = <name>";
 
+/// The statement that gives a role or a database a setting.
+///
+/// The stored value of a list is text that its owner chose, so each of its elements becomes a literal: pasted as it is
+/// it would be run by whoever restores.
 fn setting(target: &str, name: &str, value: &str) -> String {
-    let value = if LISTS.contains(&name.to_ascii_lowercase().as_str()) && !value.is_empty() {
-        value.to_owned()
-    } else {
-        literal(value)
+    let elements = if LISTS.contains(&name.to_ascii_lowercase().as_str()) { elements(value) } else { vec![] };
+    let value = match elements.as_slice() {
+        [] => literal(value),
+        elements => elements.iter().map(|element| literal(element)).collect::<Vec<_>>().join(", "),
     };
     let name: Vec<String> = name.split('.').map(quote).collect();
     format!("ALTER {target} SET {} TO {value};", name.join("."))
+}
+
+/// The elements of a stored list, without their quotes. Whatever the text is, nothing of it is left out but commas and
+/// the spaces around elements.
+fn elements(value: &str) -> Vec<String> {
+    let mut rest = value.trim();
+    let mut elements = Vec::new();
+    while !rest.is_empty() {
+        let (element, after) = if let Some(quoted) = rest.strip_prefix('"') {
+            unquoted(quoted)
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            (rest[..end].trim_end().to_owned(), &rest[end..])
+        };
+        elements.push(element);
+        let after = after.trim_start();
+        rest = after.strip_prefix(',').unwrap_or(after).trim_start();
+    }
+    elements
+}
+
+/// The name that a quote began, and what follows its end.
+fn unquoted(mut rest: &str) -> (String, &str) {
+    let mut name = String::new();
+    while let Some((before, after)) = rest.split_once('"') {
+        name.push_str(before);
+        let Some(more) = after.strip_prefix('"') else { return (name, after) };
+        name.push('"');
+        rest = more;
+    }
+    name.push_str(rest);
+    (name, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_of_a_list_become_literals() {
+        for (stored, written) in [
+            ("app, public", "'app', 'public'"),
+            (r#""$user", "odd schema",public"#, "'$user', 'odd schema', 'public'"),
+            ("$user,public", "'$user', 'public'"),
+            (r#""a""b, c'd", """#, r#"'a"b, c''d', ''"#),
+            ("", "''"),
+            (r#"a b , "c"#, "'a b', 'c'"),
+            ("x;ALTER/**/ROLE/**/m/**/SUPERUSER;--", "'x;ALTER/**/ROLE/**/m/**/SUPERUSER;--'"),
+            (r"x\', y", r"E'x\\''', 'y'"),
+        ] {
+            let sql = setting(r#"ROLE "r""#, "search_path", stored);
+            assert_eq!(sql, format!(r#"ALTER ROLE "r" SET "search_path" TO {written};"#), "{stored}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_stays_one_value() {
+        let sql = setting("ROLE ALL", "my.value", r#"a, "b"; --"#);
+        assert_eq!(sql, r#"ALTER ROLE ALL SET "my"."value" TO 'a, "b"; --';"#);
+    }
 }
