@@ -5,6 +5,7 @@
 mod support;
 
 mod bad_input;
+mod catalog;
 mod compare;
 mod consistency;
 mod encodings;

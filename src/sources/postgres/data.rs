@@ -26,6 +26,12 @@ const MEMBER: usize = 2 << 20;
 /// A table is read in ranges of this many pages, so that several connections share it.
 const RANGE_PAGES: u64 = 4096;
 
+/// Lets rows in before those that they refer to, where the role may do so: a restore over several connections keeps no
+/// order, and a table that refers to itself has no order between its members.
+const KEYS_REST: &str = "SELECT pg_catalog.set_config('session_replication_role', 'replica', false) WHERE EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper);";
+/// The end of what [`KEYS_REST`] began.
+const KEYS_WORK: &str = "SELECT pg_catalog.set_config('session_replication_role', 'origin', false) WHERE EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper);";
+
 /// A range of a table's pages, from the first (included) to the last (excluded); `None`: the whole table.
 pub(super) type Range = Option<(u64, Option<u64>)>;
 
@@ -44,6 +50,9 @@ pub(super) struct Table {
     pub unlogged: bool,
     /// Pages that may be read in ranges; 0: only as a whole.
     pub pages: u64,
+    /// For configuration tables of extensions with foreign keys between them, which exist before the rows: how many of
+    /// them must be loaded before, one after the other.
+    pub tied: Option<u32>,
 }
 
 impl Table {
@@ -140,6 +149,14 @@ pub(super) async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<Tab
     Ok(tables)
 }
 
+/// Takes out the tables that others refer to while they are loaded, and these others, in the order of loading.
+pub(super) fn tied(tables: Vec<Table>) -> (Vec<Table>, Vec<Table>) {
+    let (mut tied, rest): (Vec<Table>, Vec<Table>) =
+        tables.into_iter().partition(|table| table.tied.is_some());
+    tied.sort_by_key(|table| table.tied);
+    (tied, rest)
+}
+
 /// All tables with rows of their own.
 pub(super) async fn every_table(session: &mut Session) -> Result<Vec<Table>, Error> {
     let mut tables = Vec::new();
@@ -156,6 +173,7 @@ pub(super) async fn every_table(session: &mut Session) -> Result<Vec<Table>, Err
             through_root,
             unlogged: row.text(8) == "u",
             pages: if splits { row.number(4)? } else { 0 },
+            tied: if row.is_null(9) { None } else { Some(row.number(9)?) },
         });
     }
     Ok(tables)
@@ -197,12 +215,11 @@ pub(super) type Job = (Arc<Progress>, Range);
 /// connection could lock without waiting.
 pub(super) async fn read(
     holder: &mut Session,
-    reading: Reading,
+    reading: &Arc<Reading>,
     tables: Vec<Table>,
     jobs: usize,
 ) -> Result<Fingerprint, Error> {
-    let reading = Arc::new(reading);
-    let read = spread(Arc::clone(&reading), tables, jobs);
+    let read = spread(Arc::clone(reading), tables, jobs);
     let (mut total, refused) = alive::holding(holder, &reading.readers, read).await?;
     if refused.is_empty() {
         return Ok(total);
@@ -213,7 +230,7 @@ pub(super) async fn read(
     let read = async {
         let mut total = Fingerprint::default();
         for (progress, range) in refused {
-            total.merge(one(holder, &reading, &progress, range).await?);
+            total.merge(one(holder, reading, &progress, range).await?);
         }
         Ok(total)
     };
@@ -346,11 +363,17 @@ impl Frame {
         let label = format!("{}.{}", table.schema, table.name);
         let mut head = Vec::new();
         begin_member(&mut head, &reading.restrict, session.encoding());
+        if table.tied.is_some() {
+            script::push(&mut head, Kind::Set, "", KEYS_REST.as_bytes());
+        }
         let line = head.len();
         let relation = paths::relation(&table.schema, &table.name);
         head.extend(script::header(Kind::Copy, statement.len(), 0, &relation, &label));
         head.extend_from_slice(&statement);
         let mut tail = b"\\.\n".to_vec();
+        if table.tied.is_some() {
+            script::push(&mut tail, Kind::Set, "", KEYS_WORK.as_bytes());
+        }
         end_member(&mut tail, &reading.restrict);
         Self { head, tail, line, statement: statement.len(), relation, label }
     }

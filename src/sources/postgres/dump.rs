@@ -1,6 +1,7 @@
 //! Dumps a server: what belongs to all of it, then one database after the other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rand::RngExt as _;
@@ -128,11 +129,14 @@ impl Database<'_> {
         let session = &mut snapshot.session;
         let catalog = catalog::collect(session, &self.plan.selector).await?;
         catalog::check(session, &catalog).await?;
-        let Catalog { items, privileges, counts, missing, .. } = catalog;
+        let Catalog { items, privileges, counts, missing, notes, .. } = catalog;
         count(summary, &counts);
         summary.missing.extend(missing);
+        summary.notes.extend(notes);
         let items = order::order(items)?;
         let tables = data::tables(session, self.plan).await?;
+        let count = tables.len() as u64;
+        let (tied, tables) = data::tied(tables);
         let property = globals::database(session, &session.own(self.name)).await?;
         let mut pre = self.opening(session, &property);
         for item in items.iter().filter(|item| item.phase == Phase::Pre && self.defines(item)) {
@@ -150,8 +154,10 @@ impl Database<'_> {
             readers: Readers::default(),
             lock_timeout: self.plan.lock_timeout,
         };
-        *summary.counts.entry("tables_with_rows".into()).or_default() += tables.len() as u64;
-        let total = data::read(session, reading, tables, self.plan.jobs).await?;
+        *summary.counts.entry("tables_with_rows".into()).or_default() += count;
+        let reading = Arc::new(reading);
+        let mut total = data::read(session, &reading, tied, 1).await?;
+        total.merge(data::read(session, &reading, tables, self.plan.jobs).await?);
         *summary.counts.entry("rows".into()).or_default() += total.rows;
         self.sequences(session, mtime).await?;
         self.large_objects(session, mtime).await?;

@@ -21,6 +21,9 @@ pub(in crate::sources::postgres) struct Catalog {
     pub counts: BTreeMap<&'static str, u64>,
     /// What the server has and this role may not see.
     pub missing: Vec<Missing>,
+    /// What stands on tables of extensions and seems not to be the extension's own. It is not dumped, as `pg_dump` does
+    /// not either: what the extension brings by itself cannot be told from it with certainty.
+    pub notes: Vec<String>,
     /// Every address that is accounted for: emitted, left out by configuration, or part of something emitted.
     pub known: BTreeSet<Address>,
 }
@@ -55,6 +58,7 @@ pub(in crate::sources::postgres) async fn collect(
             read.map_err(|error| error.at(format!("reading the catalog: class {}", class.label)))?;
         }
     }
+    reader.extension_tables(session).await?;
     let aliases = reader.aliases(session).await?;
     reader.dependencies(session, &aliases).await?;
     reader.implied();
@@ -165,6 +169,24 @@ impl Reader {
         let relation = self.relations.get(&oid)?;
         let table = relation.table.and_then(|table| self.relations.get(&table)).unwrap_or(relation);
         Some((table.schema.clone(), table.name.clone()))
+    }
+
+    /// What stands on tables of extensions. It is no member of the extension itself, but comes with it.
+    async fn extension_tables(&mut self, session: &mut Session) -> Result<(), Error> {
+        for row in session.rows(include_str!("extension_tables.sql")).await? {
+            let address = Address { class: row.number(0)?, oid: row.number(1)? };
+            self.catalog.known.insert(address);
+            // Made in no transaction that made a part of an extension.
+            if row.text(4) == "f" && self.everything {
+                let (part, extension) = (row.text(2), row.text(3));
+                let note = format!(
+                    "{part} of {} is not dumped: the table comes with the extension {extension}, and so must this",
+                    session.database
+                );
+                self.catalog.notes.push(note);
+            }
+        }
+        Ok(())
     }
 
     async fn aliases(&self, session: &mut Session) -> Result<HashMap<Address, Address>, Error> {

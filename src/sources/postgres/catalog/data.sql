@@ -1,11 +1,18 @@
-WITH unsafe AS (
+WITH RECURSIVE unsafe AS (
   SELECT p.partrelid FROM pg_partitioned_table p WHERE p.partstrat = 'h'
   AND EXISTS (SELECT FROM pg_opclass o WHERE o.oid = ANY (p.partclass) AND o.opcname = 'enum_ops')
 ), configured AS (
   SELECT u.oid AS relid, e.extcondition[u.ord] AS condition FROM pg_extension e CROSS JOIN unnest(e.extconfig) WITH ORDINALITY u(oid, ord)
+), keys AS (
+  SELECT DISTINCT k.conrelid, k.confrelid FROM pg_constraint k JOIN configured a ON a.relid = k.conrelid JOIN configured b ON b.relid = k.confrelid
+  WHERE k.contype = 'f'
+), steps AS (
+  SELECT confrelid AS relid, 0 AS step FROM keys
+  UNION SELECT k.conrelid, s.step + 1 FROM steps s JOIN keys k ON k.confrelid = s.relid WHERE k.conrelid <> k.confrelid AND s.step < 50
 )
 SELECT c.oid, n.nspname, c.relname, coalesce(columns.list, ''), pg_relation_size(c.oid) / current_setting('block_size')::int8,
-  coalesce(m.amname, ''), coalesce(g.condition, ''), c.relkind, c.relpersistence
+  coalesce(m.amname, ''), coalesce(g.condition, ''), c.relkind, c.relpersistence,
+  (SELECT max(s.step) FROM steps s WHERE s.relid = c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam LEFT JOIN configured g ON g.relid = c.oid
 LEFT JOIN LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS list FROM pg_attribute a
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') columns ON true
