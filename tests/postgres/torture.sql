@@ -58,7 +58,7 @@ CREATE FUNCTION app.table_of(n int) RETURNS TABLE (a int, b text) LANGUAGE sql S
 CREATE PROCEDURE app.act(INOUT a int, b text DEFAULT 'q''') LANGUAGE plpgsql AS $$ BEGIN a := a + 1; END $$;
 \if :v14
 CREATE PROCEDURE app.mode(IN a int, OUT b int) LANGUAGE plpgsql AS $$ BEGIN b := a; END $$;
-CREATE PROCEDURE app.mode(IN a int, IN b int) LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE PROCEDURE app.mode(IN z int, IN b int) LANGUAGE plpgsql AS $$ BEGIN END $$;
 COMMENT ON PROCEDURE app.mode(IN int, OUT int) IS 'out';
 COMMENT ON PROCEDURE app.mode(IN int, IN int) IS 'in';
 ALTER PROCEDURE app.mode(IN int, OUT int) OWNER TO alice;
