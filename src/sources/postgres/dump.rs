@@ -142,6 +142,10 @@ impl Database<'_> {
         for item in items.iter().filter(|item| item.phase == Phase::Pre && self.defines(item)) {
             push_item(&mut pre, session, item);
         }
+        let large_objects = self.define_large_objects(session, &mut pre).await?;
+        if large_objects > 0 {
+            *summary.counts.entry("large_object".into()).or_default() += large_objects;
+        }
         end_member(&mut pre, self.restrict);
         self.member(paths::pre_data(self.name), pre, mtime).await?;
         let reading = Reading {
@@ -160,7 +164,7 @@ impl Database<'_> {
         total.merge(data::read(session, &reading, tables, self.plan.jobs).await?);
         *summary.counts.entry("rows".into()).or_default() += total.rows;
         self.sequences(session, mtime).await?;
-        self.large_objects(session, mtime).await?;
+        self.large_objects(session, large_objects, mtime).await?;
         let mut post = Vec::new();
         begin_member(&mut post, self.restrict, session.encoding());
         script::push(&mut post, Kind::Set, "", SETTINGS.as_bytes());
@@ -257,14 +261,22 @@ impl Database<'_> {
         self.member(format!("db/{}/2-data/sequences.sql", paths::component(self.name)), script, mtime).await
     }
 
+    /// Creates large objects, which belong to no schema; returns how many.
+    async fn define_large_objects(&self, session: &mut Session, script: &mut Vec<u8>) -> Result<u64, Error> {
+        if !self.plan.selector.takes_all_schemas() {
+            return Ok(0);
+        }
+        large_objects::define(session, script).await
+    }
+
     /// Large objects, in pieces of 256 KiB, which is what the fingerprint takes as rows.
-    async fn large_objects(&self, session: &mut Session, mtime: Time) -> Result<(), Error> {
+    async fn large_objects(&self, session: &mut Session, defined: u64, mtime: Time) -> Result<(), Error> {
         if !self.plan.selector.takes_all_schemas() {
             return Ok(());
         }
         let (mut part, mut script) = (0, Vec::new());
         let mut fingerprint = Fingerprint::default();
-        let mut pieces = Pieces::of_all(session).await?;
+        let mut pieces = Pieces::default();
         while let Some(piece) = pieces.next(session).await? {
             if script.is_empty() {
                 begin_member(&mut script, self.restrict, session.encoding());
@@ -275,6 +287,9 @@ impl Database<'_> {
                 part += 1;
                 self.large_objects_member(part, &mut script, mtime).await?;
             }
+        }
+        if pieces.read != defined {
+            return Err(Error::Answer("not as many large objects as were created"));
         }
         if !script.is_empty() {
             part += 1;

@@ -50,7 +50,7 @@ pub(super) async fn take(
     let name = large_objects::name(database);
     if wanted(&name) {
         let mut fingerprint = Fingerprint::default();
-        let mut pieces = Pieces::of_all(&mut session).await?;
+        let mut pieces = Pieces::default();
         while let Some(piece) = pieces.next(&mut session).await? {
             fingerprint.add(piece.row().as_bytes());
         }

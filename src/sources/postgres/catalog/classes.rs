@@ -63,7 +63,6 @@ pub(in crate::sources::postgres) static CLASSES: &[Class] = &[
     class!("view", "views.sql"),
     class!("materialized_view", "materialized_views.sql"),
     class!("sequence_owner", "sequence_owners.sql", borrowed),
-    class!("large_object", "large_objects.sql"),
     class!("index", "indexes.sql"),
     class!("index_attachment", "index_attachments.sql", borrowed),
     class!("foreign_key", "foreign_keys.sql"),

@@ -34,5 +34,4 @@ SELECT o.class, o.oid, coalesce(pg_describe_object(o.class, o.oid, 0), o.class::
   UNION ALL SELECT tableoid, oid FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0 AND NOT @fleeting(tgrelid)
   UNION ALL SELECT tableoid, oid FROM pg_attrdef
   UNION ALL SELECT tableoid, oid FROM pg_constraint WHERE contype NOT IN ('t') AND NOT (contype = 'f' AND (conparentid <> 0 OR @fleeting(conrelid)))
-  UNION ALL SELECT 'pg_largeobject'::regclass, oid FROM pg_largeobject_metadata
 ) o(class, oid) WHERE o.oid >= 16384

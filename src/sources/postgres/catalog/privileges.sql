@@ -10,7 +10,9 @@ WITH objects AS (
   UNION ALL SELECT tableoid, oid, 0, lanacl, acldefault('l', lanowner), lanowner, 'LANGUAGE ' || quote_ident(lanname), NULL FROM pg_language WHERE lanpltrusted
   UNION ALL SELECT tableoid, oid, 0, fdwacl, acldefault('F', fdwowner), fdwowner, 'FOREIGN DATA WRAPPER ' || quote_ident(fdwname), NULL FROM pg_foreign_data_wrapper
   UNION ALL SELECT tableoid, oid, 0, srvacl, acldefault('S', srvowner), srvowner, 'FOREIGN SERVER ' || quote_ident(srvname), NULL FROM pg_foreign_server
-  UNION ALL SELECT 'pg_largeobject'::regclass::oid, oid, 0, lomacl, acldefault('L', lomowner), lomowner, 'LARGE OBJECT ' || oid, NULL FROM pg_largeobject_metadata
+  UNION ALL SELECT 'pg_largeobject'::regclass::oid, min(l.oid), 0, l.acl::aclitem[], acldefault('L', l.lomowner), l.lomowner, 'LARGE OBJECT ' || string_agg(l.oid::text, ', ' ORDER BY l.oid), NULL
+    FROM (SELECT oid, lomowner, lomacl::text AS acl, row_number() OVER (PARTITION BY lomowner, lomacl::text ORDER BY oid) / 200 AS batch FROM pg_largeobject_metadata WHERE lomacl IS NOT NULL) l
+    GROUP BY l.lomowner, l.acl, l.batch
 ), changed AS (
   SELECT o.class, o.oid, o.sub, coalesce(o.acl, acl_default.acl) AS acl, o.owner, o.target, o.col,
     coalesce(CASE WHEN o.oid = 'public'::regnamespace THEN (SELECT array_agg(replace(replace(i::text, 'pg_database_owner', quote_ident(pg_get_userbyid(o.owner))),
