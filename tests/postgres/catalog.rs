@@ -190,6 +190,12 @@ async fn triggers_of_keys_are_not_named() {
         CREATE TRIGGER t AFTER INSERT ON part FOR EACH ROW EXECUTE FUNCTION f();
         ALTER TABLE part1 DISABLE TRIGGER ALL");
     let dumped = dump(cluster.config(json!({ "database": "keys", "globals": false }))).await.unwrap();
+    assert_eq!(
+        dumped.summary.notes,
+        [
+            "constraint part_r_fkey on table public.part1 of keys is not enforced, because its triggers are disabled; a restored one is"
+        ]
+    );
     restore(&dumped, &cluster.url("keys_into"), Request::default()).await.unwrap();
     let state = "SELECT tgrelid::regclass, tgenabled FROM pg_trigger WHERE tgname = 't' ORDER BY 1";
     assert_eq!(cluster.psql("keys_into", state), "part|O\npart1|D");
@@ -222,4 +228,35 @@ async fn generated_columns_of_children_keep_their_expressions() {
     // The comparison sees an expression that is the parent's.
     cluster.psql("generated_into", "ALTER TABLE third ALTER g SET EXPRESSION AS (a * 3)");
     assert_ne!(cluster.psql("generated_into", facts), expected);
+}
+
+/// There may be millions of them, so statements are for many at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_objects_are_created_in_batches() {
+    let cluster = shared();
+    let owner = r#""lo's ""owner""\ $$""#;
+    cluster.database("many", &format!("CREATE ROLE {owner}; CREATE ROLE lo_reader;
+        SELECT lo_from_bytea(70000 + i, decode(md5(i::text), 'hex')) FROM generate_series(1, 2500) i;
+        DO $do$ BEGIN FOR i IN 70001..70450 LOOP EXECUTE format('ALTER LARGE OBJECT %s OWNER TO %s', i, $o${owner}$o$); END LOOP; END $do$;
+        DO $do$ BEGIN FOR i IN 70301..70900 LOOP EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO lo_reader', i); END LOOP; END $do$;
+        SELECT lo_from_bytea(4000000000, 'high'); COMMENT ON LARGE OBJECT 4000000000 IS 'it''s high'"));
+    let dumped = dump(cluster.config(json!({ "database": "many", "globals": false }))).await.unwrap();
+    assert_eq!(dumped.summary.counts["large_object"], 2501);
+    let script = script(&dumped);
+    // Blocks that create, give away, grant and comment; each object has one with its content besides.
+    let blocks = |kind: &str| script.lines().filter(|line| line.starts_with(&format!("--: {kind} "))).count();
+    assert_eq!(blocks("value"), 2501);
+    let defining = script
+        .lines()
+        .filter(|line| line.starts_with("--: ") && line.to_ascii_lowercase().contains("large object"));
+    let defining = defining.count();
+    assert!((20..50).contains(&defining), "{defining}");
+    restore(&dumped, &cluster.url("many_into"), Request::default()).await.unwrap();
+    let facts = "SELECT oid, lomowner::regrole, lomacl, obj_description(oid, 'pg_largeobject') FROM pg_largeobject_metadata ORDER BY oid";
+    let expected = cluster.psql("many", facts);
+    assert_eq!(expected.lines().filter(|line| line.contains("lo_reader=r/")).count(), 600);
+    assert_eq!(expected.lines().filter(|line| line.contains("owner")).count(), 450);
+    same(&cluster.psql("many_into", facts), &expected);
+    assert_eq!(content(cluster, "many_into").len(), 2501);
+    assert_eq!(content(cluster, "many_into"), content(cluster, "many"));
 }

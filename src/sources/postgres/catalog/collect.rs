@@ -21,8 +21,8 @@ pub(in crate::sources::postgres) struct Catalog {
     pub counts: BTreeMap<&'static str, u64>,
     /// What the server has and this role may not see.
     pub missing: Vec<Missing>,
-    /// What stands on tables of extensions and seems not to be the extension's own. It is not dumped, as `pg_dump` does
-    /// not either: what the extension brings by itself cannot be told from it with certainty.
+    /// What `pg_dump` does not dump either: what stands on tables of extensions and seems not to be the extension's own,
+    /// because what the extension brings by itself cannot be told from it with certainty; and states of foreign keys.
     pub notes: Vec<String>,
     /// Every address that is accounted for: emitted, left out by configuration, or part of something emitted.
     pub known: BTreeSet<Address>,
@@ -59,6 +59,7 @@ pub(in crate::sources::postgres) async fn collect(
         }
     }
     reader.extension_tables(session).await?;
+    reader.disabled_keys(session).await?;
     let aliases = reader.aliases(session).await?;
     reader.dependencies(session, &aliases).await?;
     reader.implied();
@@ -185,6 +186,22 @@ impl Reader {
                 );
                 self.catalog.notes.push(note);
             }
+        }
+        Ok(())
+    }
+
+    /// Foreign keys that are not enforced. Their triggers cannot be named on another server, where they are enforced.
+    async fn disabled_keys(&mut self, session: &mut Session) -> Result<(), Error> {
+        if !self.everything {
+            return Ok(());
+        }
+        for row in session.rows(&expand(include_str!("disabled_keys.sql"), session.major)).await? {
+            let note = format!(
+                "{} of {} is not enforced, because its triggers are disabled; a restored one is",
+                row.text(0),
+                session.database
+            );
+            self.catalog.notes.push(note);
         }
         Ok(())
     }
