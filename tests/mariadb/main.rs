@@ -9,6 +9,7 @@ mod dumped;
 mod elsewhere;
 mod facts;
 mod faults;
+mod history;
 mod losses;
 mod memory;
 mod restoring;

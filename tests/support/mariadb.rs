@@ -11,6 +11,9 @@ use super::{run, scratch};
 /// A running MariaDB server with its own data directory, socket and port.
 pub struct MariaDb {
     dir: tempfile::TempDir,
+    program: String,
+    /// The directory of its version's tools; empty: whatever PATH has.
+    tools: PathBuf,
     server: Option<Server>,
     /// Its port on loopback.
     pub port: u16,
@@ -19,14 +22,24 @@ pub struct MariaDb {
 impl MariaDb {
     /// Starts an empty server with further options. `root` on loopback and over the socket has no password.
     pub fn start(options: &[&str]) -> Self {
+        Self::start_from(program(), PathBuf::new(), template(), options)
+    }
+
+    /// Starts an empty server of the system's version, whatever PATH says.
+    pub fn start_of_the_system(options: &[&str]) -> Self {
+        static TEMPLATE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+        let template = &TEMPLATE.get_or_init(|| installed("/usr/bin/mariadb-install-db")).1;
+        Self::start_from(SYSTEM.to_owned(), PathBuf::from("/usr/bin"), template, options)
+    }
+
+    fn start_from(program: String, tools: PathBuf, template: &Path, options: &[&str]) -> Self {
         let dir = scratch();
         std::fs::create_dir(dir.path().join("tmp")).unwrap();
         if rustix::process::geteuid().is_root() {
             run(Command::new("chown").args(["-R", "nobody:nogroup"]).arg(dir.path()));
         }
-        let template = template();
         run(Command::new("cp").args(["-a"]).arg(template).arg(dir.path().join("data")));
-        let mut this = Self { dir, server: None, port: free_port() };
+        let mut this = Self { dir, program, tools, server: None, port: free_port() };
         this.launch(options);
         this
     }
@@ -53,8 +66,7 @@ impl MariaDb {
         ];
         args.extend(options.iter().map(|option| (*option).to_owned()));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let program = program();
-        let line = unprivileged(&program, &args);
+        let line = unprivileged(&self.program, &args);
         let log = self.dir.path().join("log");
         self.server = Some(Server::start(self.port, &log, line[0], &line[1..], &[]));
         wait_until(
@@ -76,7 +88,7 @@ impl MariaDb {
 
     /// A stock tool as root over the socket.
     pub fn tool(&self, name: &str, options: &[&str]) -> Command {
-        let mut command = Command::new(name);
+        let mut command = Command::new(self.tools.join(name));
         command.arg("--no-defaults").arg("--socket").arg(self.dir.path().join("s")).arg("--user=root");
         command.args(options);
         command
@@ -133,33 +145,38 @@ pub fn fed(command: &mut Command, input: &[u8]) -> (bool, Vec<u8>, Vec<u8>) {
     (output.status.success(), output.stdout, output.stderr)
 }
 
+/// The system's server.
+const SYSTEM: &str = "/usr/sbin/mariadbd";
+
 /// The server of the first directory in PATH that has one: whoever is not root may lack the system's.
 fn program() -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|dir| dir.join("mariadbd")).find(|file| file.is_file());
-    found.map_or_else(|| "/usr/sbin/mariadbd".to_owned(), |file| file.display().to_string())
+    found.map_or_else(|| SYSTEM.to_owned(), |file| file.display().to_string())
 }
 
 /// A data directory made once and copied for each server.
 fn template() -> &'static Path {
     static TEMPLATE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let made = TEMPLATE.get_or_init(|| {
-        let dir = scratch();
-        if rustix::process::geteuid().is_root() {
-            run(Command::new("chown").arg("nobody:nogroup").arg(dir.path()));
-        }
-        let data = dir.path().join("data");
-        let datadir = format!("--datadir={}", data.display());
-        let args = [
-            "--no-defaults",
-            &datadir,
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            "--innodb-log-file-size=32M",
-        ];
-        let line = unprivileged("mariadb-install-db", &args);
-        run(Command::new(line[0]).args(&line[1..]).current_dir(dir.path()));
-        (dir, data)
-    });
-    &made.1
+    &TEMPLATE.get_or_init(|| installed("mariadb-install-db")).1
+}
+
+/// A data directory made by this installer.
+fn installed(installer: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = scratch();
+    if rustix::process::geteuid().is_root() {
+        run(Command::new("chown").arg("nobody:nogroup").arg(dir.path()));
+    }
+    let data = dir.path().join("data");
+    let datadir = format!("--datadir={}", data.display());
+    let args = [
+        "--no-defaults",
+        &datadir,
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+        "--innodb-log-file-size=32M",
+    ];
+    let line = unprivileged(installer, &args);
+    run(Command::new(line[0]).args(&line[1..]).current_dir(dir.path()));
+    (dir, data)
 }

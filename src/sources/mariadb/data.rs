@@ -9,6 +9,7 @@ use mysql_async::Row;
 use super::catalog::Table;
 use super::connect::Session;
 use super::fingerprint::{self, Rows};
+use super::history::{TABLE, WITH_HISTORY};
 use super::script::{Open, Script};
 use super::select::{self, Selected};
 use super::{Error, sql};
@@ -21,12 +22,6 @@ const STATEMENT: usize = 512 << 10;
 
 /// When a member has this many bytes it ends.
 const MEMBER: usize = 2 << 20;
-
-/// The kind of an object whose fingerprint is made of a table's rows.
-pub(super) const TABLE: &str = "table";
-
-/// The kind of an object whose fingerprint is made of a table's rows, past ones too.
-pub(super) const WITH_HISTORY: &str = "table_with_history";
 
 /// A table whose rows are to be read, possibly in several ranges at once.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use super::catalog::{self, Column, Table, TableKind, encoded};
 use super::config::Plan;
 use super::connect::Session;
 use super::data::{self, Job, Range};
+use super::history::{Ends, TABLE, WITH_HISTORY};
 use super::probe::{self, Server};
 use super::schema::{self, Emitter};
 use super::script::Script;
@@ -154,7 +155,8 @@ impl<'a> Dump<'a> {
         } else {
             vec![String::new()]
         };
-        let selected = select::selected(&table, &columns, history)?;
+        let ends = Ends::of(control, if history { WITH_HISTORY } else { TABLE }).await?;
+        let selected = select::selected(&table, &columns, ends)?;
         let mtime = Time { seconds: self.snapshot.seconds, nanos: 0 };
         let count = u32::try_from(conditions.len()).unwrap_or(u32::MAX);
         let job = Arc::new(Job::new(table, selected, history, mtime, count));

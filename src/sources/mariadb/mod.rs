@@ -11,6 +11,7 @@ mod data;
 mod dump;
 mod fingerprint;
 mod globs;
+mod history;
 mod privileges;
 mod probe;
 mod ranges;

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::catalog::{Column, Table};
+use super::history::{CURRENT, Ends};
 use super::sql;
 
 /// Charsets in which every byte below 0x80 is the ASCII character, alone and inside a string.
@@ -30,6 +31,8 @@ pub(super) enum Literal {
     Charset(String, bool),
     /// Bytes.
     Binary,
+    /// The end of a row's validity: that of a row that still is becomes the server's own.
+    End,
 }
 
 /// A column as it is dumped.
@@ -45,24 +48,34 @@ pub(super) struct Selected {
 
 /// The columns of a table that are dumped: all but generated ones, and the period of the rows' validity where history
 /// is kept.
-pub(super) fn selected(table: &Table, columns: &[Column], history: bool) -> Result<Vec<Selected>, Error> {
+pub(super) fn selected(
+    table: &Table,
+    columns: &[Column],
+    history: Option<Ends>,
+) -> Result<Vec<Selected>, Error> {
     let mut chosen = Vec::with_capacity(columns.len() + 2);
     let mut explicit_period = false;
     for column in columns {
         let period = column.generation.starts_with("ROW ");
         explicit_period |= period;
-        if column.extra.contains("GENERATED") && !(period && history) {
+        if column.extra.contains("GENERATED") && !(period && history.is_some()) {
             continue;
         }
-        chosen.push(select(table, column)?);
+        chosen.push(match history {
+            Some(ends) if column.generation == "ROW END" => end(&column.name, ends),
+            _ => select(table, column)?,
+        });
     }
-    if history && !explicit_period {
-        for name in ["row_start", "row_end"] {
-            let (name, expression) = (name.to_owned(), sql::quoted(name));
-            chosen.push(Selected { name, expression, literal: Literal::Quoted });
-        }
+    if let Some(ends) = history.filter(|_| !explicit_period) {
+        let (name, expression) = ("row_start".to_owned(), sql::quoted("row_start"));
+        chosen.push(Selected { name, expression, literal: Literal::Quoted });
+        chosen.push(end("row_end", ends));
     }
     Ok(chosen)
+}
+
+fn end(name: &str, ends: Ends) -> Selected {
+    Selected { name: name.to_owned(), expression: ends.expression(name), literal: Literal::End }
 }
 
 fn select(table: &Table, column: &Column) -> Result<Selected, Error> {
@@ -134,7 +147,8 @@ pub(super) fn write(out: &mut Vec<u8>, value: Option<&[u8]>, literal: &Literal) 
                 out.extend_from_slice(b"e0");
             }
         }
-        Literal::Quoted => sql::string(out, value),
+        Literal::End if value == CURRENT => out.extend_from_slice(b"DEFAULT"),
+        Literal::Quoted | Literal::End => sql::string(out, value),
         Literal::Utf8 if std::str::from_utf8(value).is_ok() => sql::string(out, value),
         Literal::Utf8 => introduced(out, value, "utf8mb4"),
         Literal::Charset(_, true) if value.is_ascii() => sql::string(out, value),

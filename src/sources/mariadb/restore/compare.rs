@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 use super::super::catalog::{self, Table, TableKind};
 use super::super::config::Plan;
 use super::super::connect::Session;
-use super::super::{data, fingerprint, ranges, select, sql};
+use super::super::history::Ends;
+use super::super::{fingerprint, ranges, select, sql};
 use super::Error;
 use super::wanted::{Wanted, split};
 use crate::package::digest::Fingerprint;
@@ -64,7 +65,8 @@ async fn queries(control: &mut Session, database: &str, name: &str, kind: &str) 
         let queries = vec![format!("SELECT * FROM {}", sql::qualified(database, name))];
         return Ok(Reading { doing, queries, columns: usize::MAX });
     }
-    let history = kind == data::WITH_HISTORY;
+    let ends = Ends::of(control, kind).await?;
+    let history = ends.is_some();
     let query = format!(
         "SELECT TABLE_NAME, COALESCE(DATA_LENGTH, 0) FROM information_schema.TABLES \
          WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
@@ -86,7 +88,7 @@ async fn queries(control: &mut Session, database: &str, name: &str, kind: &str) 
     };
     let columns = catalog::columns(control, database, name).await?;
     let conditions = ranges::of(control, &table, &columns, history).await?;
-    let columns = select::selected(&table, &columns, history)?;
+    let columns = select::selected(&table, &columns, ends)?;
     let queries = conditions.iter().map(|condition| select::query(&table, &columns, history, condition));
     Ok(Reading { doing, queries: queries.collect(), columns: columns.len() })
 }
