@@ -193,3 +193,74 @@ async fn requests_that_cannot_be_meant() {
         assert_eq!(restored(to, &dumped, request).await.unwrap_err().to_string(), message);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_that_matches_nothing_is_refused_and_nothing_is_made() {
+    let (from, to) = (source_server(), target_server());
+    from.sql(&shop("picked"));
+    let dumped = dump(only(from, "picked")).await.unwrap();
+    for (patterns, message) in [
+        (&["picked.ordres"][..], "nothing in the package matches picked.ordres"),
+        (&["picked.a", "picked.bb", "pickd.*"], "nothing in the package matches picked.bb, pickd.*"),
+        (&["picked"], "`--only`: `picked` names no table: write `database.table` or `database.*`"),
+    ] {
+        let request = Request { only: named(patterns), ..Request::default() };
+        let error = restored(to, &dumped, request).await.unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.verdict(), chupacabra::sources::Verdict::Refused);
+    }
+    assert_eq!(to.sql("SHOW DATABASES LIKE 'picked'"), "");
+    // Whatever has a name can be named: a view, a function, a trigger.
+    for (pattern, made) in [("picked.f", "function"), ("picked.[sa]", "table"), ("picked.v", "view")] {
+        let request = Request { only: named(&[pattern]), ..Request::default() };
+        let done = restored(to, &dumped, request).await.unwrap();
+        assert_eq!(done.counts.get(made), Some(&1), "{pattern}: {:?}", done.counts);
+    }
+}
+
+/// The views of the package have placeholders that go only where the views go.
+#[tokio::test(flavor = "multi_thread")]
+async fn views_come_with_what_was_asked_for_and_not_without() {
+    let (from, to) = (source_server(), target_server());
+    from.sql(
+        "CREATE DATABASE looks; USE looks; CREATE TABLE a (id INT); CREATE TABLE b (id INT); \
+         INSERT INTO a VALUES (1); INSERT INTO b VALUES (2); CREATE VIEW x AS SELECT id FROM b; CREATE VIEW v AS SELECT id FROM x",
+    );
+    let dumped = dump(only(from, "looks")).await.unwrap();
+    let only = |patterns: &[&str]| Request { only: named(patterns), ..Request::default() };
+    restored(to, &dumped, only(&["looks.b"])).await.unwrap();
+    assert_eq!(to.sql("SHOW TABLES FROM looks").trim(), "b", "no view that nobody asked for");
+    to.sql("CREATE VIEW looks.v AS SELECT 7 AS mine");
+    restored(to, &dumped, only(&["looks.a"])).await.unwrap();
+    assert_eq!(
+        to.sql("SELECT * FROM looks.v; SELECT * FROM looks.a").trim(),
+        "7\n1",
+        "nor is one in the way"
+    );
+    to.sql("DROP VIEW looks.v");
+    restored(to, &dumped, only(&["looks.[vx]"])).await.unwrap();
+    assert_eq!(to.sql("SELECT * FROM looks.v").trim(), "2", "one view on the other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replacing_drops_only_what_the_package_has() {
+    let (from, to) = (source_server(), target_server());
+    from.sql(
+        "CREATE DATABASE swap; USE swap; CREATE TABLE orders (id INT); INSERT INTO orders VALUES (1); \
+         CREATE FUNCTION orders_f() RETURNS INT DETERMINISTIC RETURN 1",
+    );
+    let dumped = dump(only(from, "swap")).await.unwrap();
+    to.sql(
+        "CREATE DATABASE swap; USE swap; CREATE TABLE orders (old INT); CREATE TABLE orders_of_the_target (id INT); \
+         INSERT INTO orders_of_the_target VALUES (5); CREATE VIEW orders_view AS SELECT 6 AS six; \
+         CREATE FUNCTION orders_f() RETURNS INT DETERMINISTIC RETURN 2; CREATE PROCEDURE orders_f() SELECT 8; \
+         CREATE EVENT orders_event ON SCHEDULE EVERY 1 YEAR DISABLE DO SELECT 1",
+    );
+    let request = Request { only: named(&["swap.orders*"]), replace: true, ..Request::default() };
+    restored(to, &dumped, request).await.unwrap();
+    assert_eq!(
+        to.sql("USE swap; SELECT * FROM orders; SELECT * FROM orders_of_the_target; SELECT * FROM orders_view; SELECT orders_f(); CALL orders_f(); \
+                SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'swap'").trim(),
+        "1\n5\n6\n1\n8\norders_event"
+    );
+}

@@ -10,7 +10,7 @@ pub(super) const SYSTEM: [&str; 4] = ["information_schema", "performance_schema"
 pub(super) struct Globs {
     set: GlobSet,
     databases: GlobSet,
-    empty: bool,
+    written: Vec<String>,
 }
 
 impl Globs {
@@ -22,17 +22,29 @@ impl Globs {
             let database = glob.split_once('.').map_or(glob.as_str(), |(database, _)| database);
             databases.add(Glob::new(database).or_else(|_| Glob::new("*"))?);
         }
-        Ok(Self { set: set.build()?, databases: databases.build()?, empty: written.is_empty() })
+        Ok(Self { set: set.build()?, databases: databases.build()?, written: written.to_vec() })
     }
 
     /// Whether there is no glob at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.empty
+        self.written.is_empty()
     }
 
     /// Whether one of the globs matches.
     pub(super) fn matches(&self, name: &str) -> bool {
         self.set.is_match(name)
+    }
+
+    /// The globs that match none of these names, as they were written.
+    pub(super) fn unmatched(&self, names: impl Iterator<Item = String>) -> Vec<&str> {
+        let (mut hit, mut at) = (vec![false; self.written.len()], Vec::new());
+        for name in names {
+            self.set.matches_into(&name, &mut at);
+            for &glob in &at {
+                hit[glob] = true;
+            }
+        }
+        self.written.iter().zip(hit).filter(|(_, hit)| !hit).map(|(glob, _)| glob.as_str()).collect()
     }
 
     /// Whether something in this database could match.
@@ -44,6 +56,15 @@ impl Globs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_glob_that_matches_nothing_is_told() {
+        let globs = Globs::new(&["a.x".to_owned(), "a.y*".to_owned(), "?.x".to_owned()]).unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(globs.unmatched(names(&["a.x"]).into_iter()), ["a.y*"]);
+        assert_eq!(globs.unmatched(names(&["b.x", "a.yy"]).into_iter()), ["a.x"]);
+        assert_eq!(globs.unmatched(names(&["a.x", "a.y"]).into_iter()), Vec::<&str>::new());
+    }
 
     #[test]
     fn tables_are_named_with_their_database() {

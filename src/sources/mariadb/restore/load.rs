@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::super::config::Plan;
 use super::super::connect::Session;
-use super::super::script::{self, Statement};
+use super::super::script::{self, Label, Statement};
 use super::server::{self, Server};
 use super::target::decoded;
 use super::wanted::{Wanted, split};
@@ -133,6 +133,7 @@ impl Loader {
         let database = database_of(&member.path);
         let (mut last, everywhere) = (None, member.path == "preamble.sql");
         for statement in taken_apart(member)? {
+            let statement = Statement { label: label(&statement, database.as_deref()), ..statement };
             if statement.label.as_ref().is_some_and(|label| !self.shared.wanted.label(label)) {
                 continue;
             }
@@ -208,7 +209,43 @@ fn taken_apart(member: &Member) -> Result<Vec<Statement<'_>>, Error> {
         .map_err(|error| Error::Malformed { path: member.path.clone(), why: error.to_string() })
 }
 
-/// The database that a member of definitions belongs to.
-fn database_of(path: &str) -> Option<String> {
+/// What a statement makes. Older packages have placeholders of views below the label of whatever came before them.
+pub(super) fn label(statement: &Statement<'_>, database: Option<&str>) -> Option<Label> {
+    let given = statement.label.clone().filter(|label| label.kind == "placeholder" || label.kind == "view");
+    let placeholder = || {
+        let rest = statement.sql.strip_prefix(b"CREATE VIEW `")?;
+        let end = rest.windows(11).position(|window| window == b"` AS SELECT")?;
+        let name = String::from_utf8_lossy(&rest[..end]).replace("``", "`");
+        Some(Label::new("placeholder", database?, &name))
+    };
+    given.or_else(placeholder).or_else(|| statement.label.clone())
+}
+
+/// Whether a member holds events.
+pub(super) fn is_of_events(path: &str) -> bool {
+    path.strip_prefix("db/")
+        .and_then(|rest| rest.split('/').nth(1))
+        .is_some_and(|kind| kind.starts_with("5-events"))
+}
+
+/// The database that a member of definitions belongs to, decoded.
+pub(super) fn database_of(path: &str) -> Option<String> {
     path.strip_prefix("db/").and_then(|rest| rest.split('/').next()).map(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_of_older_packages_are_their_own() {
+        let table = Label::new("table", "shop", "t");
+        let sql = b"CREATE VIEW `a``b.c` AS SELECT 1 AS `x`".as_slice();
+        let placeholder = Some(Label::new("placeholder", "shop", "a`b.c"));
+        for before in [None, Some(table.clone())] {
+            assert_eq!(label(&Statement { label: before, sql }, Some("shop")), placeholder);
+        }
+        let own = Statement { label: Some(table.clone()), sql: b"CREATE TABLE `t` (`CREATE VIEW ` int)" };
+        assert_eq!(label(&own, Some("shop")), Some(table));
+    }
 }

@@ -2,6 +2,7 @@
 //! table read again at the end and compared with the fingerprint that the dump took in its own snapshot.
 
 mod compare;
+mod contents;
 mod load;
 mod packet;
 mod rename;
@@ -9,18 +10,18 @@ mod server;
 mod target;
 mod wanted;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::config::Plan;
-use crate::package::index::Line;
 use crate::package::{self, Package, Selection};
 use crate::sources::{Request, Restored};
+use contents::Contents;
 use load::{Loader, Members};
 use server::Server;
 use target::Target;
-use wanted::{Contents, Wanted};
+use wanted::Wanted;
 
 /// Why a restore did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +46,7 @@ pub enum Error {
     /// `--only` cannot be meant.
     #[error("`--only`: {0}")]
     Only(String),
-    /// Nothing in the package matches `--only`.
+    /// Nothing in the package matches these patterns of `--only`.
     #[error("nothing in the package matches {0}")]
     Nothing(String),
     /// A switch of another kind of source.
@@ -110,12 +111,10 @@ pub(super) async fn restore(
 
 async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result<Restored, Error> {
     let target = Target::new(own, request.into.as_deref())?;
-    let contents = contents(package).await?;
-    let wanted = Arc::new(Wanted::new(request, &target, &contents.databases)?);
+    let only = Wanted::globs(request)?;
+    let contents = Contents::read(package, &only).await?;
+    let wanted = Arc::new(Wanted::new(request, &target, only, &contents)?);
     let objects: Vec<_> = contents.objects.iter().filter(|(name, _)| wanted.name(name)).collect();
-    if !wanted.everything() && !contents.databases.iter().any(|name| wanted.database(name)) {
-        return Err(Error::Nothing(request.only.join(", ")));
-    }
     let mut server = Server::connect(&target.plan).await?;
     let occupied = server.occupied(&contents, &wanted).await?;
     if !occupied.is_empty() && !request.replace {
@@ -151,23 +150,4 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
         restored.notes.push(note.to_owned());
     }
     Ok(restored)
-}
-
-async fn contents(package: &Package) -> Result<Contents, Error> {
-    let contents = Arc::new(Mutex::new(Contents::default()));
-    let filling = Arc::clone(&contents);
-    package
-        .index(move |line| {
-            let mut contents = filling.lock().unwrap_or_else(PoisonError::into_inner);
-            match line {
-                Line::Entry(entry) => contents.path(&String::from_utf8_lossy(&entry.path)),
-                Line::Object(object) => {
-                    contents.objects.insert(object.name, (object.kind, object.fingerprint));
-                }
-            }
-            Ok(())
-        })
-        .await?;
-    let mut filled = contents.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(std::mem::take(&mut filled))
 }

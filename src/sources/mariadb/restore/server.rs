@@ -4,9 +4,11 @@ use std::fmt;
 
 use super::super::config::Plan;
 use super::super::connect::Session;
+use super::super::script::object_name;
 use super::super::{catalog, probe, sql};
 use super::Error;
-use super::wanted::{Contents, Wanted};
+use super::contents::Contents;
+use super::wanted::Wanted;
 
 /// Settings of every session that restores, before the preamble's own.
 const RESTORING: [&str; 2] = [
@@ -96,7 +98,7 @@ impl Server {
 
     async fn occupied_names(&mut self, contents: &Contents, wanted: &Wanted) -> Result<Vec<Occupied>, Error> {
         let mut occupied = Vec::new();
-        for database in &contents.databases {
+        for database in wanted.databases() {
             let name = wanted.database_name(database);
             let literal = sql::literal(&name);
             let query = format!(
@@ -110,7 +112,9 @@ impl Server {
                     "SEQUENCE" => "SEQUENCE",
                     _ => "TABLE",
                 };
-                if wanted.name(&super::super::script::object_name(database, &table)) {
+                let object = object_name(database, &table);
+                // What the package does not have is not in its way, whatever the globs match.
+                if wanted.name(&object) && contents.has_relation(&object) {
                     occupied.push(Occupied::Table(name.clone(), table, class));
                 }
             }
@@ -121,9 +125,9 @@ impl Server {
             for row in self.control.rows("cannot look into the target", query).await? {
                 let mut row = row.into_iter().map(catalog::text);
                 let (routine, class) = (row.next().unwrap_or_default(), row.next().unwrap_or_default());
-                let wanted = wanted.name(&super::super::script::object_name(database, &routine));
+                let object = object_name(database, &routine);
                 // A package takes its body along.
-                if wanted && class != "PACKAGE BODY" {
+                if wanted.name(&object) && contents.has(&class.to_lowercase(), &object) {
                     occupied.push(Occupied::Routine(name.clone(), routine, class));
                 }
             }

@@ -1,17 +1,19 @@
 //! What of a package is restored, and under which name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::super::globs::Globs;
 use super::super::script::Label;
 use super::target::decoded;
-use super::{Error, target::Target};
+use super::{Error, contents::Contents, target::Target};
 use crate::sources::Request;
 
 /// The choice.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     only: Globs,
+    /// The databases of which something is wanted.
+    databases: BTreeSet<String>,
     /// The one database that gets another name, and that name.
     pub(super) renamed: Option<(String, String)>,
     /// Whether users, grants and the like are restored.
@@ -19,14 +21,23 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads the request against the databases that the package has.
+    /// Reads the request against what the package has. Every pattern must match something there.
     pub(super) fn new(
         request: &Request,
         target: &Target,
-        databases: &BTreeSet<String>,
+        only: Globs,
+        contents: &Contents,
     ) -> Result<Self, Error> {
-        let only = Globs::new(&request.only).map_err(|error| Error::Only(error.to_string()))?;
-        let mut wanted = Self { only, renamed: None, system: true };
+        let unmatched = only.unmatched(contents.names().map(decoded));
+        if !unmatched.is_empty() {
+            return Err(Error::Nothing(unmatched.join(", ")));
+        }
+        let mut databases = contents.databases.clone();
+        if !only.is_empty() {
+            let names = contents.names().filter(|name| only.matches(&decoded(name)));
+            databases = names.map(|name| split(name).0).collect();
+        }
+        let mut wanted = Self { only, databases, renamed: None, system: true };
         for switch in &request.switches {
             match switch.as_str() {
                 "no-system" => wanted.system = false,
@@ -34,12 +45,11 @@ impl Wanted {
             }
         }
         if let Some(name) = &target.database {
-            let concerned: Vec<&String> =
-                databases.iter().filter(|database| wanted.database(database)).collect();
-            let [one] = concerned.as_slice() else {
-                return Err(Error::OneName { name: name.clone(), databases: concerned.len() });
+            let mut concerned = wanted.databases.iter();
+            let (Some(one), None) = (concerned.next(), concerned.next()) else {
+                return Err(Error::OneName { name: name.clone(), databases: wanted.databases.len() });
             };
-            wanted.renamed = Some(((*one).clone(), name.clone()));
+            wanted.renamed = Some((one.clone(), name.clone()));
         }
         wanted.system &= wanted.only.is_empty() && wanted.renamed.is_none();
         Ok(wanted)
@@ -50,9 +60,9 @@ impl Wanted {
         self.only.is_empty()
     }
 
-    /// Whether anything of this database may be wanted. The name is decoded.
-    pub(super) fn database(&self, database: &str) -> bool {
-        self.everything() || self.only.might_match_in(database)
+    /// The databases of which something is wanted, decoded.
+    pub(super) fn databases(&self) -> impl Iterator<Item = &String> {
+        self.databases.iter()
     }
 
     /// Whether a member may hold something wanted, by its path.
@@ -64,7 +74,7 @@ impl Wanted {
                 let data = rest.split_once("/2-data/").and_then(|(_, file)| file.split('.').next());
                 match data {
                     Some(table) => self.name(&format!("{database}.{table}")),
-                    None => self.database(&decoded(database)),
+                    None => self.databases.contains(&decoded(database)),
                 }
             }
             _ => true,
@@ -74,6 +84,16 @@ impl Wanted {
     /// Whether an object is wanted, by its encoded name.
     pub(super) fn name(&self, name: &str) -> bool {
         self.everything() || self.only.matches(&decoded(name))
+    }
+
+    /// The globs of a request. One that names no table is refused, as in a configuration.
+    pub(super) fn globs(request: &Request) -> Result<Globs, Error> {
+        if let Some(glob) = request.only.iter().find(|glob| !glob.contains('.')) {
+            return Err(Error::Only(format!(
+                "`{glob}` names no table: write `database.table` or `database.*`"
+            )));
+        }
+        Globs::new(&request.only).map_err(|error| Error::Only(error.to_string()))
     }
 
     /// Whether the statements below a label are wanted. Triggers go with their tables.
@@ -98,22 +118,4 @@ impl Wanted {
 pub(super) fn split(object: &str) -> (String, String) {
     let (database, name) = object.split_once('.').unwrap_or((object, ""));
     (decoded(database), decoded(name))
-}
-
-/// What a package holds, from its index.
-#[derive(Debug, Default)]
-pub(super) struct Contents {
-    /// The databases, decoded.
-    pub(super) databases: BTreeSet<String>,
-    /// The objects with a fingerprint, by encoded name: kind and fingerprint.
-    pub(super) objects: BTreeMap<String, (String, crate::package::digest::Fingerprint)>,
-}
-
-impl Contents {
-    /// Takes a member's path.
-    pub(super) fn path(&mut self, path: &str) {
-        if let Some(database) = path.strip_prefix("db/").and_then(|rest| rest.split('/').next()) {
-            self.databases.insert(decoded(database));
-        }
-    }
 }

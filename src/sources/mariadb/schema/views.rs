@@ -24,6 +24,7 @@ pub(in super::super) async fn placeholders(
         let columns = catalog::columns(control, database, &view).await?;
         let columns: Vec<String> =
             columns.iter().map(|column| format!("1 AS {}", sql::quoted(&column.name))).collect();
+        part.script().object(&Label::new("placeholder", database, &view));
         part.script().statement(format!(
             "CREATE VIEW {} AS SELECT {}",
             sql::quoted(&view),
