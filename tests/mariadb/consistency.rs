@@ -227,3 +227,99 @@ async fn a_lock_that_cannot_be_had_is_an_error_in_time() {
     assert!(error.starts_with("cannot take the global read lock: Lock wait timeout exceeded"), "{error}");
     holder.query_drop("UNLOCK TABLES; INSERT INTO bank.a VALUES (9999, 0, '')").await.unwrap();
 }
+
+/// Changes of tables that no connection has read yet wait for the dump, and the dump does not wait for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_of_tables_not_yet_read_wait_and_hold_nothing_up() {
+    const SMALL: usize = 4;
+    let server = MariaDb::start(&[]);
+    server.sql("CREATE DATABASE queue; USE queue; CREATE TABLE large (id INT PRIMARY KEY, b VARBINARY(2000)); INSERT INTO large SELECT seq, RANDOM_BYTES(960) FROM seq_1_to_30000");
+    for small in 1..=SMALL {
+        server.sql(&format!("USE queue; CREATE TABLE t{small} (id INT PRIMARY KEY); INSERT INTO t{small} SELECT seq FROM seq_1_to_100"));
+    }
+    let (reached, wait) = std::sync::mpsc::channel::<()>();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (mut reached, waiting) = (Some(reached), std::sync::Mutex::new(released));
+    // One worker, which is in the midst of the large table: the package is not taken until the changes are waiting.
+    let patient =
+        Config { connections: Some(2), lock_timeout: Some("3s".parse().unwrap()), ..only(&server, "queue") };
+    let dumping = tokio::spawn(dump_during(patient, move |bytes| {
+        if let Some(reached) = reached.take_if(|_| bytes > 4 << 20) {
+            reached.send(()).unwrap();
+            tokio::task::block_in_place(|| waiting.lock().unwrap().recv().unwrap());
+        }
+    }));
+    tokio::task::block_in_place(|| wait.recv().unwrap());
+    let mut changes = tokio::task::JoinSet::new();
+    for small in 1..=SMALL {
+        let port = server.port;
+        changes.spawn(async move {
+            let mut conn = connect(port, "root").await;
+            conn.query_drop("SET lock_wait_timeout = 60").await.unwrap();
+            conn.query_drop(format!("ALTER TABLE queue.t{small} ADD COLUMN late INT FIRST")).await.unwrap();
+        });
+    }
+    let stuck =
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock'";
+    while server.sql(stuck).trim() != SMALL.to_string() {
+        tokio::task::yield_now().await;
+    }
+    release.send(()).unwrap();
+    let dumped = dumping.await.unwrap().unwrap();
+    while let Some(changed) = changes.join_next().await {
+        changed.unwrap();
+    }
+    assert_eq!(
+        server.sql("SHOW COLUMNS FROM queue.t1").lines().count(),
+        2,
+        "the change was made, afterwards"
+    );
+    assert_eq!(dumped.objects["queue.t4"].rows, 100);
+    let target = MariaDb::start(&[]);
+    feed(&mut target.client(&[]), &dumped.script(&[]));
+    assert_eq!(target.sql("SHOW COLUMNS FROM queue.t1").lines().count(), 1);
+}
+
+/// Without the lock too: transactions that end after the snapshot and before the position is asked for are not in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_reload_the_recorded_position_is_that_of_the_rows() {
+    let server = MariaDb::start(&[]);
+    server.sql("CREATE DATABASE log; CREATE TABLE log.t (id INT AUTO_INCREMENT PRIMARY KEY, a INT); CREATE USER modest; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, BINLOG MONITOR ON *.* TO modest");
+    for more in 1..100 {
+        server.sql(&format!("CREATE TABLE log.t{more} (id INT)"));
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let (port, ending) = (server.port, stop.clone());
+    let writer = tokio::spawn(async move {
+        let mut conn = connect(port, "root").await;
+        while !ending.load(Ordering::SeqCst) {
+            conn.query_drop("INSERT INTO log.t (a) VALUES (1)").await.unwrap();
+        }
+    });
+    let mut dumps = Vec::new();
+    for _ in 0..2 {
+        dumps.push(dump(Config { user: "modest".to_owned(), ..only(&server, "log") }).await.unwrap());
+    }
+    stop.store(true, Ordering::SeqCst);
+    writer.await.unwrap();
+    let mut seen = Vec::new();
+    for dumped in dumps {
+        let coordinates = &dumped.summary.consistency.coordinates;
+        let log = server.dir().join("data").join(&coordinates["binlog_file"]);
+        let stop_at = format!("--stop-position={}", coordinates["binlog_position"]);
+        let output =
+            run(std::process::Command::new("mariadb-binlog").arg("--no-defaults").arg(stop_at).arg(&log));
+        let target = MariaDb::start(&[]);
+        feed(&mut target.client(&[]), &output.stdout);
+        let rows = dumped.objects["log.t"].rows.to_string();
+        assert_eq!(target.sql("SELECT COUNT(*) FROM log.t").trim(), rows);
+        let at = format!(
+            "SELECT BINLOG_GTID_POS('{}', {})",
+            coordinates["binlog_file"], coordinates["binlog_position"]
+        );
+        assert_eq!(server.sql(&at).trim(), coordinates["gtid_binlog_pos"]);
+        assert!(!coordinates.contains_key("gtid_slave_pos"));
+        seen.push(rows);
+    }
+    assert_ne!(seen[0], seen[1], "the writer wrote meanwhile");
+}

@@ -1,8 +1,10 @@
 //! One instant, seen by several connections.
 //!
 //! A global read lock is held while every connection opens its own snapshot, so that all see the same. Before the lock
-//! is given back, the controlling connection takes a metadata lock on every table that will be dumped: from then on
-//! nobody can change a definition until the dump is over, so no table can vanish or turn unreadable half way.
+//! is given back, every connection takes a metadata lock on every table that will be dumped: from then on nobody can
+//! change a definition until the dump is over, so no table can vanish or turn unreadable half way. One connection's
+//! lock would keep the definitions, but a change that waits for it comes before whoever asks for a lock after it: the
+//! other connections would wait for the change, and the change for the end of the dump.
 //!
 //! Where the user may not take the global lock, one connection reads everything. Its snapshot and its metadata locks
 //! cannot be taken at once then; if a definition changed in between, both are taken anew, a bounded number of times,
@@ -10,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join_all;
 use tracing::{info, warn};
 
 use super::catalog::{self, Table};
@@ -85,9 +88,8 @@ impl Snapshot {
         }
         let coordinates = coordinates(&mut control).await?;
         let (databases, tables) = listed(&mut control, plan).await?;
-        for batch in tables.chunks(BATCH) {
-            lock_definitions(&mut control, batch, 0).await?;
-        }
+        let everyone = workers.iter_mut().chain([&mut control]);
+        try_join_all(everyone.map(|session| lock_all_definitions(session, &tables, 0))).await?;
         let seconds = seconds(&mut control).await?;
         let mut snapshot =
             Self { control, workers, databases, tables, seconds, coordinates, locked: true, shared: true };
@@ -105,7 +107,7 @@ impl Snapshot {
             begin(&mut control).await?;
             match settled(plan, &mut control).await {
                 Ok((databases, tables)) => {
-                    let coordinates = coordinates(&mut control).await?;
+                    let coordinates = coordinates_of_the_snapshot(&mut control).await?;
                     let seconds = seconds(&mut control).await?;
                     let (workers, locked, shared) = (Vec::new(), false, false);
                     return Ok(Self {
@@ -156,10 +158,15 @@ async fn listed(control: &mut Session, plan: &Plan) -> Result<(Vec<String>, Vec<
 /// Lists the tables and reads from each, so that a definition that the snapshot does not know is found now.
 async fn settled(plan: &Plan, control: &mut Session) -> Result<(Vec<String>, Vec<Table>), Error> {
     let (databases, tables) = listed(control, plan).await?;
-    for batch in tables.chunks(BATCH) {
-        lock_definitions(control, batch, 1).await?;
-    }
+    lock_all_definitions(control, &tables, 1).await?;
     Ok((databases, tables))
+}
+
+async fn lock_all_definitions(session: &mut Session, tables: &[Table], rows: u8) -> Result<(), Error> {
+    for batch in tables.chunks(BATCH) {
+        lock_definitions(session, batch, rows).await?;
+    }
+    Ok(())
 }
 
 /// Takes the metadata locks of some tables, which the transaction then holds to its end. Reads `rows` of each.
@@ -179,7 +186,31 @@ async fn seconds(control: &mut Session) -> Result<i64, Error> {
     Ok(now.and_then(|now| now.parse().ok()).unwrap_or(0))
 }
 
-/// The binary log's position and GTIDs, as far as the server keeps them and the user may see them.
+/// The binary log's position and GTIDs that belong to the session's snapshot, whatever was committed after it. The
+/// server remembers them with the snapshot, but not what a replica had applied by then: that is left out.
+async fn coordinates_of_the_snapshot(control: &mut Session) -> Result<BTreeMap<String, String>, Error> {
+    let doing = "cannot read the snapshot's position in the binary log";
+    let mut status = BTreeMap::new();
+    for row in control.rows(doing, "SHOW STATUS LIKE 'binlog_snapshot_%'").await? {
+        let mut row = row.into_iter().map(catalog::text);
+        status.insert(row.next().unwrap_or_default().to_lowercase(), row.next().unwrap_or_default());
+    }
+    let mut found = BTreeMap::new();
+    let mut taken = |name: &str| status.remove(name).filter(|value| !value.is_empty());
+    let (file, position) = (taken("binlog_snapshot_file"), taken("binlog_snapshot_position"));
+    // Without a binary log there is no file.
+    let Some((file, position)) = file.zip(position) else { return Ok(found) };
+    let query = format!("SELECT BINLOG_GTID_POS({}, {})", sql::literal(&file), sql::literal(&position));
+    if let Some(gtid) = control.text(doing, &query).await?.filter(|gtid| !gtid.is_empty()) {
+        found.insert("gtid_binlog_pos".to_owned(), gtid);
+    }
+    found.insert("binlog_file".to_owned(), file);
+    found.insert("binlog_position".to_owned(), position);
+    Ok(found)
+}
+
+/// The binary log's position and GTIDs as they are now, as far as the server keeps them and the user may see them. They
+/// are the snapshot's while the global lock is held.
 async fn coordinates(control: &mut Session) -> Result<BTreeMap<String, String>, Error> {
     let mut found = BTreeMap::new();
     let variables = [
