@@ -264,3 +264,47 @@ async fn replacing_drops_only_what_the_package_has() {
         "1\n5\n6\n1\n8\norders_event"
     );
 }
+
+/// A restored account is often the one that restores. Its connections go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_restoring_account_may_get_another_password() {
+    let from = MariaDb::start(&[]);
+    from.sql(
+        "CREATE DATABASE locked; CREATE TABLE locked.t (a INT); INSERT INTO locked.t VALUES (1); \
+         CREATE EVENT locked.e ON SCHEDULE EVERY 1 YEAR DISABLE DO SELECT 1; \
+         CREATE USER keeper@'%' IDENTIFIED BY 'theirs'; GRANT ALL ON *.* TO keeper@'%' WITH GRANT OPTION",
+    );
+    let dumped = dump(Config { system: true, ..config(&from) }).await.unwrap();
+    let to = MariaDb::start(&[]);
+    to.sql("CREATE USER keeper@'%' IDENTIFIED BY 'ours'; GRANT ALL ON *.* TO keeper@'%' WITH GRANT OPTION");
+    let file = to.dir().join("password");
+    std::fs::write(&file, "ours").unwrap();
+    let password = Some(chupacabra::config::secret::SecretRef { env: None, file: Some(file) });
+    let keeper = source(Config { user: "keeper".to_owned(), password, ..config(&to) });
+    let done = keeper.restore(&dumped.package, &Request::default(), &CancellationToken::new()).await.unwrap();
+    assert_eq!(done.compared, "1 tables and sequences by fingerprint");
+    assert_eq!(done.counts.get("event"), Some(&1));
+    let error = keeper.probe().await.unwrap_err().to_string();
+    assert!(error.contains("Access denied for user 'keeper'"), "the password is the package's: {error}");
+}
+
+/// Events fire as soon as they are there, and change rows: those were compared before.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_fire_at_once_are_no_difference() {
+    let from = source_server();
+    from.sql(
+        "CREATE DATABASE busy; USE busy; CREATE TABLE a (id INT PRIMARY KEY, b VARBINARY(2000)); INSERT INTO a SELECT seq, RANDOM_BYTES(960) FROM seq_1_to_60000; \
+         CREATE TABLE z (id INT); CREATE EVENT e ON SCHEDULE EVERY 1 SECOND DO INSERT INTO busy.z VALUES (1)",
+    );
+    let dumped = dump(only(from, "busy")).await.unwrap();
+    assert_eq!(dumped.objects["busy.z"].rows, 0);
+    let to = MariaDb::start(&["--event-scheduler=ON"]);
+    let one_by_one = source(Config { connections: Some(1), ..config(&to) });
+    let done =
+        one_by_one.restore(&dumped.package, &Request::default(), &CancellationToken::new()).await.unwrap();
+    assert_eq!(done.counts.get("event"), Some(&1));
+    // The control: it does fire.
+    while to.sql("SELECT COUNT(*) FROM busy.z").trim() == "0" {
+        tokio::task::yield_now().await;
+    }
+}

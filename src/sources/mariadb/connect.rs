@@ -49,13 +49,18 @@ impl Session {
     /// Connects and makes the settings under which a dump and its comparison read.
     pub(super) async fn reading(plan: &Plan) -> Result<Self, Error> {
         let mut session = Self::open(plan).await?;
+        session.read(plan).await?;
+        Ok(session)
+    }
+
+    /// Makes the settings under which a dump and its comparison read, whatever the session did before.
+    pub(super) async fn read(&mut self, plan: &Plan) -> Result<(), Error> {
         for setting in READING {
-            session.run("cannot prepare the session", setting).await?;
+            self.run("cannot prepare the session", setting).await?;
         }
         let seconds = plan.lock_timeout.as_secs().max(1);
         let wait = format!("SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}");
-        session.run("cannot prepare the session", &wait).await?;
-        Ok(session)
+        self.run("cannot prepare the session", &wait).await
     }
 
     /// Runs a statement for its effect.

@@ -32,13 +32,23 @@ struct Piece {
     columns: usize,
 }
 
-/// Reads every wanted object again and compares. Returns how many were compared.
-pub(super) async fn compare(plan: &Plan, wanted: &Wanted, objects: &[Object<'_>]) -> Result<usize, Error> {
-    let mut control = Session::reading(plan).await?;
+/// Reads every wanted object again and compares. Returns how many were compared, and the sessions.
+///
+/// The sessions are those that loaded: since then the user that they belong to may have another password.
+pub(super) async fn compare(
+    plan: &Plan,
+    mut sessions: Vec<Session>,
+    wanted: &Wanted,
+    objects: &[Object<'_>],
+) -> Result<(usize, Vec<Session>), Error> {
+    for session in &mut sessions {
+        session.read(plan).await?;
+    }
+    let control = sessions.first_mut().ok_or(Error::Stopped)?;
     let mut pieces = VecDeque::new();
     for (object, (name, (kind, _))) in objects.iter().enumerate() {
         let (database, table) = split(name);
-        let reading = queries(&mut control, &wanted.database_name(&database), &table, kind).await?;
+        let reading = queries(control, &wanted.database_name(&database), &table, kind).await?;
         let Reading { doing, queries, columns } = reading;
         pieces.extend(queries.into_iter().map(|query| Piece {
             object,
@@ -47,15 +57,18 @@ pub(super) async fn compare(plan: &Plan, wanted: &Wanted, objects: &[Object<'_>]
             columns,
         }));
     }
-    control.close().await;
-    let found = read(plan, pieces, objects.len()).await?;
+    let (found, sessions) = read(sessions, pieces, objects.len()).await?;
     let differing: Vec<String> = objects
         .iter()
         .zip(&found)
         .filter(|((_, (_, expected)), found)| expected != *found)
         .map(|((name, (_, expected)), found)| format!("{name} has {found} instead of {expected}"))
         .collect();
-    if differing.is_empty() { Ok(objects.len()) } else { Err(Error::Mismatch(differing.join("; "))) }
+    if differing.is_empty() {
+        Ok((objects.len(), sessions))
+    } else {
+        Err(Error::Mismatch(differing.join("; ")))
+    }
 }
 
 /// The queries that read an object's rows, and what they are for.
@@ -93,12 +106,16 @@ async fn queries(control: &mut Session, database: &str, name: &str, kind: &str) 
     Ok(Reading { doing, queries: queries.collect(), columns: columns.len() })
 }
 
-/// Reads all pieces over several connections; the fingerprints in the order of the objects.
-async fn read(plan: &Plan, pieces: VecDeque<Piece>, objects: usize) -> Result<Vec<Fingerprint>, Error> {
+/// Reads all pieces over all sessions; the fingerprints in the order of the objects.
+async fn read(
+    sessions: Vec<Session>,
+    pieces: VecDeque<Piece>,
+    objects: usize,
+) -> Result<(Vec<Fingerprint>, Vec<Session>), Error> {
     let queue = Arc::new(Mutex::new(pieces));
-    let mut tasks = JoinSet::<Result<Vec<(usize, Fingerprint)>, Error>>::new();
-    for _ in 0..plan.connections {
-        let (queue, mut session) = (Arc::clone(&queue), Session::reading(plan).await?);
+    let mut tasks = JoinSet::<Result<(Vec<(usize, Fingerprint)>, Session), Error>>::new();
+    for mut session in sessions {
+        let queue = Arc::clone(&queue);
         tasks.spawn(async move {
             let mut found = Vec::new();
             loop {
@@ -106,15 +123,16 @@ async fn read(plan: &Plan, pieces: VecDeque<Piece>, objects: usize) -> Result<Ve
                 let Some(Piece { object, doing, query, columns }) = next else { break };
                 found.push((object, fingerprint::read(&mut session, &doing, &query, columns).await?));
             }
-            session.close().await;
-            Ok(found)
+            Ok((found, session))
         });
     }
-    let mut all = vec![Fingerprint::default(); objects];
+    let (mut all, mut sessions) = (vec![Fingerprint::default(); objects], Vec::new());
     while let Some(done) = tasks.join_next().await {
-        for (at, part) in done.map_err(|_| Error::Stopped)?? {
+        let (found, session) = done.map_err(|_| Error::Stopped)??;
+        for (at, part) in found {
             all[at].merge(part);
         }
+        sessions.push(session);
     }
-    Ok(all)
+    Ok((all, sessions))
 }

@@ -82,9 +82,16 @@ impl Loader {
         Ok(Self { control: server.control, free, busy, shared, counts, bytes: 0 })
     }
 
-    /// Loads members until the last has arrived and is in.
-    pub(super) async fn run(&mut self, mut members: mpsc::Receiver<Member>) -> Result<(), Error> {
+    /// Loads members until the last has arrived and is in. Events only if it is their turn: they may change rows.
+    pub(super) async fn run(
+        &mut self,
+        mut members: mpsc::Receiver<Member>,
+        events: bool,
+    ) -> Result<(), Error> {
         while let Some(member) = members.recv().await {
+            if is_of_events(&member.path) && !events {
+                continue;
+            }
             if member.path.contains("/2-data/") {
                 let session = self.session().await?;
                 let shared = Arc::clone(&self.shared);
@@ -95,6 +102,16 @@ impl Loader {
             }
         }
         self.settle().await
+    }
+
+    /// How many connections wait for rows.
+    pub(super) fn connections(&self) -> usize {
+        self.free.len()
+    }
+
+    /// The connections that loaded rows, all of them: nothing is being loaded.
+    pub(super) fn sessions(&mut self) -> Vec<Session> {
+        std::mem::take(&mut self.free)
     }
 
     /// Ends the connections. Returns how many objects of each class were made, and the bytes of statements.

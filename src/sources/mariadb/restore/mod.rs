@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::config::Plan;
+use crate::package::index::Entry;
 use crate::package::{self, Package, Selection};
 use crate::sources::{Request, Restored};
 use contents::Contents;
@@ -130,19 +131,26 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
     server.clear(&occupied).await?;
     let mut loader = Loader::new(&target.plan, server, Arc::clone(&wanted)).await?;
     let choose = Arc::clone(&wanted);
-    let (members, arriving) = Members::new(target.plan.connections);
     let selection = if wanted.everything() && wanted.system {
         Selection::All
     } else {
         Selection::Where(Box::new(move |entry| choose.path(&String::from_utf8_lossy(&entry.path))))
     };
-    // A loader that fails drops its end, which ends the reading with an error of less interest.
-    let reading = async { package.read(selection, members).await.map(drop) };
-    let (read, loaded) = tokio::join!(reading, loader.run(arriving));
-    loaded?;
-    read?;
+    load(package, selection, &mut loader, false).await?;
     tracing::info!(tables = objects.len(), "everything loaded, reading it back");
-    let compared = compare::compare(&target.plan, &wanted, &objects).await?;
+    let (compared, sessions) = compare::compare(&target.plan, loader.sessions(), &wanted, &objects).await?;
+    for session in sessions {
+        session.close().await;
+    }
+    // Only now: an event that fires changes rows.
+    if contents.events {
+        let choose = Arc::clone(&wanted);
+        let events = move |entry: &Entry| {
+            let path = String::from_utf8_lossy(&entry.path);
+            load::is_of_events(&path) && choose.path(&path)
+        };
+        load(package, Selection::Where(Box::new(events)), &mut loader, true).await?;
+    }
     (restored.counts, restored.bytes) = loader.close().await;
     restored.compared = format!("{compared} tables and sequences by fingerprint");
     if wanted.renamed.is_some() {
@@ -150,4 +158,20 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
         restored.notes.push(note.to_owned());
     }
     Ok(restored)
+}
+
+/// Reads members and loads them.
+async fn load(
+    package: &Package,
+    selection: Selection,
+    loader: &mut Loader,
+    events: bool,
+) -> Result<(), Error> {
+    let (members, arriving) = Members::new(loader.connections());
+    // A loader that fails drops its end, which ends the reading with an error of less interest.
+    let reading = async { package.read(selection, members).await.map(drop) };
+    let (read, loaded) = tokio::join!(reading, loader.run(arriving, events));
+    loaded?;
+    read?;
+    Ok(())
 }
