@@ -16,3 +16,4 @@ mod restoring;
 mod roundtrip;
 mod shared;
 mod types;
+mod views;

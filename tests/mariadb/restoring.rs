@@ -308,3 +308,27 @@ async fn events_that_fire_at_once_are_no_difference() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Beside the database that it comes from: what names that database by the author's hand must not reach into it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_beside_its_original_stands_alone() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE DATABASE shop; CREATE DATABASE other; USE shop; CREATE TABLE other.x (id INT); INSERT INTO other.x VALUES (1); \
+         CREATE TABLE shop (id INT, n TEXT); INSERT INTO shop VALUES (1, 'xa'), (3, 'xb'); CREATE TABLE a (id INT); INSERT INTO a VALUES (3); \
+         CREATE VIEW v AS SELECT shop.id FROM shop JOIN a USING (id); \
+         CREATE VIEW w AS SELECT shop.id, TRIM(LEADING 'x' FROM shop.n) AS n FROM shop.shop, other.x WHERE shop.id IN (SELECT shop.id FROM shop.a AS shop); \
+         CREATE TRIGGER shop.tr BEFORE INSERT ON shop.a FOR EACH ROW SET NEW.id = NEW.id + 100; \
+         SET NAMES latin1; CREATE TRIGGER shop.tr2 BEFORE INSERT ON `shop`.`shop` FOR EACH ROW SET NEW.n = 'é'",
+    );
+    let dumped = dump(only(&server, "shop")).await.unwrap();
+    let request = Request { into: Some("copy".to_owned()), ..Request::default() };
+    restored(&server, &dumped, request).await.unwrap();
+    let triggers = "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_SCHEMA FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA IN ('shop', 'copy') ORDER BY 1, 2";
+    assert_eq!(
+        server.sql(triggers).trim(),
+        "copy\ttr\tcopy\ncopy\ttr2\tcopy\nshop\ttr\tshop\nshop\ttr2\tshop"
+    );
+    server.sql("DROP DATABASE shop");
+    assert_eq!(server.sql("SELECT * FROM copy.v; SELECT * FROM copy.w; INSERT INTO copy.a VALUES (1); SELECT MAX(id) FROM copy.a").trim(), "3\n3\tb\n101");
+}

@@ -64,6 +64,10 @@ impl<'a> Dump<'a> {
             part.end().await?;
         }
         let databases = self.snapshot.databases.clone();
+        // Those of all databases first: default values of columns reach into other databases.
+        for database in &databases {
+            self.sequences(database).await?;
+        }
         for database in &databases {
             let path = format!("db/{}/1-schema", encoded(database));
             let mut part = self.emitter.part(path);
@@ -73,11 +77,6 @@ impl<'a> Dump<'a> {
             control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
             let tables: Vec<Table> =
                 self.snapshot.tables.iter().filter(|table| table.database == *database).cloned().collect();
-            for table in tables.iter().filter(|table| table.kind == TableKind::Sequence) {
-                let object = schema::sequence(control, part.script(), table).await?;
-                self.emitter.object(object).await?;
-                self.tally.emit("sequences");
-            }
             for table in tables.iter().filter(|table| table.kind != TableKind::Sequence) {
                 schema::table(control, part.script(), table).await?;
                 self.tally.emit("tables");
@@ -88,6 +87,30 @@ impl<'a> Dump<'a> {
             self.tally.emit("databases");
         }
         Ok(())
+    }
+
+    /// A database's sequences, and the database, if it has any.
+    async fn sequences(&mut self, database: &str) -> Result<(), Error> {
+        let sequences = self.snapshot.tables.iter();
+        let sequences: Vec<Table> = sequences
+            .filter(|table| table.database == database && table.kind == TableKind::Sequence)
+            .cloned()
+            .collect();
+        if sequences.is_empty() {
+            return Ok(());
+        }
+        let mut part = self.emitter.part(format!("db/{}/0-sequences", encoded(database)));
+        let control = &mut self.snapshot.control;
+        schema::database_for_more(control, part.script(), database).await?;
+        part.script().use_database(database);
+        control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
+        for sequence in &sequences {
+            let object = schema::sequence(control, part.script(), sequence).await?;
+            self.emitter.object(object).await?;
+            self.tally.emit("sequences");
+            part.end_when_full(database).await?;
+        }
+        part.end().await.map(drop)
     }
 
     /// The rows: those of engines without transactions first, while the lock lasts.
@@ -205,11 +228,12 @@ impl<'a> Dump<'a> {
         for database in &databases {
             let mut part = self.emitter.part(format!("db/{}/4-after", encoded(database)));
             schema::triggers::dump(control, self.plan, &mut part, database, &mut self.tally).await?;
-            let broken =
-                schema::views::finals(control, self.plan, &mut part, database, &mut self.tally).await?;
-            self.missing.extend(broken);
             part.end().await?;
         }
+        let (plan, emitter, tally) = (self.plan, &self.emitter, &mut self.tally);
+        let broken = schema::views::finals(control, plan, emitter, &databases, tally).await?;
+        self.missing.extend(broken.missing);
+        self.notes.extend(broken.notes);
         if self.plan.system {
             let mut part = self.emitter.part("system/2-grants".to_owned());
             let known =
@@ -274,9 +298,17 @@ impl Part {
         Ok(())
     }
 
-    /// Hands the member over.
-    pub(super) async fn end(mut self) -> Result<(), Error> {
-        if self.script.is_empty() { Ok(()) } else { self.hand_over().await }
+    /// As this, with numbers after `number`.
+    pub(super) fn after(self, number: u32) -> Self {
+        Self { number, ..self }
+    }
+
+    /// Hands the member over. Returns its number, or the last one's before it if it is empty.
+    pub(super) async fn end(mut self) -> Result<u32, Error> {
+        if !self.script.is_empty() {
+            self.hand_over().await?;
+        }
+        Ok(self.number)
     }
 
     async fn hand_over(&mut self) -> Result<(), Error> {

@@ -12,6 +12,7 @@ mod dump;
 mod fingerprint;
 mod globs;
 mod history;
+mod names;
 mod privileges;
 mod probe;
 mod ranges;

@@ -101,6 +101,12 @@ pub(super) async fn may_lock(session: &mut Session) -> Result<bool, Error> {
     Ok(grants(session).await?.iter().any(|grant| grant.gives("RELOAD", "*")))
 }
 
+/// Whether the user may read every table and call every function, so that what it cannot open nobody can.
+pub(super) async fn may_read_and_execute_all(session: &mut Session) -> Result<bool, Error> {
+    let grants = grants(session).await?;
+    Ok(["SELECT", "EXECUTE"].iter().all(|privilege| grants.iter().any(|grant| grant.gives(privilege, "*"))))
+}
+
 async fn grants(session: &mut Session) -> Result<Vec<Grant>, Error> {
     let rows = session.rows("cannot read the user's privileges", "SHOW GRANTS").await?;
     let lines = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).map(lossy);

@@ -154,7 +154,7 @@ impl Loader {
             if statement.label.as_ref().is_some_and(|label| !self.shared.wanted.label(label)) {
                 continue;
             }
-            let sql = self.shared.named(&statement, database.as_deref());
+            let sql = self.shared.named(&statement, database.as_deref())?;
             self.bytes += sql.len() as u64;
             let doing = match &statement.label {
                 Some(label) => format!("cannot restore the {label}"),
@@ -192,7 +192,7 @@ impl Shared {
         // One commit for a member: each may cost the server a write that waits for the disk.
         session.run(&doing, "START TRANSACTION").await?;
         for statement in taken_apart(&member)? {
-            let sql = self.named(&statement, Some(&database));
+            let sql = self.named(&statement, Some(&database))?;
             bytes += sql.len() as u64;
             // One byte of a packet is the command's.
             for sql in packet::cut(&sql, self.packet.saturating_sub(1)).map_err(|row| Error::TooLarge {
@@ -211,12 +211,15 @@ impl Shared {
         Ok((session, bytes))
     }
 
-    fn named(&self, statement: &Statement<'_>, database: Option<&str>) -> Bytes {
+    fn named(&self, statement: &Statement<'_>, database: Option<&str>) -> Result<Bytes, Error> {
         match (&self.wanted.renamed, database) {
             (Some((from, to)), Some(database)) if from == database => {
-                Bytes::from(rename::renamed(statement.sql, statement.label.as_ref(), from, to))
+                let label = statement.label.as_ref();
+                let renamed = rename::renamed(statement.sql, label, from, to);
+                let what = || label.map_or_else(String::new, ToString::to_string);
+                Ok(Bytes::from(renamed.map_err(|rename::Fixed| Error::Fixed { what: what() })?))
             }
-            _ => Bytes::copy_from_slice(statement.sql),
+            _ => Ok(Bytes::copy_from_slice(statement.sql)),
         }
     }
 }

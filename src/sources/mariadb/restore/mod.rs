@@ -8,6 +8,7 @@ mod packet;
 mod rename;
 mod server;
 mod target;
+mod trigger;
 mod wanted;
 
 use std::sync::Arc;
@@ -85,6 +86,14 @@ pub enum Error {
         limit: usize,
         /// The beginning of the row.
         row: String,
+    },
+    /// A definition names its database, and the name cannot be changed.
+    #[error(
+        "{what} cannot be restored under another name: it names its database in a way that cannot be changed"
+    )]
+    Fixed {
+        /// What it defines.
+        what: String,
     },
     /// The restored content is not the dumped one.
     #[error("restored content differs from the dump: {0}")]

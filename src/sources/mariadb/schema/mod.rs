@@ -83,10 +83,19 @@ impl Emitter {
 
 /// Writes a database's definition.
 pub(super) async fn database(control: &mut Session, script: &mut Script, name: &str) -> Result<(), Error> {
+    script.object(&Label::new("database", name, ""));
+    database_for_more(control, script, name).await
+}
+
+/// Writes a database's definition where it only is to be there: it comes with its label later, and is made once.
+pub(super) async fn database_for_more(
+    control: &mut Session,
+    script: &mut Script,
+    name: &str,
+) -> Result<(), Error> {
     let query = format!("SHOW CREATE DATABASE IF NOT EXISTS {}", sql::quoted(name));
     let doing = format!("cannot read the definition of the database {name}");
     let definition = shown(control, &doing, &query, 1).await?;
-    script.object(&Label::new("database", name, ""));
     script.statement(definition);
     Ok(())
 }

@@ -1,16 +1,29 @@
-//! Views: first as placeholders, so that they may refer to each other, then as they are.
+//! Views: first as placeholders, then as they are, each after those that it refers to.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::config::Plan;
 use super::super::connect::{Session, lossy};
 use super::super::dump::Part;
+use super::super::names::{self, Place};
 use super::super::script::Label;
 use super::super::tally::Tally;
-use super::super::{Error, catalog, sql};
+use super::super::{Error, catalog, privileges, sql};
 use super::program::Program;
-use super::{cell, hidden};
+use super::{Emitter, cell, hidden};
 use crate::sources::Missing;
 
-/// Writes a placeholder for each view: the same columns, all of them 1.
+/// `ER_NO_SUCH_USER`, and `ER_ACCESS_DENIED_ERROR`, as which it is told to a user without SET USER: a definer that does
+/// not exist. The view can be made again all the same.
+const WITHOUT_DEFINER: [u16; 2] = [1449, 1045];
+
+/// `ER_VIEW_INVALID`: it refers to what is not there, or its definer may not see it.
+const INVALID: u16 = 1356;
+
+/// A view by database and name.
+type View = (String, String);
+
+/// Writes a placeholder for each view: the same columns, all of them NULL, which goes with every type.
 pub(in super::super) async fn placeholders(
     control: &mut Session,
     plan: &Plan,
@@ -18,12 +31,12 @@ pub(in super::super) async fn placeholders(
     database: &str,
 ) -> Result<(), Error> {
     for view in catalog::views(control, plan, database).await? {
-        if broken(control, &view).await?.is_some() {
+        if broken(control, database, &view).await?.is_some() {
             continue;
         }
         let columns = catalog::columns(control, database, &view).await?;
         let columns: Vec<String> =
-            columns.iter().map(|column| format!("1 AS {}", sql::quoted(&column.name))).collect();
+            columns.iter().map(|column| format!("NULL AS {}", sql::quoted(&column.name))).collect();
         part.script().object(&Label::new("placeholder", database, &view));
         part.script().statement(format!(
             "CREATE VIEW {} AS SELECT {}",
@@ -35,51 +48,191 @@ pub(in super::super) async fn placeholders(
     Ok(())
 }
 
-/// Writes the views as they are, in place of their placeholders. A view that the server itself cannot open is written
-/// as a comment and returned as missing.
+/// What became of views that the server itself cannot open. The definition of each stands in the dump as a comment.
+#[derive(Debug, Default)]
+pub(in super::super) struct Broken {
+    /// Those that nobody can open: nothing is lost.
+    pub(in super::super) notes: Vec<String>,
+    /// Those that others may be able to open.
+    pub(in super::super) missing: Vec<Missing>,
+}
+
+/// Writes the views of all databases as they are, in place of their placeholders, each after those that it refers to: a
+/// server checks some of a view, `WITH CHECK OPTION` for one, against what it refers to at that time.
 pub(in super::super) async fn finals(
     control: &mut Session,
     plan: &Plan,
-    part: &mut Part,
-    database: &str,
+    emitter: &Emitter,
+    databases: &[String],
     tally: &mut Tally,
-) -> Result<Vec<Missing>, Error> {
-    let mut missing = Vec::new();
-    control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
-    let views = catalog::views(control, plan, database).await?;
-    if !views.is_empty() && part.script().is_empty() {
-        part.script().use_database(database);
-    }
-    for view in views {
-        let doing = format!("cannot read the definition of the view {database}.{view}");
-        let rows = control.rows(&doing, format!("SHOW CREATE VIEW {}", sql::quoted(&view))).await?;
-        let row = rows.into_iter().next().unwrap_or_default();
-        let text = row.get(1).cloned().flatten().ok_or_else(|| hidden(&doing))?;
-        if let Some(why) = broken(control, &view).await? {
-            let name = format!("{}.{}", catalog::encoded(database), catalog::encoded(&view));
-            part.script().comment(&format!("The view {name} could not be opened on the server: {why}"));
-            part.script().comment(&lossy(&text));
-            missing.push(Missing { name: format!("view {name}"), why });
-        } else {
-            let text =
-                [b"CREATE OR REPLACE".as_slice(), text.strip_prefix(b"CREATE").unwrap_or(&text)].concat();
-            part.script().object(&Label::new("view", database, &view));
-            let (client, connection) = (cell(&row, 2), cell(&row, 3));
-            Program { text, client, connection, ..Program::default() }.write(part.script());
-        }
+) -> Result<Broken, Error> {
+    let mut broken = Broken::default();
+    let all_is_open = privileges::may_read_and_execute_all(control).await?;
+    let mut open: Option<(String, Part)> = None;
+    let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+    for (database, view) in in_order(control, plan, databases).await? {
+        let mut part = match open.take() {
+            Some((of, part)) if of == database => part,
+            other => {
+                if let Some((of, part)) = other {
+                    numbers.insert(of, part.end().await?);
+                }
+                let number = numbers.get(&database).copied().unwrap_or(0);
+                let mut part =
+                    emitter.part(format!("db/{}/4-views", catalog::encoded(&database))).after(number);
+                part.script().use_database(&database);
+                part
+            }
+        };
+        write(control, &mut part, (&database, &view), all_is_open, &mut broken).await?;
         tally.emit("views");
-        part.end_when_full(database).await?;
+        part.end_when_full(&database).await?;
+        open = Some((database, part));
     }
-    Ok(missing)
+    if let Some((_, part)) = open {
+        part.end().await?;
+    }
+    Ok(broken)
+}
+
+async fn write(
+    control: &mut Session,
+    part: &mut Part,
+    (database, view): (&str, &str),
+    all_is_open: bool,
+    found: &mut Broken,
+) -> Result<(), Error> {
+    let row = shown(control, database, view).await?;
+    let text = row.get(1).cloned().flatten().unwrap_or_default();
+    let Some((code, why)) = broken(control, database, view).await? else {
+        let text = [b"CREATE OR REPLACE".as_slice(), text.strip_prefix(b"CREATE").unwrap_or(&text)].concat();
+        part.script().object(&Label::new("view", database, view));
+        let (client, connection) = (cell(&row, 2), cell(&row, 3));
+        Program { text, client, connection, ..Program::default() }.write(part.script());
+        return Ok(());
+    };
+    let name = format!("view {}.{}", catalog::encoded(database), catalog::encoded(view));
+    part.script().comment(&format!("The {name} could not be opened on the server: {why}"));
+    part.script().comment(&lossy(&text));
+    // What a view without rights of its own lets its reader see is up to the reader.
+    let for_all = code == INVALID && (all_is_open || !invoked(control, database, view).await?);
+    if for_all {
+        found.notes.push(format!("the {name} cannot be opened, its definition is a comment: {why}"));
+    } else {
+        found.missing.push(Missing { name, why });
+    }
+    Ok(())
+}
+
+/// The row that shows a view, with its definition. `USE` keeps the names of its own database out of it where the server
+/// can do without them.
+async fn shown(
+    control: &mut Session,
+    database: &str,
+    view: &str,
+) -> Result<Vec<super::super::connect::Cell>, Error> {
+    let doing = format!("cannot read the definition of the view {database}.{view}");
+    control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
+    let rows = control.rows(&doing, format!("SHOW CREATE VIEW {}", sql::quoted(view))).await?;
+    let row = rows.into_iter().next().unwrap_or_default();
+    if row.get(1).cloned().flatten().is_none() {
+        return Err(hidden(&doing));
+    }
+    Ok(row)
+}
+
+/// All views, each after those that its text refers to.
+async fn in_order(control: &mut Session, plan: &Plan, databases: &[String]) -> Result<Vec<View>, Error> {
+    let mut views: BTreeMap<View, BTreeSet<View>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for database in databases {
+        for view in catalog::views(control, plan, database).await? {
+            let row = shown(control, database, &view).await?;
+            let text = row.get(1).cloned().flatten().unwrap_or_default();
+            let key = (database.clone(), view);
+            views.insert(key.clone(), tables(&text, database));
+            order.push(key);
+        }
+    }
+    Ok(sorted(order, &views))
+}
+
+/// What a view's text has after FROM and JOIN.
+fn tables(text: &[u8], database: &str) -> BTreeSet<View> {
+    let chains = names::chains(text).into_iter().filter(|chain| chain.place == Place::Table);
+    let table = |chain: names::Chain| match chain.names.as_slice() {
+        [table] => Some((database.to_owned(), names::name(text, table))),
+        [database, table] => Some((names::name(text, database), names::name(text, table))),
+        _ => None,
+    };
+    chains.filter_map(table).collect()
+}
+
+/// Puts each view after those that it refers to, and keeps the order otherwise.
+fn sorted(views: Vec<View>, uses: &BTreeMap<View, BTreeSet<View>>) -> Vec<View> {
+    let (mut done, mut begun) = (Vec::with_capacity(views.len()), BTreeSet::new());
+    let mut path: Vec<(View, Vec<View>)> = Vec::new();
+    for view in views {
+        if !begun.insert(view.clone()) {
+            continue;
+        }
+        let before = |view: &View| {
+            uses[view].iter().rev().filter(|other| uses.contains_key(*other)).cloned().collect()
+        };
+        let first = before(&view);
+        path.push((view, first));
+        while let Some((_, rest)) = path.last_mut() {
+            match rest.pop() {
+                Some(next) if begun.insert(next.clone()) => {
+                    let first = before(&next);
+                    path.push((next, first));
+                }
+                Some(_) => {}
+                None => done.extend(path.pop().map(|(view, _)| view)),
+            }
+        }
+    }
+    done
+}
+
+/// Whether a view shows its reader what the reader may see, and not what its definer may.
+async fn invoked(control: &mut Session, database: &str, view: &str) -> Result<bool, Error> {
+    let query = format!(
+        "SELECT SECURITY_TYPE FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        sql::literal(database),
+        sql::literal(view)
+    );
+    let security = control.text("cannot read whose rights a view has", &query).await?;
+    Ok(security.as_deref() != Some("DEFINER"))
 }
 
 /// Why a view cannot be opened; `None` if it can.
-async fn broken(control: &mut Session, view: &str) -> Result<Option<String>, Error> {
-    let query = format!("SELECT 1 FROM {} LIMIT 0", sql::quoted(view));
+async fn broken(control: &mut Session, database: &str, view: &str) -> Result<Option<(u16, String)>, Error> {
+    let query = format!("SELECT 1 FROM {} LIMIT 0", sql::qualified(database, view));
     match control.run("cannot open the view", query).await {
-        // A definer that does not exist: the view can be made again all the same.
-        Ok(()) | Err(Error::Statement { code: Some(1449), .. }) => Ok(None),
-        Err(Error::Statement { code: Some(_), why, .. }) => Ok(Some(why)),
+        Ok(()) => Ok(None),
+        Err(Error::Statement { code: Some(code), .. }) if WITHOUT_DEFINER.contains(&code) => Ok(None),
+        Err(Error::Statement { code: Some(code), why, .. }) => Ok(Some((code, why))),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_come_after_those_that_they_refer_to() {
+        let view = |name: &str| ("d".to_owned(), name.to_owned());
+        let of = |names: &[&str]| names.iter().map(|name| view(name)).collect::<Vec<_>>();
+        let uses = |pairs: &[(&str, &[&str])]| {
+            pairs.iter().map(|(name, uses)| (view(name), of(uses).into_iter().collect())).collect()
+        };
+        let chain = uses(&[("a", &["c", "t"]), ("b", &[]), ("c", &["d", "b"]), ("d", &[])]);
+        assert_eq!(sorted(of(&["a", "b", "c", "d"]), &chain), of(&["b", "d", "c", "a"]));
+        let circle = uses(&[("a", &["b"]), ("b", &["a"])]);
+        assert_eq!(sorted(of(&["a", "b"]), &circle), of(&["b", "a"]), "each comes once in any case");
+        let text = b"CREATE VIEW `v` AS select `z`.`id` AS `x` from (`y` join `o`.`w`)";
+        assert_eq!(tables(text, "d"), [view("y"), ("o".to_owned(), "w".to_owned())].into());
     }
 }

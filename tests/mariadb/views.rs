@@ -1,0 +1,79 @@
+//! Views, and other definitions that reach into each other.
+
+use chupacabra::sources::mariadb::Config;
+
+use crate::dumped::{config, dump, only};
+use crate::shared::{both_ways, source_server};
+use crate::support::mariadb::{MariaDb, feed};
+
+/// Views whose definitions ask what kind of a view or column they stand on, in an order that their names do not tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn views_on_views_of_every_type_are_made_again() {
+    let from = source_server();
+    from.sql(
+        "CREATE DATABASE stack_a; CREATE DATABASE stack_b; USE stack_b; \
+         CREATE TABLE t (id INT PRIMARY KEY, u UUID, i INET6, p POINT, w TEXT, FULLTEXT (w)); \
+         CREATE VIEW z AS SELECT * FROM t; CREATE VIEW y AS SELECT id, u, i, p, w FROM z WHERE id > 0 WITH CASCADED CHECK OPTION; \
+         CREATE VIEW c AS SELECT * FROM y WITH LOCAL CHECK OPTION; \
+         CREATE VIEW b AS SELECT * FROM c WHERE u = CAST('123e4567-e89b-12d3-a456-426655440000' AS UUID) AND i > CAST('::1' AS INET6); \
+         CREATE VIEW a AS SELECT ST_X(p) AS x FROM b; CREATE VIEW stack_a.over AS SELECT id FROM stack_b.y WITH CHECK OPTION; \
+         CREATE VIEW back AS SELECT o.id FROM stack_a.over o WITH CHECK OPTION; CREATE VIEW stack_a.a AS SELECT u FROM stack_b.back, stack_b.b",
+    );
+    let stacks = Config { databases: vec!["stack_?".to_owned()], ..config(from) };
+    let dumped = dump(stacks).await.unwrap();
+    assert_eq!(dumped.summary.counts["views"], 8);
+    both_ways(from, &dumped, &["stack_a", "stack_b"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn default_values_come_from_sequences_of_any_database() {
+    let from = source_server();
+    from.sql(
+        "CREATE DATABASE reach_a; CREATE DATABASE reach_b; CREATE SEQUENCE reach_b.s START 5; CREATE SEQUENCE reach_a.s; \
+         CREATE TABLE reach_a.t (id INT PRIMARY KEY DEFAULT NEXTVAL(reach_b.s), a INT); INSERT INTO reach_a.t (a) VALUES (1), (2); \
+         CREATE TABLE reach_b.t (id INT PRIMARY KEY DEFAULT NEXTVAL(reach_a.s)); INSERT INTO reach_b.t VALUES ()",
+    );
+    let both = Config { databases: vec!["reach_?".to_owned()], ..config(from) };
+    let dumped = dump(both).await.unwrap();
+    assert_eq!(dumped.summary.counts["sequences"], 2);
+    both_ways(from, &dumped, &["reach_a", "reach_b"]).await;
+}
+
+/// A user without SET USER is told another error about a definer that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_of_a_dropped_user_is_whole_for_any_reader() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE DATABASE left_behind; CREATE TABLE left_behind.t (a INT); INSERT INTO left_behind.t VALUES (3); CREATE USER gone; \
+         GRANT ALL ON left_behind.* TO gone; CREATE DEFINER=gone VIEW left_behind.v AS SELECT a FROM left_behind.t; DROP USER gone; \
+         CREATE USER modest; GRANT RELOAD, SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON *.* TO modest",
+    );
+    let dumped = dump(Config { user: "modest".to_owned(), ..only(&server, "left_behind") }).await.unwrap();
+    assert!(dumped.summary.missing.is_empty(), "{:?}", dumped.summary.missing);
+    assert!(dumped.summary.notes.is_empty(), "{:?}", dumped.summary.notes);
+    let target = MariaDb::start(&[]);
+    feed(&mut target.client(&[]), &dumped.script(&[]));
+    let query = "SHOW CREATE VIEW left_behind.v";
+    assert_eq!(target.sql(query), server.sql(query));
+    target.sql("CREATE USER gone; GRANT ALL ON left_behind.* TO gone");
+    assert_eq!(target.sql("SELECT * FROM left_behind.v").trim(), "3");
+}
+
+/// What a reader's rights decide may be open to others: such a view is missing, unless the reader may see everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_only_this_reader_cannot_open_is_missing() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE DATABASE shown; CREATE DATABASE closed; CREATE TABLE closed.t (a INT); CREATE TABLE shown.t (a INT); \
+         CREATE SQL SECURITY INVOKER VIEW shown.v AS SELECT a FROM closed.t; CREATE VIEW shown.stale AS SELECT a FROM shown.t; DROP TABLE shown.t; \
+         CREATE USER modest; GRANT RELOAD ON *.* TO modest; GRANT SELECT ON mysql.* TO modest; \
+         GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON shown.* TO modest",
+    );
+    let dumped = dump(Config { user: "modest".to_owned(), ..only(&server, "shown") }).await.unwrap();
+    let missing: Vec<&str> = dumped.summary.missing.iter().map(|missing| missing.name.as_str()).collect();
+    assert_eq!(missing, ["view shown.v"]);
+    assert_eq!(dumped.summary.notes.len(), 1, "{:?}", dumped.summary.notes);
+    assert!(dumped.summary.notes[0].starts_with("the view shown.stale cannot be opened"));
+    let dumped = dump(only(&server, "shown")).await.unwrap();
+    assert!(dumped.summary.missing.is_empty(), "root opens it: {:?}", dumped.summary.missing);
+}
