@@ -72,3 +72,20 @@ async fn parsec_is_spoken() {
     let error = attempt("wrong").await.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("Access denied for user 'modern'@"), "{error}");
 }
+
+/// Servers whose options nobody foresaw come back with all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs MariaDB 11.7 or later: tests/run --ring mariadb_newer"]
+async fn servers_keep_options_of_any_name() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE SERVER plain FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1'); \
+         CREATE SERVER any FOREIGN DATA WRAPPER mysql OPTIONS (user 'u', zone 'e\\'u \\\\ \"é\"', HOST '127.0.0.1', `od d``` '', port 44)",
+    );
+    let dumped = dump(Config { system: true, ..config(&server) }).await.unwrap();
+    let target = MariaDb::start(&[]);
+    feed(&mut target.client(&[]), &dumped.script(&[]));
+    let query = "SELECT * FROM mysql.servers ORDER BY 1; SHOW CREATE SERVER any";
+    assert!(server.sql(query).contains("zone"), "{}", server.sql(query));
+    assert_eq!(target.sql(query), server.sql(query));
+}

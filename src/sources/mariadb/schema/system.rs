@@ -103,22 +103,32 @@ async fn loadable(control: &mut Session, script: &mut Script, tally: &mut Tally)
     Ok(())
 }
 
+/// The options of a server that every version knows, in the order of their columns.
+const SERVER_OPTIONS: [&str; 7] = ["HOST", "DATABASE", "USER", "PASSWORD", "PORT", "SOCKET", "OWNER"];
+
 async fn servers(control: &mut Session, script: &mut Script, tally: &mut Tally) -> Result<(), Error> {
-    let query = "SELECT Server_name, Wrapper, Host, Db, Username, Password, Port, Socket, Owner \
-                 FROM mysql.servers ORDER BY Server_name";
+    // From 11.7 on a server may have options of any name, which stand in a column of their own, with all others.
+    let column = "SELECT COUNT(*) FROM information_schema.COLUMNS \
+                  WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'servers' AND COLUMN_NAME = 'Options'";
+    let any = control.text("cannot list the servers", column).await?.is_some_and(|count| count != "0");
+    let query = format!(
+        "SELECT Server_name, Wrapper, Host, Db, Username, Password, Port, Socket, Owner, {} \
+         FROM mysql.servers ORDER BY Server_name",
+        if any { "Options" } else { "'{}'" }
+    );
     for row in control.rows("cannot list the servers", query).await? {
-        let mut options = Vec::new();
-        for (at, option) in
-            ["HOST", "DATABASE", "USER", "PASSWORD", "PORT", "SOCKET", "OWNER"].iter().enumerate()
-        {
-            let value = cell(&row, at + 2);
-            match *option {
-                "PORT" if value != "0" => options.push(format!("PORT {value}")),
-                "PORT" => {}
-                _ if value.is_empty() => {}
-                _ => options.push(format!("{option} {}", sql::literal(&value))),
-            }
+        let known =
+            SERVER_OPTIONS.iter().enumerate().map(|(at, option)| ((*option).to_owned(), cell(&row, at + 2)));
+        let known = known.filter(|(option, value)| !value.is_empty() && (option != "PORT" || value != "0"));
+        let mut options = named(&cell(&row, 9)).ok_or_else(|| Error::UnknownClass {
+            name: cell(&row, 0),
+            class: "server with options that are no JSON object of texts".to_owned(),
+        })?;
+        if options.is_empty() {
+            options = known.collect();
         }
+        let options: Vec<String> =
+            options.iter().map(|(option, value)| server_option(option, value)).collect();
         let (name, wrapper) = (sql::quoted(&cell(&row, 0)), sql::quoted(&cell(&row, 1)));
         let options = options.join(", ");
         script.statement(format!(
@@ -127,6 +137,21 @@ async fn servers(control: &mut Session, script: &mut Script, tally: &mut Tally) 
         tally.emit("servers");
     }
     Ok(())
+}
+
+/// The members of a JSON object of texts, in their order.
+fn named(json: &str) -> Option<Vec<(String, String)>> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).ok()?;
+    object.into_iter().map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
+}
+
+/// An option as it is written: those that every version knows are words and no names.
+fn server_option(option: &str, value: &str) -> String {
+    let known = SERVER_OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(option));
+    let number = option.eq_ignore_ascii_case("PORT") && value.bytes().all(|byte| byte.is_ascii_digit());
+    let option = if known { option.to_owned() } else { sql::quoted(option) };
+    let value = if number { value.to_owned() } else { sql::literal(value) };
+    format!("{option} {value}")
 }
 
 async fn accounts(control: &mut Session) -> Result<Vec<Account>, Error> {
@@ -297,4 +322,20 @@ pub(super) async fn expect(control: &mut Session, tally: &mut Tally) -> Result<(
         tally.expect(class, count.and_then(|count| count.parse().ok()).unwrap_or(0));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_servers_are_words_or_names() {
+        assert_eq!(server_option("host", "it's"), "host 'it\\'s'");
+        assert_eq!(server_option("PORT", "44"), "PORT 44");
+        assert_eq!(server_option("zo`ne", ""), "`zo``ne` ''");
+        let two = [("b", "x\"y"), ("a", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(named(r#"{"b": "x\"y", "a": ""}"#), Some(two.into()));
+        assert_eq!(named("{}"), Some(Vec::new()));
+        assert_eq!((named(r#"{"a": 1}"#), named("[]"), named("")), (None, None, None));
+    }
 }
