@@ -47,8 +47,9 @@ pub(super) fn chains(sql: &[u8]) -> Vec<Chain> {
         match sql[at] {
             b'\'' => at = string_end(sql, at),
             b'`' => {
-                let mut names = vec![at..name_end(sql, at)];
-                at = names[0].end;
+                at = name_end(sql, at);
+                let mut names = Vec::with_capacity(2);
+                names.push(start..at);
                 while sql.get(at) == Some(&b'.') && sql.get(at + 1) == Some(&b'`') {
                     names.push(at + 1..name_end(sql, at + 1));
                     at = names.last().map_or(sql.len(), |name| name.end);
