@@ -34,7 +34,7 @@ pub(super) struct Args {
 
 /// What became of a package in one store.
 #[derive(Debug, Serialize)]
-struct Accepted {
+struct Outcome {
     key: Key,
     store: String,
     /// What a person has to know and accept; nothing if the package is good already.
@@ -85,14 +85,10 @@ impl Args {
                 note::leave(&named.store, &record.key, Note::Accepted, session.clock.now(), &words).await?;
                 tracing::info!(key = %record.key, store = %named.name, why = words, action = "accept", "package accepted");
             }
-            told.push(Accepted { key: record.key.clone(), store: named.name.clone(), why, accepted });
+            told.push(Outcome { key: record.key.clone(), store: named.name.clone(), why, accepted });
         }
-        if self.json {
-            output::json(&told)?
-        } else {
-            show(&told)?
-        }
-        Ok(Exit::Good)
+        let printed = if self.json { output::json(&told) } else { show(&told) };
+        output::verdict(printed, Exit::Good)
     }
 }
 
@@ -102,8 +98,8 @@ fn reasons(found: &Found) -> Vec<String> {
     suspicious.chain(record.missing.iter().map(|one| format!("missing: {}: {}", one.name, one.why))).collect()
 }
 
-fn show(told: &[Accepted]) -> anyhow::Result<()> {
-    for Accepted { key, store, why, accepted } in told {
+fn show(told: &[Outcome]) -> anyhow::Result<()> {
+    for Outcome { key, store, why, accepted } in told {
         let word = match (why.is_empty(), accepted) {
             (true, _) => "is good, nothing to accept",
             (_, true) => "accepted",
