@@ -88,3 +88,19 @@ async fn statistics_that_cannot_be_gathered_are_told() {
         assert_eq!(cluster.psql("unreachable_copy", facts), "1|100");
     }
 }
+
+/// A server that is told to pass over damage would make a sound package of what is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_passes_over_damage_is_not_dumped() {
+    let cluster = shared();
+    cluster.database("careless", "CREATE TABLE t (i int); INSERT INTO t SELECT generate_series(1, 1000);");
+    let config = || cluster.config(json!({ "database": "careless", "globals": false }));
+    dump(config()).await.unwrap();
+    for setting in ["zero_damaged_pages", "ignore_checksum_failure"] {
+        cluster.psql("postgres", &format!("ALTER DATABASE careless SET {setting} = on"));
+        let error = dump(config()).await.err().expect("a dump of whatever can be read");
+        assert!(error.to_string().contains(setting), "{error}");
+        assert!(error.help().unwrap().contains("turn it off"), "{error}");
+        cluster.psql("postgres", "ALTER DATABASE careless RESET ALL");
+    }
+}

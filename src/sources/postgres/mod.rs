@@ -112,6 +112,9 @@ pub enum Error {
     /// The tables changed faster than they could be locked.
     #[error("tables were created or dropped each time while the dump tried to lock them all")]
     Unsettled,
+    /// The server is told to pass over rows that it cannot read.
+    #[error("`{0}` is on: the server would leave damaged pages out without an error")]
+    Careless(String),
     /// A right is missing.
     #[error("{what} needs {right}")]
     Right {

@@ -22,6 +22,9 @@ impl Error {
                     "look for what ends quiet connections between here and the server: a firewall, NAT, a proxy"
                 }
                 Self::Unsettled | Self::Vanished(_) => "run the backup when no migration is running",
+                Self::Careless(_) => {
+                    "turn it off for this user and database; what is damaged then shows as an error, and can be left out with `exclude`"
+                }
                 Self::NotEmpty(_) => "give an empty database with `--into`, or say `--replace`",
                 Self::InTheWay(..) => {
                     "restore the other tables with it (`--only` more than once), or drop what needs it first"

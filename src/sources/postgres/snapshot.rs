@@ -27,6 +27,9 @@ WHERE c.relkind IN ('r', 'p') AND (@user(n) AND @own(c) OR EXISTS (SELECT FROM p
 
 const ATTEMPTS: usize = 10;
 
+/// Settings with which the server leaves out what it cannot read, as if it had never been there.
+const CARELESS: &str = "SELECT name FROM pg_settings WHERE name IN ('zero_damaged_pages', 'ignore_checksum_failure') AND setting = 'on' ORDER BY 1";
+
 /// Takes a snapshot of the database that `options` name.
 ///
 /// The locks come first and the snapshot after them: a table rewritten or truncated in between would look empty to a
@@ -38,6 +41,9 @@ pub(super) async fn take(
     lock_timeout: std::time::Duration,
 ) -> Result<Snapshot, Error> {
     let mut session = Session::open(options).await?;
+    if let Some(setting) = session.rows(CARELESS).await?.first() {
+        return Err(Error::Careless(setting.text(0).to_owned()));
+    }
     let tables = expand(TABLES, session.major);
     session.wait_for_locks(lock_timeout).await?;
     for _ in 0..ATTEMPTS {
