@@ -218,8 +218,8 @@ impl fmt::Display for Reason {
 /// Decides what becomes of each package of one source in one store. The result is newest first.
 ///
 /// Guarantees, for every policy: the newest `keep_last` good packages stay; nothing goes while the newest package is
-/// not good; a package dated after `now` or after it was written neither goes nor makes others go; deciding again after the dropped ones are
-/// gone drops nothing more.
+/// not good; a package dated after `now` or after it was written neither goes nor makes others go; deciding again after
+/// the dropped ones are gone drops nothing more.
 pub fn decide(policy: &Policy, packages: &[Candidate], now: Timestamp) -> Vec<Decision> {
     let mut sorted: Vec<&Candidate> = packages.iter().collect();
     sorted.sort_by(|a, b| b.key.cmp(&a.key));

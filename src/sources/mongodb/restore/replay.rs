@@ -1,9 +1,9 @@
 //! Replaying the oplog's slice.
 //!
 //! Two readings: the first learns which transactions end well within the slice, and which collections take the place of
-//! one that is restored; the second applies. So a transaction
-//! that is spread over many entries need not be held in memory: its operations are applied where they stand, which
-//! comes to the same, because nothing else can have touched its documents before it ended.
+//! one that is restored; the second applies. So a transaction that is spread over many entries need not be held in
+//! memory: its operations are applied where they stand, which comes to the same, because nothing else can have touched
+//! its documents before it ended.
 
 mod entry;
 mod owed;

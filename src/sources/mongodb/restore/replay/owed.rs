@@ -2,7 +2,8 @@
 //!
 //! A document that was there when the slice begins, and was deleted before its collection was read, is in no package:
 //! changes of it find nothing. One that was deleted and inserted again may be in the package as it was before, or twice.
-//! Only a deletion, or the insertion of another with the same `_id`, makes that right, and it is later in the slice. What is still owed at its end is lost, and fails the restore.
+//! Only a deletion, or the insertion of another with the same `_id`, makes that right, and it is later in the slice.
+//! What is still owed at its end is lost, and fails the restore.
 
 use std::collections::{BTreeMap, BTreeSet};
 
