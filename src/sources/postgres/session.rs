@@ -31,7 +31,8 @@ pub(super) struct Row(Vec<Option<String>>);
 /// Settings that decide how the server prints what it has and reads what it is given, that nothing ends the session
 /// while it waits, and that nothing it makes goes elsewhere. A database or a role may have others for its sessions, and
 /// a restore gives them to the database before it has loaded it. Those that only superusers may set are left alone:
-/// none of them decides what a statement of a package means.
+/// none of them decides what a statement of a package means. To compile a query of the catalog takes the server longer
+/// than to run it.
 const SETTINGS: &str =
     "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = UTC;
 SET extra_float_digits = 3; SET bytea_output = hex; SET xmloption = content; SET synchronize_seqscans = off;
@@ -40,7 +41,7 @@ SET quote_all_identifiers = off; SET check_function_bodies = off; SET standard_c
 SET client_min_messages = warning; SET default_transaction_read_only = off;
 SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off;
 SET default_tablespace = ''; SET default_table_access_method = heap;
-SET array_nulls = on; SET transform_null_equals = off;
+SET array_nulls = on; SET transform_null_equals = off; SET jit = off;
 SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;";
 
 impl Session {
