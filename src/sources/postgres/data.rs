@@ -4,33 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 
 use super::alive::{self, Readers};
 use super::catalog::expand;
 use super::config::Plan;
+use super::member::{Frame, MEMBER};
 use super::queue::{Locked, Queue};
-use super::script::{self, Kind};
+use super::rows::{Rows, Threads};
 use super::session::Session;
 use super::{Error, paths, snapshot};
 use crate::package::digest::Fingerprint;
-use crate::package::member::{Content, Header, Object, Time};
+use crate::package::member::{Object, Time};
 use crate::package::outlet::Outlet;
 
-/// A member is handed over when it has this many bytes; a row is never cut.
-const MEMBER: usize = 2 << 20;
 /// A table is read in ranges of this many pages, so that several connections share it.
 const RANGE_PAGES: u64 = 4096;
-
-/// Lets rows in before those that they refer to, where the role may do so: a restore over several connections keeps no
-/// order, and a table that refers to itself has no order between its members.
-const KEYS_REST: &str = "SELECT pg_catalog.set_config('session_replication_role', 'replica', false) WHERE EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper);";
-/// The end of what [`KEYS_REST`] began.
-const KEYS_WORK: &str = "SELECT pg_catalog.set_config('session_replication_role', 'origin', false) WHERE EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper);";
 
 /// A range of a table's pages, from the first (included) to the last (excluded); `None`: the whole table.
 pub(super) type Range = Option<(u64, Option<u64>)>;
@@ -97,7 +87,7 @@ impl Table {
         if query { format!("{lock} EXPLAIN SELECT FROM {only}{table};") } else { lock }
     }
 
-    fn copy_in(&self) -> String {
+    pub(super) fn copy_in(&self) -> String {
         let list = if self.columns.is_empty() { String::new() } else { format!(" ({})", self.columns) };
         format!("COPY {}{list} FROM stdin;\n", self.qualified())
     }
@@ -196,7 +186,8 @@ pub(super) struct Reading {
 #[derive(Debug)]
 pub(super) struct Progress {
     pub table: Table,
-    part: AtomicU64,
+    /// The members handed over so far.
+    pub part: AtomicU64,
     open: AtomicUsize,
     fingerprint: Mutex<Fingerprint>,
 }
@@ -258,13 +249,13 @@ async fn spread(
     }
     let workers = jobs.min(queue.len());
     let queue = Arc::new(Mutex::new(Queue::new(queue)));
-    let mut tasks = JoinSet::new();
+    let mut threads = Threads::new();
     for _ in 0..workers {
-        tasks.spawn(worker(Arc::clone(&reading), Arc::clone(&queue)));
+        threads.spawn(worker(Arc::clone(&reading), Arc::clone(&queue)));
     }
     let mut total = Fingerprint::default();
-    while let Some(done) = tasks.join_next().await {
-        total.merge(done.map_err(|_| Error::Stopped)??);
+    while let Some(done) = threads.join_next().await {
+        total.merge(done?);
     }
     let refused = queue.lock().await.refused();
     Ok((total, refused))
@@ -320,16 +311,13 @@ async fn rows(
     range: Range,
 ) -> Result<Fingerprint, Error> {
     let table = &progress.table;
-    let statement = session.sendable(&table.copy_out(range))?;
     let frame = Frame::new(session, reading, table);
     let mut fingerprint = Fingerprint::default();
     let mut lease = Some(reading.outlet.budget().take(MEMBER).await);
     let mut member = frame.begin();
-    let mut stream = session.connection().copy_out_raw(&statement).await?;
-    while let Some(row) = stream.next().await {
-        let row = row?;
-        let line = row.strip_suffix(b"\n").ok_or(Error::Answer("a row without an end"))?;
-        fingerprint.add(line);
+    let mut rows = Rows::begin(session, &table.copy_out(range)).await?;
+    while let Some(row) = rows.next().await? {
+        fingerprint.add(&row[..row.len() - 1]);
         member.extend_from_slice(&row);
         if member.len() >= MEMBER {
             frame.send(reading, progress, std::mem::take(&mut member), lease.take()).await?;
@@ -337,81 +325,10 @@ async fn rows(
             member = frame.begin();
         }
     }
-    drop(stream);
     // An empty table has its member too, so that whoever takes it out with tar finds it.
     let empty = member.len() == frame.head.len();
     if !empty || (range.is_none() && progress.part.load(Ordering::Relaxed) == 0) {
         frame.send(reading, progress, member, lease).await?;
     }
     Ok(fingerprint)
-}
-
-/// What stands around the rows in each member of a table.
-struct Frame {
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    /// Where in the head the COPY block's first line stands.
-    line: usize,
-    statement: usize,
-    relation: String,
-    label: String,
-}
-
-impl Frame {
-    fn new(session: &Session, reading: &Reading, table: &Table) -> Self {
-        let statement = session.bytes(&table.copy_in());
-        let label = format!("{}.{}", table.schema, table.name);
-        let mut head = Vec::new();
-        begin_member(&mut head, &reading.restrict, session.encoding());
-        if table.tied.is_some() {
-            script::push(&mut head, Kind::Set, "", KEYS_REST.as_bytes());
-        }
-        let line = head.len();
-        let relation = paths::relation(&table.schema, &table.name);
-        head.extend(script::header(Kind::Copy, statement.len(), 0, &relation, &label));
-        head.extend_from_slice(&statement);
-        let mut tail = b"\\.\n".to_vec();
-        if table.tied.is_some() {
-            script::push(&mut tail, Kind::Set, "", KEYS_WORK.as_bytes());
-        }
-        end_member(&mut tail, &reading.restrict);
-        Self { head, tail, line, statement: statement.len(), relation, label }
-    }
-
-    fn begin(&self) -> Vec<u8> {
-        let mut member = Vec::with_capacity(MEMBER + MEMBER / 8);
-        member.extend_from_slice(&self.head);
-        member
-    }
-
-    async fn send(
-        &self,
-        reading: &Reading,
-        progress: &Progress,
-        mut member: Vec<u8>,
-        lease: Option<crate::package::budget::Lease>,
-    ) -> Result<(), Error> {
-        let data = member.len() - self.head.len() + b"\\.\n".len();
-        member.extend_from_slice(&self.tail);
-        let line = script::header(Kind::Copy, self.statement, data, &self.relation, &self.label);
-        member[self.line..self.line + line.len()].copy_from_slice(&line);
-        let part = progress.part.fetch_add(1, Ordering::Relaxed) + 1;
-        let table = &progress.table;
-        let path = paths::data(&reading.database, &table.schema, &table.name, part);
-        let header = Header::data(path, table.object(&reading.database), member.len() as u64, reading.mtime);
-        reading.outlet.leased(header, Content::Bytes(Bytes::from(member)), lease).await?;
-        Ok(())
-    }
-}
-
-/// What makes a member of its own readable by `psql`: it stops at errors, and nothing in it is a command to `psql`.
-pub(super) fn begin_member(script: &mut Vec<u8>, restrict: &str, encoding: &str) {
-    let commands = format!("\\set ON_ERROR_STOP on\n\\restrict {restrict}\n");
-    script::push(script, Kind::Psql, "", commands.as_bytes());
-    script::push(script, Kind::Set, "", format!("SET client_encoding = '{encoding}';").as_bytes());
-}
-
-/// The end of what [`begin_member`] began.
-pub(super) fn end_member(script: &mut Vec<u8>, restrict: &str) {
-    script::push(script, Kind::Psql, "", format!("\\unrestrict {restrict}\n").as_bytes());
 }

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 
 use super::data::{self, Range, Table};
 use super::large_objects::{self, Pieces};
 use super::restore::Loaded;
+use super::rows::{Rows, Threads};
 use super::session::Session;
 use super::{Error, dump, paths};
 use crate::package::digest::Fingerprint;
@@ -80,10 +79,10 @@ async fn rows(
         .collect();
     let workers = jobs.min(queue.len());
     let queue = Arc::new(Mutex::new(queue));
-    let mut tasks: JoinSet<Result<Parts, Error>> = JoinSet::new();
+    let mut threads: Threads<Parts> = Threads::new();
     for _ in 0..workers {
         let (options, queue) = (options.clone(), Arc::clone(&queue));
-        tasks.spawn(async move {
+        threads.spawn(async move {
             let mut session = Session::open(&options).await?;
             let mut found = Vec::new();
             loop {
@@ -101,8 +100,8 @@ async fn rows(
         });
     }
     let mut all = Found::new();
-    while let Some(done) = tasks.join_next().await {
-        for (table, fingerprint) in done.map_err(|_| Error::Stopped)?? {
+    while let Some(done) = threads.join_next().await {
+        for (table, fingerprint) in done? {
             all.entry(("table".into(), table.object(database))).or_default().merge(fingerprint);
         }
     }
@@ -110,12 +109,10 @@ async fn rows(
 }
 
 async fn of_range(session: &mut Session, table: &Table, range: Range) -> Result<Fingerprint, Error> {
-    let statement = session.sendable(&table.copy_out(range))?;
     let mut fingerprint = Fingerprint::default();
-    let mut stream = session.connection().copy_out_raw(&statement).await?;
-    while let Some(row) = stream.next().await {
-        let row = row?;
-        fingerprint.add(row.strip_suffix(b"\n").ok_or(Error::Answer("a row without an end"))?);
+    let mut rows = Rows::begin(session, &table.copy_out(range)).await?;
+    while let Some(row) = rows.next().await? {
+        fingerprint.add(&row[..row.len() - 1]);
     }
     Ok(fingerprint)
 }

@@ -14,6 +14,7 @@ mod fingerprint;
 mod globals;
 mod item;
 mod large_objects;
+mod member;
 mod order;
 mod paths;
 mod patterns;
@@ -21,6 +22,7 @@ mod probe;
 mod queue;
 mod remedy;
 mod restore;
+mod rows;
 mod script;
 mod select;
 mod session;
@@ -123,6 +125,9 @@ pub enum Error {
         /// Which one.
         right: &'static str,
     },
+    /// A thread that reads rows cannot be set up.
+    #[error("rows cannot be read: {0}")]
+    Runtime(#[source] std::io::Error),
     /// The run was told to stop.
     #[error("stopped")]
     Stopped,
