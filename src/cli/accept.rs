@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::output::{self, printable};
 use super::{Problem, Session, session};
 use crate::catalog::key::Note;
-use crate::catalog::{Found, Key, Scan, SourceName, note};
+use crate::catalog::{Found, Key, Scan, note};
 use crate::exit::Exit;
 
 /// Take a suspicious or incomplete package for good
@@ -45,16 +45,7 @@ struct Outcome {
 impl Args {
     pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
         let plan = session.plan()?;
-        let key = self.package.parse::<Key>().ok();
-        let source = match &key {
-            Some(key) => key.source().clone(),
-            None => self.package.parse::<SourceName>().map_err(|error| {
-                Problem::usage(
-                    error.to_string(),
-                    "name a source, or a package's key as `list --json` prints it",
-                )
-            })?,
-        };
+        let (source, key) = session::source_or_package(&self.package)?;
         let stores = session::connect(&plan, self.store.as_deref()).await?;
         let mut found = Vec::new();
         for named in stores.values() {

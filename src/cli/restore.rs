@@ -128,12 +128,9 @@ pub(super) async fn chosen(
     at: Option<Timestamp>,
     now: Timestamp,
 ) -> anyhow::Result<Chosen> {
-    let key = key.or_else(|| source_or_key.parse::<Key>().ok());
-    let source = match &key {
-        Some(key) => key.source().clone(),
-        None => source_or_key.parse::<SourceName>().map_err(|error| {
-            Problem::usage(error.to_string(), "name a source, or a package's key as `list --json` prints it")
-        })?,
+    let (source, key) = match key {
+        Some(key) => (key.source().clone(), Some(key)),
+        None => session::source_or_package(source_or_key)?,
     };
     if source_or_key.parse::<SourceName>().is_ok_and(|named| named != source) {
         let what = format!("the package is of `{source}`, not of `{source_or_key}`");

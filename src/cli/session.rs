@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Problem;
-use crate::catalog::SourceName;
+use crate::catalog::{Key, SourceName};
 use crate::clock::Clock;
 use crate::config::suggest::{nearest, one_of};
 use crate::config::{self, Plan};
@@ -45,6 +45,17 @@ impl Session {
     pub(super) fn plan(&self) -> Result<Plan, config::Error> {
         config::load(&self.config_path()?)
     }
+}
+
+/// A source, and the one package that is meant if the text is a key.
+pub(super) fn source_or_package(text: &str) -> Result<(SourceName, Option<Key>), Problem> {
+    if let Ok(key) = text.parse::<Key>() {
+        return Ok((key.source().clone(), Some(key)));
+    }
+    let source = text.parse::<SourceName>().map_err(|error| {
+        Problem::usage(error.to_string(), "name a source, or a package's key as `list --json` prints it")
+    })?;
+    Ok((source, None))
 }
 
 /// Connects the stores of a plan: all, or only the one that is named.

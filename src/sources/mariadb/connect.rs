@@ -89,6 +89,16 @@ impl Session {
         Ok(first.and_then(|row| row.into_iter().next().flatten()).map(lossy))
     }
 
+    /// The number that a query yields.
+    pub(super) async fn count(&mut self, doing: &str, sql: &str) -> Result<u64, Error> {
+        let text = self.text(doing, sql).await?;
+        text.as_deref().and_then(|text| text.parse().ok()).ok_or_else(|| Error::Statement {
+            doing: doing.to_owned(),
+            why: format!("the server answered {text:?} instead of a number"),
+            code: None,
+        })
+    }
+
     /// Runs a query and hands over the rows as they come, as slowly as they are taken.
     pub(super) async fn stream<'a>(
         &'a mut self,

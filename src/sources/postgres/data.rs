@@ -312,12 +312,10 @@ async fn rows(
 ) -> Result<Fingerprint, Error> {
     let table = &progress.table;
     let frame = Frame::new(session, reading, table);
-    let mut fingerprint = Fingerprint::default();
     let mut lease = Some(reading.outlet.budget().take(MEMBER).await);
     let mut member = frame.begin();
     let mut rows = Rows::begin(session, &table.copy_out(range)).await?;
     while let Some(row) = rows.next().await? {
-        fingerprint.add(&row[..row.len() - 1]);
         member.extend_from_slice(&row);
         if member.len() >= MEMBER {
             frame.send(reading, progress, std::mem::take(&mut member), lease.take()).await?;
@@ -326,9 +324,8 @@ async fn rows(
         }
     }
     // An empty table has its member too, so that whoever takes it out with tar finds it.
-    let empty = member.len() == frame.head.len();
-    if !empty || (range.is_none() && progress.part.load(Ordering::Relaxed) == 0) {
+    if !frame.is_empty(&member) || (range.is_none() && progress.part.load(Ordering::Relaxed) == 0) {
         frame.send(reading, progress, member, lease).await?;
     }
-    Ok(fingerprint)
+    Ok(rows.fingerprint())
 }

@@ -22,7 +22,7 @@ const KEYS_WORK: &str = "SELECT pg_catalog.set_config('session_replication_role'
 
 /// What stands around the rows in each member of a table.
 pub(super) struct Frame {
-    pub(super) head: Vec<u8>,
+    head: Vec<u8>,
     tail: Vec<u8>,
     /// Where in the head the COPY block's first line stands.
     line: usize,
@@ -32,6 +32,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// The frame of one table, as the session reads it.
     pub(super) fn new(session: &Session, reading: &Reading, table: &Table) -> Self {
         let statement = session.bytes(&table.copy_in());
         let label = format!("{}.{}", table.schema, table.name);
@@ -52,12 +53,19 @@ impl Frame {
         Self { head, tail, line, statement: statement.len(), relation, label }
     }
 
+    /// A member without rows yet.
     pub(super) fn begin(&self) -> Vec<u8> {
         let mut member = Vec::with_capacity(MEMBER + MEMBER / 8);
         member.extend_from_slice(&self.head);
         member
     }
 
+    /// Whether a member that was begun has no rows.
+    pub(super) fn is_empty(&self, member: &[u8]) -> bool {
+        member.len() == self.head.len()
+    }
+
+    /// Ends a member and hands it over as the table's next, with the memory that it holds.
     pub(super) async fn send(
         &self,
         reading: &Reading,

@@ -16,6 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::Error;
 use super::session::Session;
 use crate::gather::gather;
+use crate::package::digest::Fingerprint;
 
 /// How many bytes show that more are to come than a moment is worth.
 const MANY: u64 = 256 << 10;
@@ -23,7 +24,7 @@ const MANY: u64 = 256 << 10;
 /// The rows that a `COPY … TO STDOUT` yields, in the server's order.
 pub(super) struct Rows<'s> {
     stream: BoxStream<'s, Result<Bytes, sqlx::Error>>,
-    bytes: u64,
+    fingerprint: Fingerprint,
     /// Whether nothing else is done on this thread.
     alone: bool,
 }
@@ -35,12 +36,12 @@ impl<'s> Rows<'s> {
         let statement = session.sendable(statement)?;
         let alone = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
         let stream = session.connection().copy_out_raw(&statement).await?;
-        Ok(Self { stream, bytes: 0, alone })
+        Ok(Self { stream, fingerprint: Fingerprint::default(), alone })
     }
 
     /// The next row with its end of line, or `None` when the server has confirmed that there are no more.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let patient = self.alone && self.bytes > MANY;
+        let patient = self.alone && self.fingerprint.bytes > MANY;
         let row = poll_fn(|context| {
             let row = self.stream.poll_next_unpin(context);
             if patient && row.is_pending() {
@@ -49,15 +50,18 @@ impl<'s> Rows<'s> {
             row
         });
         let Some(row) = row.await.transpose()? else { return Ok(None) };
-        if row.last() != Some(&b'\n') {
-            return Err(Error::Answer("a row without an end"));
-        }
-        self.bytes += row.len() as u64;
+        self.fingerprint.add(row.strip_suffix(b"\n").ok_or(Error::Answer("a row without an end"))?);
         Ok(Some(row))
+    }
+
+    /// Of the rows taken so far, without their ends of line.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 }
 
-/// Connections at work, each on a thread of its own. What still runs when this is dropped is stopped.
+/// Work that goes on at once, on a thread with a runtime of its own each. What still runs when this is dropped is given
+/// up where it next waits, and its connection with it.
 pub(super) struct Threads<T> {
     tasks: JoinSet<Result<T, Error>>,
     stop: CancellationToken,
@@ -65,11 +69,13 @@ pub(super) struct Threads<T> {
 }
 
 impl<T: Send + 'static> Threads<T> {
+    /// Nothing yet.
     pub(super) fn new() -> Self {
         let stop = CancellationToken::new();
         Self { tasks: JoinSet::new(), stop: stop.clone(), _stopping: stop.drop_guard() }
     }
 
+    /// Begins with one more.
     pub(super) fn spawn(&mut self, work: impl Future<Output = Result<T, Error>> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn_blocking(move || {
@@ -78,8 +84,33 @@ impl<T: Send + 'static> Threads<T> {
         });
     }
 
-    /// What the next of them to end has done.
+    /// What the next of them to end has done, or `None` after the last.
     pub(super) async fn join_next(&mut self) -> Option<Result<T, Error>> {
         Some(self.tasks.join_next().await?.unwrap_or(Err(Error::Stopped)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_given_up() {
+        let mut threads = Threads::new();
+        let (held, mut dropped) = oneshot::channel::<()>();
+        threads.spawn(async move {
+            let _held = held;
+            std::future::pending().await
+        });
+        threads.spawn(async { Ok(1) });
+        assert_eq!(threads.join_next().await.unwrap().unwrap(), 1);
+        assert!(timeout(Duration::from_millis(50), &mut dropped).await.is_err(), "given up too early");
+        drop(threads);
+        assert!(timeout(Duration::from_secs(10), dropped).await.unwrap().is_err());
     }
 }

@@ -123,11 +123,12 @@ async fn functions(client: &mut Client, notes: &mut Vec<String>) -> Result<(Form
     Ok((Format::of_version(u32::from(version)), body.to_vec()))
 }
 
-/// The databases that hold keys.
+/// The databases that hold keys. None is passed over because its line looks otherwise.
 async fn databases(client: &mut Client) -> Result<Vec<u64>, Error> {
     let text: String = client.run("INFO keyspace", &[]).await?;
-    let names = text.lines().filter_map(|line| line.strip_prefix("db"));
-    Ok(names.filter_map(|line| line.split(':').next()?.parse().ok()).collect())
+    let lines = text.lines().filter(|line| line.starts_with("db"));
+    let number = |line: &str| line.strip_prefix("db")?.split(':').next()?.parse().ok();
+    lines.map(|line| number(line).ok_or_else(|| client.endpoint().refused("INFO keyspace", line))).collect()
 }
 
 /// Reads one database, and returns how many keys vanished meanwhile.

@@ -318,8 +318,7 @@ pub(super) async fn expect(control: &mut Session, tally: &mut Tally) -> Result<(
         ("servers", "mysql.servers"),
         ("accounts", "mysql.global_priv WHERE User <> 'mariadb.sys'"),
     ] {
-        let count = control.text("cannot count", &format!("SELECT COUNT(*) FROM {table}")).await?;
-        tally.expect(class, count.and_then(|count| count.parse().ok()).unwrap_or(0));
+        tally.expect(class, control.count("cannot count", &format!("SELECT COUNT(*) FROM {table}")).await?);
     }
     Ok(())
 }
