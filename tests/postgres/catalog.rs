@@ -1,13 +1,12 @@
 //! What the gate cannot hold because `pg_dump` loses it, or writes what cannot be restored.
 
-use std::io::Write as _;
-use std::process::Stdio;
 use std::time::Duration;
 
 use chupacabra::sources::Request;
 use serde_json::json;
 
 use crate::compare::{content, same};
+use crate::session::Session;
 use crate::support::postgres::{Cluster, Dumped, dump, restore, shared};
 use crate::support::server::wait_until;
 use crate::support::{scratch, shell};
@@ -101,14 +100,9 @@ async fn an_extensions_tables_come_with_the_extension() {
 async fn another_sessions_temporary_tables_are_none_of_the_dumps() {
     let cluster = shared();
     cluster.database("fleeting", "CREATE TABLE kept (a int)");
-    let mut session = cluster.client("psql");
-    let mut session = session.args(["-qAtX", "-d", "fleeting"]).stdin(Stdio::piped()).spawn().unwrap();
-    session
-        .stdin
-        .as_mut()
-        .unwrap()
-        .write_all(
-            b"CREATE TEMPORARY TABLE one (a int PRIMARY KEY, b int DEFAULT 1 CHECK (b > 0));
+    let mut session = Session::open(cluster, "fleeting");
+    session.tell(
+        "CREATE TEMPORARY TABLE one (a int PRIMARY KEY, b int DEFAULT 1 CHECK (b > 0));
             CREATE TEMPORARY TABLE two (a int REFERENCES one);
             CREATE FUNCTION pg_temp.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;
             CREATE TRIGGER t BEFORE INSERT ON one FOR EACH ROW EXECUTE FUNCTION pg_temp.f();
@@ -118,9 +112,8 @@ async fn another_sessions_temporary_tables_are_none_of_the_dumps() {
             CREATE TYPE pg_temp.mood AS ENUM ('a');
             CREATE TEXT SEARCH CONFIGURATION pg_temp.c (COPY = pg_catalog.english);
             CREATE COLLATION pg_temp.c FROM \"C\";
-            CREATE TEMPORARY TABLE last (a int);\n",
-        )
-        .unwrap();
+            CREATE TEMPORARY TABLE last (a int)",
+    );
     wait_until(
         Duration::from_secs(20),
         || cluster.psql("fleeting", "SELECT count(*) FROM pg_class WHERE relname = 'last'") == "1",
@@ -129,8 +122,7 @@ async fn another_sessions_temporary_tables_are_none_of_the_dumps() {
     let dumped = dump(cluster.config(json!({ "database": "fleeting", "globals": false }))).await.unwrap();
     assert_eq!(dumped.summary.counts["table"], 1);
     restore(&dumped, &cluster.url("fleeting_into"), Request::default()).await.unwrap();
-    drop(session.stdin.take());
-    assert!(session.wait().unwrap().success());
+    session.ends_well();
 }
 
 /// The right was given by the extension's script to a role that is gone since.

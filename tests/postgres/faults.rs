@@ -6,6 +6,7 @@ use chupacabra::sources::Request;
 use serde_json::json;
 
 use crate::compare::content;
+use crate::session::Session;
 use crate::support::postgres::{Cluster, chain, dump, dump_with, restore, shared, source};
 use crate::support::proxy::Proxy;
 use crate::support::server::wait_until;
@@ -99,24 +100,37 @@ fn waiting(cluster: &Cluster, database: &str, what: &str, application: &str) {
 async fn a_view_that_is_dropped_after_the_snapshot() {
     let cluster = shared();
     cluster.database("viewed", "CREATE TABLE t (a int); CREATE VIEW going AS SELECT a FROM t");
-    let mut blocker = cluster.client("psql");
-    blocker
-        .args(["-qAtX", "-d", "viewed"])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null());
-    let mut blocker = blocker.spawn().unwrap();
-    let mut input = blocker.stdin.take().unwrap();
-    std::io::Write::write_all(&mut input, b"BEGIN; DROP VIEW going;\n").unwrap();
+    let mut blocker = Session::open(cluster, "viewed");
+    blocker.tell("BEGIN; DROP VIEW going");
     let dropped = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE relname = 'going' AND mode = 'AccessExclusiveLock'";
     wait_until(Duration::from_secs(20), || cluster.psql("viewed", dropped) == "1", String::new);
     let config = cluster.config(json!({ "database": "viewed", "globals": false }));
     let dumping = tokio::spawn(dump(config));
     waiting(cluster, "viewed", "Lock", "chupacabra");
-    std::io::Write::write_all(&mut input, b"COMMIT;\n").unwrap();
-    drop(input);
-    blocker.wait().unwrap();
+    blocker.tell("COMMIT");
     let text = chain(&dumping.await.unwrap().err().unwrap());
     assert!(text.starts_with("reading the catalog: class view: "), "{text}");
+}
+
+/// The dump compares what it has locked with what is there now; that it cannot ask must not look like a difference.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_connection_killed_between_the_locks_and_the_snapshot() {
+    let cluster = shared();
+    cluster.database("between", "CREATE TABLE busy (a int)");
+    let (mut busy, mut catalog) = (Session::open(cluster, "between"), Session::open(cluster, "between"));
+    busy.tell("BEGIN; LOCK TABLE busy");
+    let locked = "SELECT count(*) FROM pg_locks WHERE relation IN ('busy'::regclass, 'pg_extension'::regclass) AND mode = 'AccessExclusiveLock' AND granted";
+    wait_until(Duration::from_secs(20), || cluster.psql("between", locked) == "1", String::new);
+    let dumping = tokio::spawn(dump(cluster.config(json!({ "database": "between", "globals": false }))));
+    waiting(cluster, "between", "Lock", "chupacabra");
+    catalog.tell("BEGIN; LOCK TABLE pg_extension");
+    wait_until(Duration::from_secs(20), || cluster.psql("between", locked) == "2", String::new);
+    busy.tell("COMMIT");
+    let asks = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chupacabra' AND datname = 'between' AND query ~ 'pg_extension' AND wait_event_type = 'Lock'";
+    wait_until(Duration::from_secs(20), || cluster.psql("postgres", asks) == "1", String::new);
+    kill(cluster, "between", "pg_extension");
+    let text = chain(&dumping.await.unwrap().err().unwrap());
+    assert!(text.contains("terminating connection due to administrator command"), "{text}");
 }
 
 /// A migration that runs while the dump takes its locks: the dump begins again and has what is there at the end.

@@ -1,6 +1,6 @@
 //! Whoever waits for a table that is being dumped waits for the end of the dump, and never stops it.
 
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use chupacabra::sources::Request;
@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::compare::content;
 use crate::faults::ROWS;
+use crate::session::Session;
 use crate::support::postgres::{Cluster, Dumped, chain, dump, dump_with, restore, shared};
 use crate::support::server::wait_until;
 
@@ -45,14 +46,11 @@ impl Waiting {
 }
 
 /// A transaction that is held open until something more is said.
-fn open(database: &str, begin: &str) -> (Child, ChildStdin) {
-    let mut psql = shared().client("psql");
-    psql.args(["-qAtX", "-d", database]).stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut child = psql.spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut input, begin.as_bytes()).unwrap();
+fn open(database: &str, begin: &str) -> Session {
+    let mut session = Session::open(shared(), database);
+    session.tell(begin);
     sessions(database, 1, "state = 'idle in transaction'");
-    (child, input)
+    session
 }
 
 async fn is_the_source(dumped: &Dumped, cluster: &Cluster, database: &str, before: &[String]) {
@@ -119,23 +117,18 @@ async fn every_table_that_somebody_waits_for_before_any_is_read() {
     );
     let facts = "SELECT count(*), sum(a) FROM one UNION ALL SELECT count(*), sum(a) FROM two UNION ALL SELECT count(*), sum(a) FROM moods";
     let before = cluster.psql("early", facts);
-    let (mut blocker, mut input) = open("early", "BEGIN; DROP VIEW seen;\n");
+    let mut blocker = open("early", "BEGIN; DROP VIEW seen");
     let config = cluster.config(json!({ "database": "early", "globals": false }));
     let dumping = tokio::spawn(dump(config));
     sessions("early", 1, "wait_event_type = 'Lock' AND application_name = 'chupacabra'");
     let ddl = ["one", "two", "moods"].map(|table| Waiting::start("early", &format!("TRUNCATE {table}")));
-    std::io::Write::write_all(&mut input, b"ROLLBACK;\n").unwrap();
-    drop(input);
-    run_out(&mut blocker);
+    blocker.tell("ROLLBACK");
+    blocker.ends_well();
     let dumped = tokio::time::timeout(FOR_EVER, dumping).await.expect("the dump ends").unwrap().unwrap();
     ddl.into_iter().for_each(Waiting::ends_well);
     assert_eq!(cluster.psql("early", facts), "0|\n0|\n0|");
     restore(&dumped, &cluster.url("early_copy"), Request::default()).await.unwrap();
     assert_eq!(cluster.psql("early_copy", facts), before);
-}
-
-fn run_out(child: &mut Child) {
-    assert!(child.wait().unwrap().success());
 }
 
 /// What no lock on a table keeps away: somebody has an index for himself, and rows are asked for by a query.
@@ -148,7 +141,7 @@ async fn a_lock_that_never_comes_while_rows_are_read() {
         CREATE TABLE days_0 PARTITION OF days FOR VALUES WITH (MODULUS 1, REMAINDER 0); CREATE INDEX held ON days_0 (a);
         INSERT INTO days SELECT 'bad', i FROM generate_series(1, 10) i; CREATE TABLE other (a int); INSERT INTO other SELECT generate_series(1, 20);",
     );
-    let (mut blocker, mut input) = open("indexed", "BEGIN; REINDEX INDEX held;\n");
+    let mut blocker = open("indexed", "BEGIN; REINDEX INDEX held");
     let config = json!({ "database": "indexed", "globals": false, "lock_timeout": "1s" });
     let dumping = dump(cluster.config(config));
     let error = tokio::time::timeout(FOR_EVER, dumping).await.expect("the dump ends").err().unwrap();
@@ -162,9 +155,30 @@ async fn a_lock_that_never_comes_while_rows_are_read() {
     let dumping = tokio::spawn(dump(cluster.config(json!({ "database": "indexed", "globals": false }))));
     sessions("indexed", 1, "wait_event_type = 'Lock' AND query ~ '^COPY .*days'");
     sessions("indexed", 0, "application_name = 'chupacabra' AND state = 'idle in transaction'");
-    std::io::Write::write_all(&mut input, b"COMMIT;\n").unwrap();
-    drop(input);
-    run_out(&mut blocker);
+    blocker.tell("COMMIT");
+    blocker.ends_well();
     let dumped = tokio::time::timeout(FOR_EVER, dumping).await.expect("the dump ends").unwrap().unwrap();
     assert_eq!(dumped.summary.counts["rows"], 30);
+}
+
+/// Whoever locks tables in another order than the dump may wait for it while it waits for them. The server ends one of
+/// both; if it is the dump, it begins again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_dump_that_waits_in_a_circle() {
+    let cluster = shared();
+    cluster.database(
+        "circle",
+        "CREATE TABLE first (a int); CREATE TABLE second (a int); INSERT INTO first VALUES (1); ALTER DATABASE circle SET deadlock_timeout = '5s'",
+    );
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'circle'";
+    assert_eq!(cluster.psql("postgres", deadlocks), "0");
+    let other = "SET deadlock_timeout = '10min'; BEGIN; LOCK TABLE second; INSERT INTO second VALUES (7)";
+    let mut other = open("circle", other);
+    let dumping = tokio::spawn(dump(cluster.config(json!({ "database": "circle", "globals": false }))));
+    sessions("circle", 1, "wait_event_type = 'Lock'");
+    other.tell("LOCK TABLE first; COMMIT");
+    let dumped = tokio::time::timeout(FOR_EVER, dumping).await.expect("the dump ends").unwrap().unwrap();
+    wait_until(Duration::from_secs(20), || cluster.psql("postgres", deadlocks) == "1", String::new);
+    other.ends_well();
+    is_the_source(&dumped, cluster, "circle", &content(cluster, "circle")).await;
 }

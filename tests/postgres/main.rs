@@ -18,6 +18,7 @@ mod pooler;
 mod program;
 mod restore;
 mod selection;
+mod session;
 mod settings;
 mod standby;
 mod swap;

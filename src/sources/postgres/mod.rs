@@ -112,7 +112,7 @@ pub enum Error {
     #[error("{0} was dropped or changed while its definition was read")]
     Vanished(String),
     /// The tables changed faster than they could be locked.
-    #[error("tables were created or dropped each time while the dump tried to lock them all")]
+    #[error("tables were created, dropped or kept locked each time the dump tried to lock them all")]
     Unsettled,
     /// The server is told to pass over rows that it cannot read.
     #[error("`{0}` is on: the server would leave damaged pages out without an error")]
@@ -186,8 +186,7 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        // A transaction that only reads is never in the way of another one, except on a standby (40001), where it may
-        // also wait in a circle with the replay (40P01).
+        // A transaction that only reads is never in the way of another one, except on a standby.
         match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some("40001") => Self::Conflict(error),
             _ => Self::Server(error),

@@ -49,23 +49,27 @@ pub(super) async fn take(
     for _ in 0..ATTEMPTS {
         let before = wanted(&mut session, &tables, selector).await?;
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        for batch in before.chunks(200) {
-            let names: Vec<String> = batch.iter().map(|(_, name)| format!("ONLY {name}")).collect();
-            let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
-            match session.execute(&lock).await {
-                Ok(()) => {}
-                Err(error) if code(&error).as_deref() == Some("42P01") => break,
-                Err(error) => return Err(error.at(format!("locking the tables of {}", session.database))),
-            }
-        }
-        // A failed LOCK has ended the transaction; a table that came or went shows in the comparison.
-        let after = wanted(&mut session, &tables, selector).await;
-        if after.is_ok_and(|after| after == before) {
+        // What came or went before its lock was taken shows in the comparison.
+        if lock(&mut session, &before).await? && wanted(&mut session, &tables, selector).await? == before {
             return finish(session).await;
         }
         session.execute("ROLLBACK").await?;
     }
     Err(Error::Unsettled)
+}
+
+/// Locks the tables. Returns whether it could: one of them may be gone, or somebody waits for one while holding the next.
+async fn lock(session: &mut Session, tables: &[(u32, String)]) -> Result<bool, Error> {
+    for batch in tables.chunks(200) {
+        let names: Vec<String> = batch.iter().map(|(_, name)| format!("ONLY {name}")).collect();
+        let locked = session.execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "))).await;
+        match locked {
+            Ok(()) => {}
+            Err(error) if matches!(code(&error).as_deref(), Some("42P01" | "40P01")) => return Ok(false),
+            Err(error) => return Err(error.at(format!("locking the tables of {}", session.database))),
+        }
+    }
+    Ok(true)
 }
 
 async fn wanted(session: &mut Session, sql: &str, selector: &Selector) -> Result<Vec<(u32, String)>, Error> {
