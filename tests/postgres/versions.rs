@@ -20,7 +20,14 @@ async fn version_18() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_table_and_the_schema_alone_come_out_with_tar() {
     let cluster = crate::support::postgres::shared();
-    cluster.database("taken", "CREATE TABLE t (a int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000); CREATE TABLE u (b int)");
+    // The last table is empty, and yet large enough that it is read in ranges.
+    cluster.database(
+        "taken",
+        "CREATE TABLE t (a int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000); CREATE TABLE u (b int);
+        CREATE TABLE v (c text) WITH (autovacuum_enabled = false); ALTER TABLE v ALTER c SET STORAGE PLAIN;
+        INSERT INTO v SELECT repeat('x', 1900) FROM generate_series(1, 20000); DELETE FROM v",
+    );
+    assert!(cluster.psql("taken", "SELECT pg_relation_size('v') / 8192").parse::<u32>().unwrap() > 4096);
     let dumped = dump(cluster.config(json!({ "database": "taken", "globals": false }))).await.unwrap();
     let dir = scratch();
     let script = dumped.stock(dir.path()).replace(" | tar xzO", "");
@@ -53,6 +60,7 @@ async fn one_table_and_the_schema_alone_come_out_with_tar() {
             "db/taken/1-pre-data.sql",
             "db/taken/2-data/public.t.0001.sql",
             "db/taken/2-data/public.u.0001.sql",
+            "db/taken/2-data/public.v.0001.sql",
             "db/taken/2-data/sequences.sql",
             "db/taken/3-post-data.sql"
         ]

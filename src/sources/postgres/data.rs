@@ -1,7 +1,7 @@
 //! Rows: read by COPY on several connections of one snapshot, cut into members of whole rows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -14,6 +14,7 @@ use super::member::{Frame, MEMBER};
 use super::queue::{Locked, Queue};
 use super::rows::{Rows, Threads};
 use super::session::Session;
+use super::shares::{Job, Progress, Shares};
 use super::{Error, paths, snapshot};
 use crate::package::digest::Fingerprint;
 use crate::package::member::{Object, Time};
@@ -182,25 +183,12 @@ pub(super) struct Reading {
     pub lock_timeout: Duration,
 }
 
-/// What is known of a table while it is read.
-#[derive(Debug)]
-pub(super) struct Progress {
-    pub table: Table,
-    /// The members handed over so far.
-    pub part: AtomicU64,
-    open: AtomicUsize,
-    fingerprint: Mutex<Fingerprint>,
-}
-
-impl Progress {
+impl Reading {
     /// What is being done, for messages.
-    fn reading(&self, reading: &Reading) -> String {
-        format!("reading table {}.{} of {}", self.table.schema, self.table.name, reading.database)
+    fn of(&self, table: &Table) -> String {
+        format!("reading table {}.{} of {}", table.schema, table.name, self.database)
     }
 }
-
-/// A range of a table, and what is known of the table so far.
-pub(super) type Job = (Arc<Progress>, Range);
 
 /// Reads all tables over `jobs` connections and hands their rows over. The holder of the snapshot reads what no other
 /// connection could lock without waiting.
@@ -236,19 +224,9 @@ async fn spread(
     tables: Vec<Table>,
     jobs: usize,
 ) -> Result<(Fingerprint, Vec<Job>), Error> {
-    let mut queue = Vec::new();
-    for table in tables {
-        let ranges = table.ranges();
-        let progress = Arc::new(Progress {
-            table,
-            part: AtomicU64::new(0),
-            open: AtomicUsize::new(ranges.len()),
-            fingerprint: Mutex::default(),
-        });
-        queue.extend(ranges.into_iter().map(|range| (Arc::clone(&progress), range)));
-    }
-    let workers = jobs.min(queue.len());
-    let queue = Arc::new(Mutex::new(Queue::new(queue)));
+    let shares = Shares::new(tables, jobs);
+    let workers = shares.jobs();
+    let queue = Arc::new(Mutex::new(Queue::new(shares)));
     let mut threads = Threads::new();
     for _ in 0..workers {
         threads.spawn(worker(Arc::clone(&reading), Arc::clone(&queue)));
@@ -269,7 +247,7 @@ async fn worker(reading: Arc<Reading>, queue: Arc<Mutex<Queue>>) -> Result<Finge
     loop {
         let Some((progress, range)) = queue.lock().await.next(&locked) else { break };
         let locks = locked.lock(&mut session, &progress).await;
-        if !locks.map_err(|error| error.at(progress.reading(&reading)))? {
+        if !locks.map_err(|error| error.at(reading.of(&progress.table)))? {
             queue.lock().await.refuse((progress, range));
             continue;
         }
@@ -293,13 +271,17 @@ async fn one(
     progress: &Progress,
     range: Range,
 ) -> Result<Fingerprint, Error> {
-    let read = rows(session, reading, progress, range).await;
-    let fingerprint = read.map_err(|error| error.at(progress.reading(reading)))?;
-    progress.fingerprint.lock().await.merge(fingerprint);
-    if progress.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-        let fingerprint = *progress.fingerprint.lock().await;
-        let name = progress.table.object(&reading.database);
-        reading.outlet.object(Object { name, kind: "table".into(), fingerprint }).await?;
+    let table = &progress.table;
+    let frame = Frame::new(session, reading, table);
+    let read = rows(session, reading, progress, range, &frame).await;
+    let fingerprint = read.map_err(|error| error.at(reading.of(table)))?;
+    if let Some(all) = progress.end(fingerprint) {
+        // An empty table has its member too, so that whoever takes it out with tar finds it.
+        if progress.part.load(Ordering::Relaxed) == 0 {
+            frame.send(reading, progress, frame.begin(), None).await?;
+        }
+        let name = table.object(&reading.database);
+        reading.outlet.object(Object { name, kind: "table".into(), fingerprint: all }).await?;
     }
     Ok(fingerprint)
 }
@@ -309,22 +291,21 @@ async fn rows(
     reading: &Reading,
     progress: &Progress,
     range: Range,
+    frame: &Frame,
 ) -> Result<Fingerprint, Error> {
-    let table = &progress.table;
-    let frame = Frame::new(session, reading, table);
     let mut lease = Some(reading.outlet.budget().take(MEMBER).await);
     let mut member = frame.begin();
-    let mut rows = Rows::begin(session, &table.copy_out(range)).await?;
+    let mut rows = Rows::begin(session, &progress.table.copy_out(range)).await?;
     while let Some(row) = rows.next().await? {
         member.extend_from_slice(&row);
         if member.len() >= MEMBER {
+            progress.read(member.len());
             frame.send(reading, progress, std::mem::take(&mut member), lease.take()).await?;
             lease = Some(reading.outlet.budget().take(MEMBER).await);
             member = frame.begin();
         }
     }
-    // An empty table has its member too, so that whoever takes it out with tar finds it.
-    if !frame.is_empty(&member) || (range.is_none() && progress.part.load(Ordering::Relaxed) == 0) {
+    if !frame.is_empty(&member) {
         frame.send(reading, progress, member, lease).await?;
     }
     Ok(rows.fingerprint())

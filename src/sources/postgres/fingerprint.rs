@@ -1,6 +1,6 @@
 //! Takes fingerprints of what a database holds, the same way whether it was dumped or restored.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
@@ -8,9 +8,11 @@ use tokio::sync::Mutex;
 
 use super::data::{self, Range, Table};
 use super::large_objects::{self, Pieces};
+use super::member::MEMBER;
 use super::restore::Loaded;
 use super::rows::{Rows, Threads};
 use super::session::Session;
+use super::shares::{Progress, Shares};
 use super::{Error, dump, paths};
 use crate::package::digest::Fingerprint;
 
@@ -27,7 +29,7 @@ pub(super) async fn take(
     let mut session = Session::open(options).await?;
     let tables = data::every_table(&mut session).await?;
     let mut tables: Vec<Table> = tables.into_iter().filter(|table| wanted(&table.object(database))).collect();
-    // What takes longest comes first, and large tables are read in ranges, as in a dump.
+    // What takes longest comes first, as in a dump.
     tables.sort_by_key(|table| std::cmp::Reverse(table.pages));
     for table in &mut tables {
         // A column that a parent got later stands elsewhere after a restore; the rows that were dumped have the
@@ -63,32 +65,29 @@ pub(super) async fn take(
 
 type Found = BTreeMap<(String, String), Fingerprint>;
 
-/// What one connection has read: parts of tables.
-type Parts = Vec<(Arc<Table>, Fingerprint)>;
-
 async fn rows(
     options: &PgConnectOptions,
     database: &str,
     jobs: usize,
     tables: Vec<Table>,
 ) -> Result<Found, Error> {
-    let queue: VecDeque<(Arc<Table>, Range)> = tables
-        .into_iter()
-        .map(Arc::new)
-        .flat_map(|table| table.ranges().into_iter().map(move |range| (Arc::clone(&table), range)))
-        .collect();
-    let workers = jobs.min(queue.len());
-    let queue = Arc::new(Mutex::new(queue));
-    let mut threads: Threads<Parts> = Threads::new();
+    let shares = Shares::new(tables, jobs);
+    let workers = shares.jobs();
+    let shares = Arc::new(Mutex::new(shares));
+    let mut threads: Threads<Found> = Threads::new();
     for _ in 0..workers {
-        let (options, queue) = (options.clone(), Arc::clone(&queue));
+        let (options, shares, database) = (options.clone(), Arc::clone(&shares), database.to_owned());
         threads.spawn(async move {
             let mut session = Session::open(&options).await?;
-            let mut found = Vec::new();
+            let mut found = Found::new();
             loop {
-                let Some((table, range)) = queue.lock().await.pop_front() else { break };
-                match of_range(&mut session, &table, range).await {
-                    Ok(fingerprint) => found.push((table, fingerprint)),
+                let Some((progress, range)) = shares.lock().await.next() else { break };
+                let table = &progress.table;
+                match of_range(&mut session, &progress, range).await {
+                    Ok(fingerprint) => {
+                        let all = progress.end(fingerprint);
+                        found.extend(all.map(|all| (("table".into(), table.object(&database)), all)));
+                    }
                     Err(error) => {
                         session.abandon().await;
                         return Err(error.at(format!("reading back table {}.{}", table.schema, table.name)));
@@ -101,15 +100,19 @@ async fn rows(
     }
     let mut all = Found::new();
     while let Some(done) = threads.join_next().await {
-        for (table, fingerprint) in done? {
-            all.entry(("table".into(), table.object(database))).or_default().merge(fingerprint);
-        }
+        all.extend(done?);
     }
     Ok(all)
 }
 
-async fn of_range(session: &mut Session, table: &Table, range: Range) -> Result<Fingerprint, Error> {
-    let mut rows = Rows::begin(session, &table.copy_out(range)).await?;
-    while rows.next().await?.is_some() {}
+async fn of_range(session: &mut Session, progress: &Progress, range: Range) -> Result<Fingerprint, Error> {
+    let mut rows = Rows::begin(session, &progress.table.copy_out(range)).await?;
+    let mut read = 0;
+    while let Some(row) = rows.next().await? {
+        read += row.len();
+        if read >= MEMBER {
+            progress.read(std::mem::take(&mut read));
+        }
+    }
     Ok(rows.fingerprint())
 }

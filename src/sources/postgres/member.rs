@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::data::{Progress, Reading, Table};
+use super::data::{Reading, Table};
 use super::script::{self, Kind};
 use super::session::Session;
+use super::shares::Progress;
 use super::{Error, paths};
 use crate::package::budget::Lease;
 use crate::package::member::{Content, Header};

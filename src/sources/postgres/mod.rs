@@ -26,6 +26,7 @@ mod rows;
 mod script;
 mod select;
 mod session;
+mod shares;
 mod snapshot;
 
 use tokio_util::sync::CancellationToken;

@@ -6,20 +6,20 @@
 //! possible at once. What it cannot lock is left to one that has the lock already: another one that read a part of the
 //! table before, or in the end the holder.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Error;
-use super::data::{Job, Progress};
 use super::session::{Session, code};
+use super::shares::{Job, Progress, Shares};
 
 /// What is waited for an index, which cannot be locked without waiting.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
-/// The ranges that are still to be read.
+/// What is still to be read.
 pub(super) struct Queue {
-    waiting: VecDeque<Job>,
-    /// Those of tables that somebody could not lock.
+    waiting: Shares,
+    /// What somebody could not lock.
     refused: Vec<Job>,
 }
 
@@ -28,14 +28,14 @@ pub(super) struct Queue {
 pub(super) struct Locked(BTreeSet<(String, String)>);
 
 impl Queue {
-    /// All jobs, in the order in which they are taken.
-    pub(super) fn new(jobs: Vec<Job>) -> Self {
-        Self { waiting: jobs.into(), refused: Vec::new() }
+    /// All that is to be read.
+    pub(super) fn new(waiting: Shares) -> Self {
+        Self { waiting, refused: Vec::new() }
     }
 
     /// The next job for a connection with these locks.
     pub(super) fn next(&mut self, locked: &Locked) -> Option<Job> {
-        self.waiting.pop_front().or_else(|| {
+        self.waiting.next().or_else(|| {
             let at = self.refused.iter().position(|(progress, _)| locked.has(progress))?;
             Some(self.refused.remove(at))
         })
