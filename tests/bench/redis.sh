@@ -62,11 +62,17 @@ ours() {
     mkdir "$work/store"
     "$program" --config "$work/config.yaml" backup >/dev/null 2>&1
 }
+# The server's processor seconds and those of its children that have ended (proc(5), stat, fields 14 to 17).
+server_used() { awk -v ticks="$(getconf CLK_TCK)" '{ printf "%.2f\n", ($14 + $15 + $16 + $17) / ticks }' "/proc/${pids[0]}/stat"; }
 # What a dump leaves to be won: how long the server's child, which writes the snapshot, had a processor, and how long it
-# waited for one because something else had it.
+# waited for one because something else had it. And the least time that the work of both sides takes on these processors.
 watched() {
-    local what=$1 begin=$EPOCHREALTIME child="" ran=0 waited=0
-    "$what" &
+    local what=$1 child="" ran=0 waited=0 server begin end TIMEFORMAT='%U %S'
+    # The server counts what its child used when it has noticed its end.
+    sleep 0.5
+    server=$(server_used)
+    begin=$EPOCHREALTIME
+    { time "$what"; } 2>"$work/used" &
     local dump=$!
     # Nothing but what the shell itself can do, and `sleep`: looking must not take what is measured.
     while kill -0 "$dump" 2>/dev/null; do
@@ -75,7 +81,11 @@ watched() {
         sleep 0.05
     done
     wait "$dump"
-    echo "$begin $EPOCHREALTIME $ran $waited" | awk -v what="$what" '{ wall = $2 - $1
+    end=$EPOCHREALTIME
+    sleep 0.5
+    echo "$server $(server_used) $(cat "$work/used")" | awk -v what="$what" -v processors="$(nproc)" '{ server = $2 - $1; client = $3 + $4
+        printf "%-6s used %.2f s of processors, the server %.2f s: at least %.2f s on %d\n", what, client, server, (server + client) / processors, processors }'
+    echo "$begin $end $ran $waited" | awk -v what="$what" '{ wall = $2 - $1
         printf "%-6s the server'"'"'s child had a processor for %.2f s and waited %.2f s for one: %.0f %% of %.2f s\n", what, $3 / 1e9, $4 / 1e9, ($3 + $4) / 1e7 / wall, wall }'
 }
 piped() { redis-cli -p "$port" --rdb - 2>/dev/null | pigz -1 | age -r "$recipient" >"$work/peer.age"; }
