@@ -358,6 +358,12 @@ async fn ssh_keys_and_passphrases_open_too() {
     let recipient = chupacabra::package::age::Recipient::passphrase("correct horse");
     let steps = [Step::Member(file("a", 5), chupacabra::package::member::Content::Bytes("hello".into()))];
     let (packed, sealed, index) = try_seal(&settings(&recipient), &key("web"), steps).await.unwrap();
+    for sealed in [&sealed, &index] {
+        // What a passphrase costs to try, in work and in memory, is the same wherever it was sealed.
+        let header = String::from_utf8_lossy(&sealed[..200]).into_owned();
+        let stanza = header.lines().find_map(|line| line.strip_prefix("-> scrypt ")).unwrap();
+        assert_eq!(stanza.split(' ').nth(1), Some("18"), "{header}");
+    }
     let memory = crate::support::memory_store::MemoryStore::default();
     store(&memory, &key("web"), sealed, index);
     for (words, good) in [("correct horse", true), ("wrong horse", false)] {

@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use age::secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Error, Recipient, recipient};
+use super::{Error, MOST_WORK, Recipient, recipient};
 
 /// A private key that opens packages. `Debug` never prints it.
 #[derive(Clone)]
@@ -85,7 +85,11 @@ impl Identity {
         match &self.0 {
             Kind::X25519(key) => Box::new(key.clone()),
             Kind::Ssh(key) => Box::new(key.clone()),
-            Kind::Passphrase(passphrase) => Box::new(age::scrypt::Identity::new(passphrase.clone())),
+            Kind::Passphrase(passphrase) => {
+                let mut identity = age::scrypt::Identity::new(passphrase.clone());
+                identity.set_max_work_factor(MOST_WORK);
+                Box::new(identity)
+            }
         }
     }
 }

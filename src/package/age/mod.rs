@@ -11,6 +11,13 @@ pub use identity::{Identity, keygen};
 pub use recipient::Recipient;
 pub use stream::{Opened, Sealed, open, seal};
 
+/// How much work a passphrase costs, as a power of two (scrypt's N): what the reference program of age asks for. Always the
+/// same, because the memory that it takes, 256 MiB, must not depend on how fast a machine is, nor what a passphrase is
+/// worth on how busy it was.
+const WORK: u8 = 18;
+/// The most work that a header may ask for: what the reference program of age accepts.
+const MOST_WORK: u8 = 22;
+
 /// Why a key could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

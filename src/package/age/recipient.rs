@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use age::secrecy::SecretString;
 
-use super::Error;
+use super::{Error, WORK};
 
 /// Someone for whom packages are encrypted: X25519 (`age1…`), `ssh-ed25519 …`, `ssh-rsa …`, or a passphrase.
 #[derive(Clone)]
@@ -34,7 +34,11 @@ impl Recipient {
         match &self.0 {
             Kind::X25519(key) => Box::new(key.clone()),
             Kind::Ssh(key) => Box::new(key.clone()),
-            Kind::Passphrase(passphrase) => Box::new(age::scrypt::Recipient::new(passphrase.clone())),
+            Kind::Passphrase(passphrase) => {
+                let mut recipient = age::scrypt::Recipient::new(passphrase.clone());
+                recipient.set_work_factor(WORK);
+                Box::new(recipient)
+            }
         }
     }
 }
