@@ -71,7 +71,7 @@ pub struct Encryption {
 pub struct Package {
     /// 1 (fastest) to 12 (smallest). Default: 1.
     pub compression_level: Option<u8>,
-    /// Compression threads. Default: the processors that the container may use.
+    /// Compression threads. Default: the processors that the container may use, 8 at most.
     pub threads: Option<usize>,
     /// Memory for data on its way, in all sources that run at once. Default: 32MiB.
     pub memory: Option<units::ByteSize>,

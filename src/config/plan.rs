@@ -22,6 +22,9 @@ use crate::{notify, package, sources, stores};
 const LEVEL: u8 = 1;
 /// Memory for data on its way, in bytes.
 const MEMORY: usize = 32 << 20;
+/// The most compression threads that nobody asked for. Each holds several blocks: on a machine with a hundred processors
+/// they would take the memory of the whole container, and no store takes what eight of them compress.
+const MOST_THREADS: usize = 8;
 /// Below this, members and compression blocks no longer fit.
 const LEAST_MEMORY: usize = 8 << 20;
 
@@ -98,7 +101,7 @@ fn settings(written: &Package, recipients: Vec<Recipient>, context: &mut Context
     if written.threads == Some(0) {
         context.problem("threads", "0 threads compress nothing", "write 1 or more, or leave the key out");
     }
-    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let memory = written.memory.map_or(MEMORY, super::units::ByteSize::as_usize);
     if memory < LEAST_MEMORY {
         context.problem(
@@ -107,7 +110,13 @@ fn settings(written: &Package, recipients: Vec<Recipient>, context: &mut Context
             "write `8MiB` or more; `32MiB` is the default",
         );
     }
-    package::Settings { level, threads: written.threads.unwrap_or_else(processors), memory, recipients }
+    let threads = written.threads.unwrap_or_else(|| usual_threads(processors));
+    package::Settings { level, threads, memory, recipients }
+}
+
+/// The compression threads for so many processors, unless the configuration says otherwise.
+pub(super) fn usual_threads(processors: usize) -> usize {
+    processors.clamp(1, MOST_THREADS)
 }
 
 /// What the sources refer to.

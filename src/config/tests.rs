@@ -39,6 +39,15 @@ fn the_smallest_configuration_has_defaults() {
     assert_eq!(web.stores, [("nas".to_owned(), crate::retention::Policy::default())]);
 }
 
+/// What a thread holds is not to grow with a machine that the container happens to run on.
+#[test]
+fn threads_that_nobody_asked_for_are_few() {
+    let usual = |processors| super::plan::usual_threads(processors);
+    assert_eq!([0, 1, 4, 8, 192].map(usual), [1, 1, 4, 8, 8]);
+    let asked = plan(&format!("{GOOD}package: {{ threads: 192 }}\n")).unwrap();
+    assert_eq!(asked.package.threads, 192);
+}
+
 #[test]
 fn nearer_retention_wins() {
     let text = format!("{GOOD}retention: {{ keep_last: 5 }}\n");
