@@ -8,8 +8,10 @@ mod seal_and_send;
 mod size;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::key::{Note, Part};
@@ -65,6 +67,9 @@ pub enum Error {
     /// A thread was lost.
     #[error("a part of the program ended unexpectedly")]
     Lost(#[source] tokio::task::JoinError),
+    /// The job itself was lost.
+    #[error("a defect in this program ended the job")]
+    Defect,
 }
 
 impl Error {
@@ -73,6 +78,7 @@ impl Error {
         match self {
             Self::Source(error) => error.help(),
             Self::Package(error) => error.help(),
+            Self::Defect => Some("please report it with the event that tells its place".to_owned()),
             Self::NoStore | Self::UploadLost | Self::Stopped | Self::Lost(_) => None,
         }
     }
@@ -82,7 +88,7 @@ impl Error {
         match self {
             Self::Source(error) => error.may_pass(),
             Self::UploadLost => true,
-            Self::Package(_) | Self::NoStore | Self::Stopped | Self::Lost(_) => false,
+            Self::Package(_) | Self::NoStore | Self::Stopped | Self::Lost(_) | Self::Defect => false,
         }
     }
 }
@@ -94,10 +100,32 @@ impl Run<'_> {
         let mut jobs = Vec::new();
         for name in names {
             if let Some(source) = self.plan.sources.get(name) {
-                jobs.push(Box::pin(self.job(name, source)).await);
+                jobs.push(self.guarded(name, source).await);
             }
         }
         Report { started, finished: self.clock.now(), jobs, stopped: None }
+    }
+
+    /// A job whose panic is a failure of this source alone: the others still get their backup, and people are told. What
+    /// it had under way is swept as any leftover is.
+    async fn guarded(&self, name: &SourceName, source: &SourcePlan) -> Job {
+        let (began, key) = (Instant::now(), Key::new(name.clone(), self.clock.now()));
+        if let Ok(job) = AssertUnwindSafe(Box::pin(self.job(name, source))).catch_unwind().await {
+            return job;
+        }
+        let job = Job {
+            source: name.clone(),
+            kind: source.source.kind(),
+            key,
+            status: Status::Failed,
+            stores: Vec::new(),
+            record: None,
+            error: chain(&Error::Defect),
+            help: Error::Defect.help(),
+            seconds: began.elapsed().as_secs_f64(),
+        };
+        told(&job);
+        job
     }
 
     async fn job(&self, name: &SourceName, source: &SourcePlan) -> Job {

@@ -1,5 +1,6 @@
 //! Prune: retention applied to a store. The record goes first, the data after, so that nothing half removed counts.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use crate::catalog::key::Part;
 use crate::catalog::{Key, Scan, SourceName};
 use crate::clock::Timestamp;
 use crate::retention::{Decision, Policy, decide};
-use crate::stores::{self, Named, ObjectName, Reason};
+use crate::stores::{self, Listed, Named, ObjectName, Reason};
 
 /// What prune would do with one source's packages in one store.
 #[derive(Debug, Clone, Serialize)]
@@ -61,7 +62,8 @@ pub async fn intend(
     let made = |name: &ObjectName| Key::parse_object(name.as_str()).map_or(now, |(key, _)| key.at());
     let (orphans, young): (Vec<_>, Vec<_>) =
         scan.orphans.into_iter().partition(|orphan| old(orphan.modified) && old(made(&orphan.name)));
-    let leftovers_before = now - signed(policy.orphans_after);
+    recorded_nowhere(named, &orphans).await?;
+    let leftovers_before = now.checked_sub(signed(policy.orphans_after)).unwrap_or(Timestamp::MIN);
     let leftovers = named.store.sweep(&format!("{source}/"), leftovers_before, true).await?;
     Ok(Intended {
         store: named.name.clone(),
@@ -74,6 +76,26 @@ pub async fn intend(
         leftovers_before,
         now,
     })
+}
+
+/// Makes sure that what is to be swept has no record: a listing that left a record out would have a sound package
+/// deleted. Fails if one is there, because then the listing is no ground for any decision.
+async fn recorded_nowhere(named: &Named, orphans: &[Listed]) -> Result<(), stores::Error> {
+    let key = |orphan: &Listed| Key::parse_object(orphan.name.as_str()).map(|(key, _)| key);
+    for key in orphans.iter().filter_map(key).collect::<BTreeSet<Key>>() {
+        let record = ObjectName::new(key.object(&Part::Record))?;
+        match named.store.open(&record, None).await {
+            Err(error) if error.reason == Reason::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(_) => {
+                let what = format!("the store lists `{key}` without its record, which is there");
+                return Err(stores::Error::new(Reason::Corrupt, what).help(
+                    "nothing was removed; run `chupacabra prune` again once the store lists everything",
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Intended {

@@ -1,18 +1,24 @@
 //! Every write to a store fails once: then there is no record, no open upload, and no good exit code.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use chupacabra::backup::Run;
 use chupacabra::catalog::Scan;
 use chupacabra::clock::Clock;
 use chupacabra::config::{self, Plan};
 use chupacabra::exit::Exit;
 use chupacabra::progress::Progress;
+use chupacabra::prune::intend;
 use chupacabra::report::{Report, Status};
+use chupacabra::retention::Policy;
 use chupacabra::stores::local::{self, Local};
-use chupacabra::stores::{Named, Store};
+use chupacabra::stores::{
+    Download, Error, Finding, Intent, Listed, Named, ObjectName, Reason, Store, Upload,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::faulty_store::FaultyStore;
@@ -120,6 +126,80 @@ async fn a_run_told_to_stop_records_nothing() {
     assert_eq!(report.jobs[0].status, Status::Failed);
     assert_eq!(records(&one).await + records(&two).await, 0);
     assert_eq!(leftovers(dir.path()), 0);
+}
+
+/// A store with a defect of its own in its listings.
+struct Strange {
+    inner: Arc<dyn Store>,
+    /// Panics when this is listed.
+    panics: &'static str,
+    /// Leaves out what ends so.
+    hidden: &'static str,
+}
+
+#[async_trait]
+impl Store for Strange {
+    async fn create(&self, name: &ObjectName, intent: &Intent) -> Result<Box<dyn Upload>, Error> {
+        self.inner.create(name, intent).await
+    }
+
+    async fn open(&self, name: &ObjectName, range: Option<Range<u64>>) -> Result<Download, Error> {
+        self.inner.open(name, range).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
+        assert_ne!(prefix, self.panics, "a defect that the test has put here");
+        let mut listed = self.inner.list(prefix).await?;
+        listed.retain(|one| self.hidden.is_empty() || !one.name.as_str().ends_with(self.hidden));
+        Ok(listed)
+    }
+
+    async fn delete(&self, name: &ObjectName) -> Result<(), Error> {
+        self.inner.delete(name).await
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        self.inner.check().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_defect_in_one_job_costs_the_others_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan(dir.path(), "all");
+    let source = plan.sources.values().next().unwrap().clone();
+    for name in ["also", "zoo"] {
+        plan.sources.insert(name.parse().unwrap(), source.clone());
+    }
+    let strange =
+        |store| Arc::new(Strange { inner: local_store(dir.path(), store), panics: "web/", hidden: "" });
+    let report = run(&plan, strange("one"), strange("two"), CancellationToken::new()).await;
+    let ended: Vec<_> = report.jobs.iter().map(|job| (job.source.as_str(), job.status)).collect();
+    assert_eq!(ended, [("also", Status::Good), ("web", Status::Failed), ("zoo", Status::Good)]);
+    assert_eq!(report.exit(), Exit::Partial);
+    assert!(report.jobs[1].error[0].contains("defect"), "{:?}", report.jobs[1]);
+}
+
+/// A listing that leaves a record out makes a sound package look like the remains of a run that was interrupted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_a_record_is_not_swept_although_the_record_is_not_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(dir.path(), "all");
+    let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
+    run(&plan, one.clone(), two, CancellationToken::new()).await;
+    let name = plan.sources.keys().next().unwrap();
+    let later = Clock::system().now() + jiff::SignedDuration::from_hours(24 * 9);
+    let named = |store| Named { name: "one".to_owned(), store };
+    let strange = Strange { inner: one.clone(), panics: "-", hidden: ".json" };
+    let error = intend(&named(Arc::new(strange)), name, &Policy::default(), later).await.unwrap_err();
+    assert!(error.reason == Reason::Corrupt && error.to_string().contains("without its record"), "{error}");
+    // What has none goes, and the store that lists everything is judged.
+    let intended = intend(&named(one.clone()), name, &Policy::default(), later).await.unwrap();
+    assert_eq!((intended.decisions.len(), intended.orphans.len()), (1, 0));
+    let record = intended.decisions[0].key.to_string().replace(".tar.gz.age", ".json");
+    one.delete(&ObjectName::new(record).unwrap()).await.unwrap();
+    let intended = intend(&named(one.clone()), name, &Policy::default(), later).await.unwrap();
+    assert_eq!((intended.decisions.len(), intended.orphans.len()), (0, 2));
 }
 
 async fn records(store: &Arc<dyn Store>) -> usize {
