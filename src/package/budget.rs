@@ -17,6 +17,8 @@ struct Shared {
     state: Mutex<State>,
     freed: Condvar,
     notify: Notify,
+    /// Whose turn it is to wait for memory, of the tasks.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,8 @@ impl Budget {
     /// A budget of `total` bytes.
     pub fn new(total: usize) -> Self {
         let state = Mutex::new(State { free: total, waiting: 0 });
-        Self(Arc::new(Shared { total, state, freed: Condvar::new(), notify: Notify::new() }))
+        let turn = tokio::sync::Mutex::new(());
+        Self(Arc::new(Shared { total, state, freed: Condvar::new(), notify: Notify::new(), turn }))
     }
 
     /// How many bytes may be held at once.
@@ -48,8 +51,11 @@ impl Budget {
     /// Takes `size` bytes, waiting until they are free.
     ///
     /// A request above the whole budget gets the whole budget: one value larger than the memory set aside still
-    /// passes, alone.
+    /// passes, alone. Tasks are served in the order in which they came: a large value would wait for as long as others
+    /// have small ones, and a server does not wait that long for whoever reads from it. So a task must not wait here
+    /// while it holds a lease that it has not handed on.
     pub async fn take(&self, size: usize) -> Lease {
+        let _turn = self.0.turn.lock().await;
         loop {
             let freed = self.0.notify.notified();
             tokio::pin!(freed);
@@ -175,6 +181,30 @@ mod tests {
             let most = finished.recv_timeout(Duration::from_mins(1)).expect("a thread was not woken");
             assert!(most <= budget.total());
         }
+    }
+
+    #[tokio::test]
+    async fn a_large_value_is_not_passed_by_small_ones_for_ever() {
+        use futures_util::poll;
+
+        let budget = Budget::new(10);
+        let (one, other) = (budget.take(4).await, budget.take(4).await);
+        let mut large = Box::pin(budget.take(10));
+        assert!(poll!(&mut large).is_pending());
+        // There is room for it, but it came later.
+        let mut small = Box::pin(budget.take(2));
+        assert!(poll!(&mut small).is_pending());
+        drop(one);
+        assert!(poll!(&mut small).is_pending());
+        drop(other);
+        drop(large.await);
+        assert_eq!(small.await.size, 2);
+        // Whoever gives up while it waits gives up its turn.
+        let all = budget.take(10).await;
+        let mut large = Box::pin(budget.take(10));
+        assert!(poll!(&mut large).is_pending());
+        drop((large, all));
+        assert_eq!(budget.take(2).await.size, 2);
     }
 
     #[tokio::test]
