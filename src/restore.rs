@@ -53,6 +53,16 @@ pub enum Error {
         /// The store.
         store: String,
     },
+    /// The package's record is there and cannot be read.
+    #[error("the record of {key} in `{store}` cannot be read: {why}")]
+    Unreadable {
+        /// The package.
+        key: Key,
+        /// The store.
+        store: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The record names a kind of source that this version does not know.
     #[error("{key} is of kind `{kind}`, which this version does not know")]
     UnknownKind {
@@ -87,9 +97,10 @@ pub struct Chosen {
 ///
 /// Looks in all the given stores and takes the first that has it. One that was found damaged, or that is dated in the
 /// future, is taken only if no other fits. A store that cannot be read is an error only if no other has a package that
-/// fits.
+/// fits. That a newer one is passed over is told: whoever restores believes to get the newest.
 pub async fn choose(stores: &[Named], source: &SourceName, choice: &Choice) -> Result<Chosen, Error> {
-    let (mut best, mut unread, mut damaged): (Option<Chosen>, _, _) = (None, None, None);
+    let (mut best, mut unread): (Option<Chosen>, _) = (None, None);
+    let mut passed: Option<Passed> = None;
     for named in stores {
         let scan = match Scan::of(&named.store, Some(source)).await {
             Ok(scan) => scan,
@@ -99,32 +110,91 @@ pub async fn choose(stores: &[Named], source: &SourceName, choice: &Choice) -> R
                 continue;
             }
         };
-        let fits = |key: &Key| {
-            choice.key.as_ref().is_none_or(|wanted| wanted == key)
-                && choice.at.is_none_or(|at| key.at() <= at)
-        };
-        let whole = scan.packages.iter().filter(|f| fits(&f.record.key) && f.presence == Presence::Whole);
-        let Some(found) = whole.max_by_key(|found| choice.rank(found)) else {
-            let broken = scan.packages.iter().rfind(|found| fits(&found.record.key));
-            let not_whole = |key: &Key| Error::NotWhole { key: key.clone(), store: named.name.clone() };
-            damaged = damaged.or(broken.map(|found| not_whole(&found.record.key)));
+        for one in choice.unusable(&named.name, &scan) {
+            if passed.as_ref().is_none_or(|known| known.rank() < one.rank()) {
+                passed = Some(one);
+            }
+        }
+        let fits = |found: &&Found| choice.fits(&found.record.key) && found.presence == Presence::Whole;
+        let Some(found) = scan.packages.iter().filter(fits).max_by_key(|found| choice.rank(found)) else {
             continue;
         };
         if best.as_ref().is_none_or(|best| choice.rank(&best.found) < choice.rank(found)) {
             best = Some(Chosen { named: named.clone(), found: found.clone() });
         }
     }
-    match (best, damaged, unread) {
-        (Some(chosen), ..) => {
+    match (best, passed, unread) {
+        (Some(chosen), passed, _) => {
             choice.warn(&chosen);
+            if let Some(passed) = passed {
+                passed.warn(&chosen.found.record.key);
+            }
             Ok(chosen)
         }
-        (None, Some(error), _) | (None, None, Some(error)) => Err(error),
-        (None, None, None) => Err(none_fits(stores, source, choice).await),
+        (None, Some(Passed { why: Why::Unusable(error), .. }), _) | (None, _, Some(error)) => Err(error),
+        (None, _, None) => Err(none_fits(stores, source, choice).await),
+    }
+}
+
+/// A package that fits and that is taken only if there is no other, or not at all.
+struct Passed {
+    key: Key,
+    /// Whether it is dated in the future: then it is nobody's newest.
+    ahead: bool,
+    why: Why,
+}
+
+enum Why {
+    Damaged { store: String },
+    Unusable(Error),
+}
+
+impl Passed {
+    /// The greater, the rather it would have been taken.
+    fn rank(&self) -> (bool, &Key) {
+        (!self.ahead, &self.key)
+    }
+
+    /// Says that `taken` is taken although this one is newer.
+    fn warn(&self, taken: &Key) {
+        if self.ahead || self.key <= *taken {
+            return;
+        }
+        let why = match &self.why {
+            Why::Damaged { store } => format!("it was found damaged in `{store}`"),
+            Why::Unusable(error) => error.to_string(),
+        };
+        tracing::warn!(%taken, newer = %self.key, why, "a newer package is passed over");
     }
 }
 
 impl Choice {
+    /// Whether it is one of those that were asked for.
+    fn fits(&self, key: &Key) -> bool {
+        self.key.as_ref().is_none_or(|wanted| wanted == key) && self.at.is_none_or(|at| key.at() <= at)
+    }
+
+    /// What fits in one store and is not to be relied on.
+    fn unusable(&self, store: &str, scan: &Scan) -> Vec<Passed> {
+        let store = || store.to_owned();
+        let of = |found: &Found| {
+            let key = found.record.key.clone();
+            let why = if found.presence == Presence::Whole {
+                Why::Damaged { store: store() }
+            } else {
+                Why::Unusable(Error::NotWhole { key: key.clone(), store: store() })
+            };
+            Passed { key, ahead: found.is_ahead(self.now), why }
+        };
+        let unreadable = |(key, why): &(Key, String)| {
+            let why = Why::Unusable(Error::Unreadable { key: key.clone(), store: store(), why: why.clone() });
+            Passed { key: key.clone(), ahead: key.at() > self.now, why }
+        };
+        let found = scan.packages.iter().filter(|found| !found.is_sound()).map(of);
+        let all = found.chain(scan.unreadable.iter().map(unreadable));
+        all.filter(|passed| self.fits(&passed.key)).collect()
+    }
+
     /// The greater, the rather it is taken.
     fn rank<'a>(&self, found: &'a Found) -> (bool, &'a Key) {
         (found.damaged.is_none() && !found.is_ahead(self.now), &found.record.key)

@@ -45,6 +45,8 @@ pub struct Verified {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Depth {
+    /// Nothing: what the objects are compared with cannot be read.
+    Nothing,
     /// The objects' bytes, without a key.
     Bytes,
     /// Every member, with a key.
@@ -72,7 +74,7 @@ pub async fn verify(named: &Named, found: &Found, identities: &[Identity], now: 
     let depth = if identities.is_empty() { Depth::Bytes } else { Depth::Members };
     let package = Package::new(Arc::clone(&named.store), record.clone(), identities.to_vec());
     let compared = match depth {
-        Depth::Bytes => package.verify_objects().await.map(|()| 0),
+        Depth::Nothing | Depth::Bytes => package.verify_objects().await.map(|()| 0),
         Depth::Members => package.read(Selection::All, Count::default()).await.map(|count| count.members),
     };
     let mut verified = Verified {
@@ -105,6 +107,22 @@ pub async fn verify(named: &Named, found: &Found, identities: &[Identity], now: 
     let left = note::leave(&named.store, &record.key, note, now, &verified.error.join(": ")).await;
     verified.not_noted = left.err().map(|error| error.to_string());
     verified
+}
+
+impl Verified {
+    /// A package whose record is there and cannot be read: nobody can say whether it is sound.
+    pub fn unreadable(store: &str, key: &Key, why: &str) -> Self {
+        Self {
+            key: key.clone(),
+            store: store.to_owned(),
+            depth: Depth::Nothing,
+            outcome: Outcome::Unknown,
+            error: vec![format!("its record cannot be read: {why}")],
+            bytes: 0,
+            members: 0,
+            not_noted: None,
+        }
+    }
 }
 
 fn judged(error: &package::Error) -> Outcome {

@@ -52,6 +52,14 @@ impl Args {
             let scan = Scan::of(&named.store, Some(&source)).await?;
             let wanted = |found: &&Found| key.as_ref().is_none_or(|key| found.record.key == *key);
             found.extend(scan.packages.iter().rfind(wanted).map(|found| (named, found.clone())));
+            if let Some((unread, why)) =
+                scan.unreadable.iter().find(|(unread, _)| key.as_ref() == Some(unread))
+            {
+                let what = format!("the record of {unread} in `{}` cannot be read: {why}", named.name);
+                return Err(
+                    Problem::failed(what, "name another package, or another store with `--store`").into()
+                );
+            }
         }
         if found.is_empty() {
             let help = "`chupacabra list` shows every package there is";

@@ -85,7 +85,7 @@ fn help(cause: &(dyn Error + 'static)) -> Option<String> {
         restore::Error::Store { source, .. } => {
             source.help.clone().or_else(|| Some("`chupacabra check` examines the stores".to_owned()))
         }
-        restore::Error::NotWhole { .. } => {
+        restore::Error::NotWhole { .. } | restore::Error::Unreadable { .. } => {
             Some("choose another with `--at` or `--package`, or another store with `--store`".to_owned())
         }
         restore::Error::UnknownKind { .. } => {

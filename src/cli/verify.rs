@@ -1,5 +1,6 @@
 //! `verify`: do the stores still have what was recorded?
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
@@ -46,16 +47,18 @@ impl Args {
         let plan = session.plan()?;
         let identities = session::identities(&plan, self.identity.as_deref())?;
         let stores = session::connect(&plan, self.store.as_deref()).await?;
-        let mut wanted = Vec::new();
+        let (mut wanted, mut verified) = (Vec::new(), Vec::new());
         for named in stores.values() {
-            wanted.extend(self.choose(named).await?.into_iter().map(|found| (named, found)));
+            let (found, unreadable) = self.choose(named).await?;
+            wanted.extend(found.into_iter().map(|found| (named, found)));
+            verified.extend(unreadable);
         }
-        if wanted.is_empty() {
+        verified.iter().for_each(told);
+        if wanted.is_empty() && verified.is_empty() {
             let help = "`chupacabra list` shows every package there is";
             return Err(Problem::failed("there is no such package to verify", help).into());
         }
         let bar = session.bar();
-        let mut verified = Vec::new();
         for (named, found) in wanted {
             let record = &found.record;
             session.progress.begin(record.key.source().as_str(), "verifying", Some(record.package.size));
@@ -82,19 +85,23 @@ impl Args {
         output::verdict(printed, exit(&verified))
     }
 
-    async fn choose(&self, named: &Named) -> anyhow::Result<Vec<Found>> {
+    /// The packages that are wanted, and those of them whose record cannot be read.
+    async fn choose(&self, named: &Named) -> anyhow::Result<(Vec<Found>, Vec<Verified>)> {
         let source = self.package.as_ref().map(Key::source).or(self.source.as_ref());
-        let scan = Scan::of(&named.store, source).await?;
-        let newest = |found: &Found| {
-            scan.of_source(found.record.key.source())
-                .next_back()
-                .is_some_and(|last| last.record.key == found.record.key)
+        let Scan { packages, unreadable, .. } = Scan::of(&named.store, source).await?;
+        let readable = packages.iter().map(|found| &found.record.key);
+        let mut newest: BTreeMap<&SourceName, &Key> = BTreeMap::new();
+        for key in readable.chain(unreadable.iter().map(|(key, _)| key)) {
+            let known = newest.entry(key.source()).or_insert(key);
+            *known = key.max(*known);
+        }
+        let wanted = |key: &Key| match &self.package {
+            Some(wanted) => key == wanted,
+            None => self.all || newest.get(key.source()) == Some(&key),
         };
-        let wanted = |found: &&Found| match &self.package {
-            Some(key) => found.record.key == *key,
-            None => self.all || newest(found),
-        };
-        Ok(scan.packages.iter().filter(wanted).cloned().collect())
+        let unreadable = unreadable.iter().filter(|(key, _)| wanted(key));
+        let unreadable = unreadable.map(|(key, why)| Verified::unreadable(&named.name, key, why)).collect();
+        Ok((packages.iter().filter(|found| wanted(&found.record.key)).cloned().collect(), unreadable))
     }
 }
 
@@ -127,6 +134,7 @@ pub(super) fn show(verified: &[Verified]) -> anyhow::Result<()> {
             Outcome::Unknown => "unknown",
         };
         let compared = match one.depth {
+            Depth::Nothing => "-".to_owned(),
             Depth::Bytes => "bytes (no key given)".to_owned(),
             Depth::Members => format!("{} members", count(one.members)),
         };

@@ -62,8 +62,9 @@ fn damage_is_remembered_until_the_package_is_whole_again() {
 
     // A restore takes the package before, and the damaged one only by its key, which it fails on.
     let into = site.dir().join("restored");
-    exits(&site, &["restore", "web", "--into", into.to_str().unwrap()], 0);
+    let told = exits(&site, &["restore", "web", "--into", into.to_str().unwrap()], 0);
     assert!(into.join("old").exists() && !into.join("new").exists());
+    assert!(told.contains("a newer package is passed over"), "{told}");
     let key = package.strip_prefix(site.store()).unwrap().to_str().unwrap().to_owned();
     let elsewhere = site.dir().join("elsewhere");
     let told = exits(&site, &["restore", "web", "--package", &key, "--into", elsewhere.to_str().unwrap()], 5);
@@ -88,6 +89,51 @@ fn damage_is_remembered_until_the_package_is_whole_again() {
     exits(&site, &["verify", "--identity", site.key().to_str().unwrap()], 0);
     assert_eq!(outcomes(&site), ["complete"]);
     exits(&site, &["list", "--max-age", "1h"], 0);
+}
+
+/// A record that nobody can read, and a package that is not there: neither is passed over in silence.
+#[test]
+fn what_is_newer_and_cannot_be_taken_is_told() {
+    let site = Site::new("");
+    let package = two_packages(&site);
+    let key = package.strip_prefix(site.store()).unwrap().to_str().unwrap().to_owned();
+    let restored = |name: &str, code| {
+        let into = site.dir().join(name);
+        let told = exits(&site, &["restore", "web", "--into", into.to_str().unwrap()], code);
+        assert_eq!(into.join("old").exists(), code == 0);
+        told
+    };
+    assert!(!restored("sound", 0).contains("passed over"));
+
+    // The package is gone.
+    let aside = site.dir().join("aside");
+    std::fs::rename(&package, &aside).unwrap();
+    let told = restored("older", 0);
+    assert!(told.contains("a newer package is passed over") && told.contains("is not whole"), "{told}");
+    std::fs::rename(&aside, &package).unwrap();
+
+    // The record is of another age.
+    let record = PathBuf::from(package.to_str().unwrap().replace(".tar.gz.age", ".json"));
+    let sound = std::fs::read(&record).unwrap();
+    shell(&format!("chmod u+w '{}'", record.display()));
+    std::fs::write(&record, r#"{ "version": 2 }"#).unwrap();
+    let told = restored("older-still", 0);
+    assert!(told.contains("a newer package is passed over") && told.contains("newer version"), "{told}");
+    for verb in ["show", "accept"] {
+        let told = exits(&site, &[verb, &key], 4);
+        assert!(told.contains("the record of") && told.contains("newer version"), "{verb}: {told}");
+    }
+    let told = exits(&site, &["verify"], 4);
+    assert!(told.contains("unknown") && told.contains("its record cannot be read"), "{told}");
+    let told = exits(&site, &["verify", "--all"], 3);
+    assert!(told.contains("sound") && told.contains("its record cannot be read"), "{told}");
+    // With no other, the reason is told, and not that there is nothing.
+    shell(&format!("rm {}/web/*{}*", site.store().display(), older_stamp(&site)));
+    let told = restored("nothing", 4);
+    assert!(told.contains("cannot be read") && !told.contains("no store has"), "{told}");
+    std::fs::write(&record, sound).unwrap();
+    exits(&site, &["verify"], 0);
+    assert!(!restored("newest", 0).contains("passed over"));
 }
 
 /// What the older package's objects have in their names.
