@@ -4,7 +4,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::output::{self, age, ratio, size, time};
-use super::{Session, session};
+use super::{Problem, Session, session};
 use crate::catalog::record::Outcome;
 use crate::catalog::scan::Presence;
 use crate::catalog::{Found, Record, Scan, SourceName};
@@ -81,6 +81,7 @@ impl Noted {
 impl Args {
     pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
         let plan = session.plan()?;
+        self.examines_something(&plan)?;
         let stores = session::connect(&plan, self.store.as_deref()).await?;
         let mut listings = Vec::new();
         for (name, named) in &stores {
@@ -108,6 +109,26 @@ impl Args {
 }
 
 impl Args {
+    /// Refuses a question about ages that no configured source answers: the answer would always be that all is well.
+    fn examines_something(&self, plan: &Plan) -> Result<(), Problem> {
+        if self.max_age.is_none() {
+            return Ok(());
+        }
+        if let Some(source) = &self.source {
+            session::sources(plan, &[source.to_string()])?;
+        }
+        let Some(store) = self.store.as_ref().filter(|store| plan.stores.contains_key(*store)) else {
+            return Ok(());
+        };
+        let wanted = |name: &SourceName| self.source.as_ref().is_none_or(|source| source == name);
+        let mut sources = plan.sources.iter().filter(|(name, _)| wanted(name));
+        if sources.any(|(_, source)| source.stores.iter().any(|(name, _)| name == store)) {
+            return Ok(());
+        }
+        let what = format!("`--max-age` has nothing to judge: no such package is to be in `{store}`");
+        Err(Problem::usage(what, "leave `--store` out, or name a store that the source's packages go to"))
+    }
+
     /// The configured sources without a good package as young as asked, a line for each store that lacks one.
     fn stale(&self, plan: &Plan, listings: &[Listing], most: Span, now: Timestamp) -> Vec<String> {
         let mut lines = Vec::new();
