@@ -1,16 +1,20 @@
 //! Whatever is not exactly what was sealed is refused. Beside each refusal stands the sound package, which is not.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use chupacabra::catalog::Record;
 use chupacabra::catalog::key::Part;
 use chupacabra::package::member::{Content, Kind, Large, Object, Settled};
 use chupacabra::package::open::{Discard, members};
 use chupacabra::package::{Error, Package, Selection};
+use chupacabra::stores::{self, Download, Finding, Intent, Listed, ObjectName, Reason, Store, Upload};
+use futures_util::StreamExt as _;
 
 use crate::support::memory_store::MemoryStore;
 use crate::support::package::{
-    Keys, Step, digest, empty, encrypted, file, gzipped, key, keys, member, package, reseal, sealed,
+    Keep, Keys, Step, digest, empty, encrypted, file, gzipped, key, keys, member, package, reseal, sealed,
     settings, store, try_seal, unseal,
 };
 
@@ -447,4 +451,57 @@ async fn a_member_after_the_end_is_not_lost_in_silence() {
     assert!(outlet.member(file("late", 1), "x".into()).await.is_err());
     a.await.unwrap().1.unwrap();
     b.await.unwrap().1.unwrap();
+}
+
+/// A store that is lost when the second half of an object is to come.
+struct Lost(MemoryStore);
+
+#[async_trait]
+impl Store for Lost {
+    async fn create(&self, name: &ObjectName, intent: &Intent) -> Result<Box<dyn Upload>, stores::Error> {
+        self.0.create(name, intent).await
+    }
+
+    async fn open(&self, name: &ObjectName, range: Option<Range<u64>>) -> Result<Download, stores::Error> {
+        let mut pieces: Vec<_> = self.0.open(name, range).await?.collect().await;
+        if pieces.len() > 2 {
+            pieces.truncate(pieces.len() / 2);
+            pieces.push(Err(stores::Error::new(Reason::Denied, "the key was withdrawn")));
+        }
+        Ok(futures_util::stream::iter(pieces).boxed())
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, stores::Error> {
+        self.0.list(prefix).await
+    }
+
+    async fn delete(&self, name: &ObjectName) -> Result<(), stores::Error> {
+        self.0.delete(name).await
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+}
+
+/// Whoever restores reads the content, and gets the error before the package's reader does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_lost_while_a_member_is_read_is_no_damage() {
+    let keys = keys();
+    let mut noise = vec![0; 4 << 20];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    let steps = [member(file("noise", noise.len()), noise)];
+    let (memory, record) = sealed(&keys, "web", steps).await;
+    let lost = Package::new(Arc::new(Lost(memory.clone())), record.clone(), keys.identities.clone());
+    let chosen = || Selection::Where(Box::new(|_| true));
+    for error in [
+        lost.read(Selection::All, Keep::default()).await.map(drop).unwrap_err(),
+        lost.read(chosen(), Keep::default()).await.map(drop).unwrap_err(),
+        lost.read(Selection::All, Discard).await.map(drop).unwrap_err(),
+    ] {
+        let denied = matches!(&error, Error::Store(error) if error.reason == Reason::Denied);
+        assert!(denied && !error.is_mismatch(), "{error:?}");
+    }
+    let whole = package(&memory, &record, &keys);
+    whole.read(Selection::All, Keep::default()).await.map(drop).unwrap();
 }

@@ -12,13 +12,28 @@ use crate::package::{Error, tar};
 struct Digested<'a, R> {
     source: &'a mut tar::Reader<R>,
     hasher: blake3::Hasher,
+    /// What ended the content before its end. Whoever reads gets its words; the error itself says whether the package is
+    /// damaged or out of reach, and behind it the source would only say that it has ended.
+    failed: Option<io::Error>,
 }
 
 impl<R: Read> Read for Digested<'_, R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read(out)?;
-        self.hasher.update(&out[..count]);
-        Ok(count)
+        if let Some(error) = &self.failed {
+            return Err(io::Error::new(error.kind(), error.to_string()));
+        }
+        match self.source.read(out) {
+            Ok(count) => {
+                self.hasher.update(&out[..count]);
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let told = io::Error::new(error.kind(), error.to_string());
+                self.failed = Some(error);
+                Err(told)
+            }
+        }
     }
 }
 
@@ -33,10 +48,13 @@ pub(super) fn visit<R: Read>(
     compare(&header, offset, entry)?;
     header.object.clone_from(&entry.object);
     let has_content = header.kind == Kind::File;
-    let mut content = Digested { source, hasher: blake3::Hasher::new() };
+    let mut content = Digested { source, hasher: blake3::Hasher::new(), failed: None };
     let visited = visitor.member(entry, header, &mut content);
     let rest = drain(&mut content);
     // A visitor that stumbles over a damaged package tells of its own failure; the package's is the cause.
+    if let Some(cause) = content.failed {
+        return Err(Error::from_read(cause));
+    }
     rest.map_err(Error::from_read)?;
     visited.map_err(Error::Visit)?;
     let digest = has_content.then(|| *content.hasher.finalize().as_bytes());
