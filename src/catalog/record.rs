@@ -94,21 +94,32 @@ pub fn parse(json: &[u8]) -> Result<Record, Error> {
 /// Below this share of the package before it, in percent, a package is suspicious.
 const SUSPICIOUS_PERCENT: u64 = 10;
 
+/// What sources call the rows that they count. The keys of a Redis server are not among them: a cache may be emptied.
+const ROWS: [&str; 2] = ["rows", "documents"];
+/// Fewer rows come and go.
+const LEAST_ROWS: u64 = 100;
+
 impl Record {
     /// Whether it can be relied on: complete and not suspicious.
     pub fn is_good(&self) -> bool {
         self.outcome == Outcome::Complete && self.suspicious.is_none()
     }
 
-    /// Says what is suspicious about this package after the last good one: a fall to a tenth or less of the rows,
-    /// files or bytes is more often a mount that is not there than a clean-up.
+    /// Says what is suspicious about this package after the last good one: a fall to a tenth or less of the bytes, files,
+    /// tables or rows is more often a mount that is not there, or a server that came up empty, than a clean-up.
     pub fn suspicion_after(&self, previous: &Self) -> Option<String> {
         let fell = |what: &str, before: u64, now: u64, floor: u64| {
             let far = before >= floor && now.saturating_mul(100) <= before.saturating_mul(SUSPICIOUS_PERCENT);
             far.then(|| format!("{now} {what} after {before} in {}", previous.key))
         };
+        let count = |record: &Self, what: &str| record.counts.get(what).copied().unwrap_or_default();
+        // A database may be small: a server that came up empty shows by its tables and rows.
+        let rows =
+            || ROWS.iter().find_map(|what| fell(what, count(previous, what), count(self, what), LEAST_ROWS));
         fell("bytes of content", previous.totals.content_bytes, self.totals.content_bytes, 1 << 20)
             .or_else(|| fell("members", previous.totals.members, self.totals.members, 100))
+            .or_else(|| fell("objects", previous.totals.objects, self.totals.objects, 10))
+            .or_else(rows)
     }
 
     /// Whether everything that this package lacks was lacking from the other one too, by name.
@@ -121,5 +132,51 @@ impl Record {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
         Ok(json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of a database: bytes, objects, and rows by one of their names.
+    fn record(bytes: u64, objects: u64, rows: (&str, u64)) -> Record {
+        let digest = || ObjectDigest { size: 1, sha256: String::new() };
+        Record {
+            version: VERSION,
+            key: Key::new("shop".parse().unwrap(), "2026-11-21T18:30:00Z".parse().unwrap()),
+            kind: "postgres".to_owned(),
+            product: "PostgreSQL 15.18".to_owned(),
+            finished: "2026-11-21T18:31:00Z".parse().unwrap(),
+            outcome: Outcome::Complete,
+            package: digest(),
+            index: digest(),
+            proof: Proof::ReadBack,
+            totals: Totals { members: 20, objects, content_bytes: bytes, tar_bytes: bytes },
+            counts: [(rows.0.to_owned(), rows.1)].into(),
+            consistency: Consistency::default(),
+            missing: Vec::new(),
+            notes: Vec::new(),
+            suspicious: None,
+            recipients: Vec::new(),
+            agent: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_small_database_that_came_up_empty_is_suspicious() {
+        let before = record(500_000, 40, ("rows", 4_000));
+        let after = |bytes, objects, rows| record(bytes, objects, ("rows", rows)).suspicion_after(&before);
+        assert!(after(50_000, 0, 0).unwrap().contains("0 objects after 40"));
+        assert!(after(400_000, 40, 12).unwrap().contains("12 rows after 4000"));
+        assert_eq!(after(450_000, 39, 3_900), None, "it shrinks as databases do");
+        assert_eq!(after(60_000, 5, 401), None, "more than a tenth is left");
+        let documents = record(1_000, 1, ("documents", 100));
+        assert!(record(1_000, 1, ("documents", 0)).suspicion_after(&documents).is_some());
+        // So few come and go, and what a cache holds does.
+        let few = record(1_000, 9, ("rows", 99));
+        assert_eq!(record(0, 0, ("rows", 0)).suspicion_after(&few), None);
+        let cache = record(1_000, 1, ("keys", 9_000));
+        assert_eq!(record(0, 1, ("keys", 0)).suspicion_after(&cache), None);
     }
 }
