@@ -14,10 +14,12 @@ use std::str::FromStr;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::catalog::key::Part;
+use crate::catalog::key::{Note, Part};
+use crate::catalog::scan::{self, read_record};
 use crate::catalog::{Key, SourceName};
 use crate::clock::Timestamp;
-use crate::stores::{self, Named};
+use crate::retention::Policy;
+use crate::stores::{self, Named, Reason};
 
 /// The most shards that make sense, and that `--shard` accepts.
 const MOST: u32 = 1_000;
@@ -131,30 +133,64 @@ fn score(name: &SourceName, shard: u64) -> u64 {
     xxh3_64_with_seed(name.as_str().as_bytes(), shard)
 }
 
+/// What a listing shows of a package.
+#[derive(Default)]
+struct Seen {
+    size: Option<u64>,
+    recorded: bool,
+    accepted: Option<Timestamp>,
+}
+
 /// The size of each source's newest recorded package made before `as_of`, in the first of its stores that is given.
 ///
-/// Packages made since are not looked at: the other shards may be making them. A store that cannot be listed is an
-/// error, never a guess that the other shards would not share.
+/// Packages made since are not looked at, nor what became known since: the other shards may be making both. A package
+/// that they may have dropped meanwhile only counts if it is good: the newest good ones stay. A store that cannot be
+/// listed is an error, never a guess that the other shards would not share.
 pub async fn sizes(
-    sources: &[(SourceName, Named)],
+    sources: &[(SourceName, Named, Policy)],
     as_of: Timestamp,
 ) -> Result<BTreeMap<SourceName, u64>, stores::Error> {
     let mut sizes = BTreeMap::new();
-    for (name, named) in sources {
-        let mut packages: BTreeMap<Key, (Option<u64>, bool)> = BTreeMap::new();
+    for (name, named, policy) in sources {
+        let mut packages: BTreeMap<Key, Seen> = BTreeMap::new();
         for listed in named.store.list(&format!("{name}/")).await? {
             match Key::parse_object(listed.name.as_str()) {
-                Some((key, Part::Package)) => packages.entry(key).or_default().0 = Some(listed.size),
-                Some((key, Part::Record)) => packages.entry(key).or_default().1 = true,
+                Some((key, Part::Package)) => packages.entry(key).or_default().size = Some(listed.size),
+                Some((key, Part::Record)) => packages.entry(key).or_default().recorded = true,
+                Some((key, Part::Note(Note::Accepted, at))) if at < as_of => {
+                    packages.entry(key).or_default().accepted = Some(at);
+                }
                 _ => {}
             }
         }
-        let mut before =
-            packages.into_iter().rev().filter(|(key, _)| key.source() == name && key.at() < as_of);
-        let newest = before.find_map(|(_, (size, recorded))| size.filter(|_| recorded));
-        sizes.extend(newest.map(|size| (name.clone(), size)));
+        let before = packages.into_iter().rev().filter(|(key, _)| key.source() == name && key.at() < as_of);
+        for (key, seen) in before.filter(|(_, seen)| seen.recorded) {
+            let Some(size) = seen.size else { continue };
+            if stays(policy, &key, as_of) || seen.accepted.is_some() || is_good(named, &key).await? {
+                sizes.insert(name.clone(), size);
+                break;
+            }
+        }
     }
     Ok(sizes)
+}
+
+/// Whether no shard drops a package, good or not, as long as the run takes.
+fn stays(policy: &Policy, key: &Key, as_of: Timestamp) -> bool {
+    // By the time that unfinished uploads are swept, no run is going on any more.
+    let run = policy.orphans_after;
+    let age = as_of.duration_since(key.at()).unsigned_abs();
+    !policy.automatic || age.saturating_add(run) <= policy.keep_within
+}
+
+/// Whether a package's record, which stands as it was written, says that it is good. One that cannot be read or is gone
+/// is not.
+async fn is_good(named: &Named, key: &Key) -> Result<bool, stores::Error> {
+    match read_record(&named.store, key).await {
+        Ok(record) => Ok(record.is_good()),
+        Err(scan::Error::Store(error)) if error.reason != Reason::NotFound => Err(error),
+        Err(_) => Ok(false),
+    }
 }
 
 /// The time for which a CronJob made a Job, from the Job's name: such names end in the minutes since 1970.

@@ -148,7 +148,7 @@ async fn sizes(
                 let help = "write `keep_last: 3` or more, or leave `--as-of` and `--as-of-job` out";
                 return Err(Problem::usage(what, help).into());
             }
-            first.extend(stores.get(store).map(|named| (name.clone(), named.clone())));
+            first.extend(stores.get(store).map(|named| (name.clone(), named.clone(), policy.clone())));
         }
     }
     let sizes = shard::sizes(&first, as_of).await;

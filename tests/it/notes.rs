@@ -4,6 +4,10 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use chupacabra::clock::Clock;
+use chupacabra::retention::Policy;
+use chupacabra::shard;
+use chupacabra::stores::Named;
 use serde_json::Value;
 
 use crate::support::backups::{Site, noise};
@@ -174,6 +178,33 @@ fn what_is_suspicious_is_good_once_a_person_accepts_it() {
     exits(&site, &["backup"], 0);
     std::fs::write(site.tree().join("large"), b"emptied again").unwrap();
     exits(&site, &["backup"], 3);
+}
+
+/// Shards begin one after the other, and the first to be done applies retention: the last must see what the first saw.
+#[test]
+fn shards_agree_although_one_of_them_drops_what_is_not_good() {
+    let site = Site::new("");
+    std::fs::write(site.tree().join("large"), noise(3_000_000, 1)).unwrap();
+    site.good(&["backup"]);
+    std::fs::write(site.tree().join("large"), b"emptied").unwrap();
+    exits(&site, &["backup"], 3);
+    let as_of = Clock::system().now();
+    let web: chupacabra::catalog::SourceName = "web".parse().unwrap();
+    let size = |policy: &Policy| {
+        let named = Named { name: "here".to_owned(), store: site.open_store() };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let sources = [(web.clone(), named, policy.clone())];
+        runtime.block_on(shard::sizes(&sources, as_of)).unwrap().get(&web).copied().unwrap()
+    };
+    let sizes: Vec<u64> = site.scan().packages.iter().map(|found| found.record.package.size).collect();
+    let month = Policy::default();
+    let short = Policy { keep_within: std::time::Duration::ZERO, ..Policy::default() };
+    let by_hand = Policy { automatic: false, ..short.clone() };
+    // What no shard drops counts as it is; what one may have dropped only if it is good.
+    assert_eq!([size(&month), size(&by_hand), size(&short)], [sizes[1], sizes[1], sizes[0]]);
+    let newest = site.newest_package().display().to_string();
+    shell(&format!("rm '{}'*", newest.trim_end_matches(".tar.gz.age")));
+    assert_eq!(size(&short), sizes[0]);
 }
 
 #[test]
