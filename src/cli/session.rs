@@ -111,10 +111,13 @@ pub(super) fn identities(plan: &Plan, file: Option<&Path>) -> Result<Vec<Identit
         })?;
         return parse(&text, format!("`{}`", path.display()));
     }
-    if let Some(secret) = &plan.identity {
-        return parse(secret.expose(), "`encryption.identity`".to_owned());
-    }
-    Ok(plan.passphrase.iter().map(|passphrase| Identity::passphrase(passphrase.expose())).collect())
+    let mut identities = match &plan.identity {
+        Some(secret) => parse(secret.expose(), "`encryption.identity`".to_owned())?,
+        None => Vec::new(),
+    };
+    // Both: packages from before the passphrase, or from after it, are there too.
+    identities.extend(plan.passphrase.iter().map(|passphrase| Identity::passphrase(passphrase.expose())));
+    Ok(identities)
 }
 
 /// As [`identities`], for verbs that cannot do without.

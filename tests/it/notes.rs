@@ -180,6 +180,25 @@ fn what_is_suspicious_is_good_once_a_person_accepts_it() {
     exits(&site, &["backup"], 3);
 }
 
+#[test]
+fn a_key_and_a_passphrase_open_what_each_has_sealed() {
+    let site = Site::new("");
+    std::fs::write(site.tree().join("file"), "content").unwrap();
+    site.good(&["backup"]);
+    let yaml = std::fs::read_to_string(site.config()).unwrap();
+    let recipients = format!("recipients: [{}]", site.recipient);
+    let passphrase = "passphrase: { env: CHUPACABRA_TEST_PASSPHRASE }";
+    std::fs::write(site.config(), yaml.replace(&recipients, passphrase)).unwrap();
+    let with = |passphrase: &str, args: &[&str]| {
+        let mut command = site.command(args);
+        command.env("CHUPACABRA_TEST_PASSPHRASE", passphrase).stdin(Stdio::null());
+        command.output().unwrap().status.code()
+    };
+    assert_eq!(with("correct horse", &["backup"]), Some(0));
+    assert_eq!(with("correct horse", &["verify", "--all"]), Some(0));
+    assert_eq!(with("wrong horse", &["verify", "--all"]), Some(3), "one of the two");
+}
+
 /// Shards begin one after the other, and the first to be done applies retention: the last must see what the first saw.
 #[test]
 fn shards_agree_although_one_of_them_drops_what_is_not_good() {
