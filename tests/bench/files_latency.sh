@@ -22,7 +22,7 @@ stores: { here: { local: { path: "$dir/store" } } }
 sources: { tree: { files: { path: "$dir/tree" } } }
 YAML
 mkdir "$dir/store"
-calls=openat,newfstatat,fstat,read,pread64,getdents64,listxattr,llistxattr,flistxattr,readlinkat
+calls=openat,newfstatat,fstat,statx,read,pread64,getdents64,listxattr,llistxattr,flistxattr,readlinkat
 slow() { strace -f --seccomp-bpf -qq -o /dev/null -e trace=$calls -e "inject=$calls:delay_exit=5000" "$@"; }
 seconds() { local start=$EPOCHREALTIME; "$@" >"$dir/run.log" 2>&1 || { cat "$dir/run.log" >&2; exit 1; }; echo "$EPOCHREALTIME - $start" | bc -l; }
 ours=$(seconds slow "$program" backup --config "$dir/config.yaml")

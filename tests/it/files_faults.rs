@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::files_support::{Backup, source};
 use crate::support::{scratch, shell, tool};
+use crate::unprivileged::as_nobody;
 
 const TREE: &str = "CHUPACABRA_TEST_TREE";
 const SETTINGS: &str = "CHUPACABRA_TEST_SETTINGS";
@@ -73,17 +74,19 @@ fn faults_of_every_call_fail_the_job_and_name_the_path() {
         ("a/victim", "openat:error=ENOENT", "cannot open"),
         ("a/victim", "openat:error=EMFILE", "cannot open"),
         ("a/victim", "fstat:error=ESTALE", "cannot examine"),
-        ("a/victim", "fstat:error=EIO:when=2", "cannot examine"),
+        ("a/victim", "statx:error=EIO", "cannot examine"),
         ("a/victim", "read:error=EIO", "cannot read"),
         ("a/victim", "flistxattr:error=EIO", "cannot read the attributes of"),
         ("b/victim-large", "pread64:error=EIO:when=2", "cannot read"),
         ("b/victim-large", "pread64:error=ESTALE", "cannot read"),
+        ("b/victim-large", "statx:error=EIO", "cannot read"),
         ("victim-dir", "openat:error=EACCES", "cannot open"),
         ("victim-dir", "openat:error=ENOENT", "cannot open"),
         ("victim-dir", "getdents64:error=EIO", "cannot list"),
         ("victim-dir", "getdents64:error=ENOENT", "cannot list"),
         ("victim-dir", "getdents64:error=ESTALE:when=2", "cannot list"),
         ("victim-dir", "fstat:error=ESTALE", "cannot examine"),
+        ("victim-dir", "statx:error=EIO", "cannot list"),
     ];
     for (victim, fault, action) in cases {
         let path = dir.path().join(victim);
@@ -180,6 +183,50 @@ fn a_file_that_is_gone_before_it_is_read_is_noted_if_that_is_accepted() {
     assert!(verdict.starts_with("BAD "), "{verdict}");
 }
 
+/// `rm -r` beside a dump: what is removed while it is listed is as gone as what is removed before it is opened.
+#[test]
+fn a_directory_that_is_removed_while_it_is_listed_is_noted_if_that_is_accepted() {
+    let dir = tree();
+    let path = dir.path().join("victim-dir");
+    let accepted = json!({ "changing_files": "accept" });
+    let fault = "inject=getdents64:error=ENOENT";
+    let verdict = dump_under_strace(dir.path(), &path, fault, &accepted);
+    assert!(verdict.starts_with("GOOD ") && verdict.contains("\"vanished\": 1"), "{verdict}");
+    assert!(verdict.contains(&format!("`{}` was deleted before it was read", path.display())), "{verdict}");
+    // Nothing else that keeps a directory from being listed is accepted, and nothing at all for the root.
+    let fault = "inject=getdents64:error=EIO";
+    let verdict = dump_under_strace(dir.path(), &path, fault, &accepted);
+    assert!(verdict.starts_with("BAD cannot list"), "{verdict}");
+    let fault = "inject=getdents64:error=ENOENT";
+    let verdict = dump_under_strace(dir.path(), dir.path(), fault, &accepted);
+    assert!(verdict.starts_with("BAD cannot list"), "{verdict}");
+}
+
+/// A client of a file server may say for a minute that nothing has changed, because it has not asked.
+#[test]
+fn whether_a_file_changed_is_asked_of_the_file_server() {
+    let dir = tree();
+    let trace = scratch();
+    let trace = trace.path().join("trace");
+    for victim in ["a/victim", "b/victim-large", "victim-dir"] {
+        let path = dir.path().join(victim);
+        let output = Command::new(tool("strace"))
+            .args(["-f", "-qq", "-y", "-e", "trace=statx", "-P"])
+            .arg(&path)
+            .arg("-o")
+            .arg(&trace)
+            .arg(std::env::current_exe().unwrap())
+            .args(["files_faults::dump_in_a_process_of_its_own", "--exact", "--ignored", "--nocapture"])
+            .env(TREE, dir.path())
+            .env(SETTINGS, "{}")
+            .output()
+            .unwrap();
+        assert!(String::from_utf8_lossy(&output.stdout).contains("GOOD "), "{output:?}");
+        let calls = std::fs::read_to_string(&trace).unwrap();
+        assert!(calls.contains("AT_STATX_FORCE_SYNC"), "{victim}: {calls}");
+    }
+}
+
 #[test]
 fn without_faults_the_same_dump_is_good() {
     let dir = tree();
@@ -196,4 +243,33 @@ async fn a_missing_root_fails_the_probe_with_help() {
     std::fs::write(dir.path().join("file"), "x").unwrap();
     source(&dir.path().join("file"), json!({})).probe().await.unwrap_err();
     source(dir.path(), json!({})).probe().await.unwrap();
+}
+
+const ROOT: &str = "CHUPACABRA_TEST_ROOT";
+
+/// What is left out need not be readable; what may hold something that is wanted at any depth must be.
+#[test]
+fn the_probe_looks_at_what_is_wanted_only() {
+    let dir = scratch();
+    shell(&format!(
+        "cd '{}'; mkdir -p wanted secret; touch wanted/file top; chmod 700 secret; chmod 600 top",
+        dir.path().display()
+    ));
+    let root = dir.path().to_str().unwrap();
+    as_nobody("files_faults::probes_as_nobody", &[(ROOT, root)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by the test above, as nobody"]
+async fn probes_as_nobody() {
+    let root = std::path::PathBuf::from(std::env::var_os(ROOT).unwrap());
+    let probe = async |settings| source(&root, settings).probe().await;
+    probe(json!({ "include": ["/wanted"] })).await.unwrap();
+    probe(json!({ "include": ["wanted/file"] })).await.unwrap();
+    Backup::of(&root, json!({ "include": ["/wanted"] })).await.unwrap();
+    probe(json!({ "exclude": ["secret", "top"] })).await.unwrap();
+    for settings in [json!({}), json!({ "include": ["secret/x"] }), json!({ "include": ["wanted"] })] {
+        let error = probe(settings).await.unwrap_err();
+        assert!(error.to_string().contains("cannot read"), "{error}");
+    }
 }

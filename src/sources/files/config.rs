@@ -70,6 +70,14 @@ pub struct Plan {
     pub hard_link_memory: usize,
 }
 
+impl Plan {
+    /// Whether `include` has this path, or may have something below it.
+    pub(super) fn leads_to(&self, path: &[u8], directory: bool) -> bool {
+        let include = &self.include;
+        include.is_empty() || include.covers(path, directory) || directory && include.reach_below(path)
+    }
+}
+
 impl Config {
     /// Fills defaults in and refuses what cannot be meant.
     pub fn plan(self, context: &mut Context) -> Option<Plan> {

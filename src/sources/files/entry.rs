@@ -16,7 +16,7 @@ use super::folder::{Folder, Folders, Listing, Name, Part};
 use super::globs::Matched;
 use super::names::Names;
 use super::opening::{FLAGS, Opened, Regular};
-use super::stamp::{Inode, Stamp, time};
+use super::stamp::{Inode, Stamp, stamp, time};
 use super::xattrs::{self, Place};
 use super::{Error, Plan, shown};
 use crate::package::budget::Lease;
@@ -133,7 +133,7 @@ impl Reader {
             return true;
         }
         self.matched.note(&self.plan.include, path, directory);
-        !(self.included(path, directory) || directory && self.plan.include.reach_below(path))
+        !self.plan.leads_to(path, directory)
     }
 
     fn included(&self, path: &[u8], directory: bool) -> bool {
@@ -163,19 +163,24 @@ impl Reader {
         }
         let cache = self.plan.exclude_caches && self.is_cache(&fd, &path)?;
         let folder = Folder::new(fd, path, Stamp::of(&stat), &self.folders);
-        let listing = if cache {
+        if cache {
             let names = vec![Name { bytes: (*b"CACHEDIR.TAG").into(), hint: FileType::Unknown }];
-            Listing { folder, names, more: false, excluded: 0, unsettled: false }
-        } else {
-            self.list(folder)?
-        };
-        Ok(Found::Directory { header, listing: Some(listing), wanted })
+            let listing = Listing { folder, names, more: false, excluded: 0, unsettled: false };
+            return Ok(Found::Directory { header, listing: Some(listing), wanted });
+        }
+        Ok(match self.list(&folder)? {
+            Some(listing) => Found::Directory { header, listing: Some(listing), wanted },
+            None => Found::Vanished(folder.path().to_vec()),
+        })
     }
 
-    /// Reads the next names of a directory.
-    pub(super) fn list(&self, folder: Arc<Folder>) -> Result<Listing, Error> {
-        let fail = |error| self.error("list", folder.path(), error);
-        let Part { mut names, more, unsettled } = folder.list().map_err(fail)?;
+    /// Reads the next names of a directory. `None`: it was removed meanwhile, and that is accepted.
+    pub(super) fn list(&self, folder: &Arc<Folder>) -> Result<Option<Listing>, Error> {
+        let accepted = self.plan.changing_files == ChangingFiles::Accept && !folder.path().is_empty();
+        let Part { mut names, more, unsettled } = match folder.list() {
+            Err(Errno::NOENT) if accepted => return Ok(None),
+            part => part.map_err(|error| self.error("list", folder.path(), error))?,
+        };
         if unsettled && self.plan.changing_files == ChangingFiles::Fail {
             return Err(Error::Changing(self.full(folder.path())));
         }
@@ -187,7 +192,7 @@ impl Reader {
             });
         }
         let excluded = (before - names.len()) as u64;
-        Ok(Listing { folder, names, more, excluded, unsettled })
+        Ok(Some(Listing { folder: Arc::clone(folder), names, more, excluded, unsettled }))
     }
 
     /// Whether a directory holds a `CACHEDIR.TAG` with the signature that <https://bford.info/cachedir/> fixes.
@@ -237,8 +242,8 @@ impl Reader {
                 // Some file systems do not say how large a file is: what is there all the same is not to be lost.
                 content = self.beyond(&fd).map_err(|error| self.error("read", path, error))?;
             }
-            let after = fs::fstat(&fd).map_err(|error| self.error("examine", path, error))?;
-            let sound = content.len() == size && Stamp::of(&after) == inode.stamp;
+            let after = stamp(&fd).map_err(|error| self.error("examine", path, error))?;
+            let sound = content.len() == size && after == inode.stamp;
             // What was taken for the size that was expected is given back as far as it is not held.
             let again = !sound && tries < TRIES;
             let kept = if again { 0 } else { content.len().saturating_sub(self.reserved) };

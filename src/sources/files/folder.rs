@@ -18,7 +18,7 @@ use rustix::fs::{self, FileType, RawDir, SeekFrom};
 use rustix::io::Errno;
 
 use super::seen::{Room, Seen};
-use super::stamp::{Stamp, stamp};
+use super::stamp::{Stamp, look, stamp};
 
 /// How often a directory is listed that changes meanwhile.
 const PASSES: u32 = 4;
@@ -146,8 +146,8 @@ impl Folder {
 
     /// The directory as it is now. One that was removed ends early, as if it had no more names.
     fn stamp_at_the_end(&self) -> Result<Stamp, Errno> {
-        let stat = fs::fstat(&self.fd)?;
-        if stat.st_nlink == 0 { Err(Errno::NOENT) } else { Ok(Stamp::of(&stat)) }
+        let (stamp, links) = look(&self.fd)?;
+        if links == 0 { Err(Errno::NOENT) } else { Ok(stamp) }
     }
 }
 

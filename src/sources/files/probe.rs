@@ -25,7 +25,7 @@ fn look(plan: &Plan) -> Result<Facts, Error> {
     let part = folder.list().map_err(root)?;
     for name in part.names.iter().take(LOOKED_AT) {
         let directory = name.hint == FileType::Directory;
-        if plan.exclude.matches(&name.bytes, directory) {
+        if plan.exclude.matches(&name.bytes, directory) || !plan.leads_to(&name.bytes, directory) {
             continue;
         }
         let wanted = match name.hint {

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::Stat;
+use rustix::fs::{AtFlags, Stat, StatxFlags, fstat, statx};
 use rustix::io::Errno;
 
 use crate::package::member::Time;
@@ -46,9 +46,27 @@ impl Inode {
     }
 }
 
-/// The stamp of an open file.
+/// The stamp of an open file as it is now, and how many names the file has.
+///
+/// The file server is asked: what a client of NFS, SMB or FUSE remembers may be older than a change that somebody else
+/// has made, by a minute, and then half an old file and half a new one would pass for sound.
+pub(super) fn look(fd: &OwnedFd) -> Result<(Stamp, u64), Errno> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+    match statx(fd, c"", flags, StatxFlags::BASIC_STATS) {
+        // Systems that do not know the call, and containers that do not allow it.
+        Err(Errno::NOSYS | Errno::PERM) => fstat(fd).map(|stat| (Stamp::of(&stat), stat.st_nlink)),
+        Err(error) => Err(error),
+        Ok(stat) => {
+            let time = |time: rustix::fs::StatxTimestamp| Time { seconds: time.tv_sec, nanos: time.tv_nsec };
+            let (modified, changed) = (time(stat.stx_mtime), time(stat.stx_ctime));
+            Ok((Stamp { size: stat.stx_size, modified, changed }, stat.stx_nlink.into()))
+        }
+    }
+}
+
+/// The stamp of an open file as it is now.
 pub(super) fn stamp(fd: &OwnedFd) -> Result<Stamp, Errno> {
-    rustix::fs::fstat(fd).map(|stat| Stamp::of(&stat))
+    look(fd).map(|(stamp, _)| stamp)
 }
 
 /// A time as archives have it.

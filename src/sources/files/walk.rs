@@ -349,7 +349,10 @@ fn wants(reader: &Reader, task: &Task) -> (usize, usize) {
 fn read(reader: &Reader, task: Task, lease: Option<Lease>) -> Result<Found, Error> {
     match task {
         Task::Entry(folder, name) => reader.entry(&folder, &name, lease),
-        Task::More(folder) => reader.list(folder).map(Found::More),
+        Task::More(folder) => {
+            let listing = reader.list(&folder)?;
+            Ok(listing.map_or_else(|| Found::Vanished(folder.path().to_vec()), Found::More))
+        }
     }
 }
 
