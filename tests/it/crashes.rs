@@ -189,3 +189,47 @@ fn failing_system_calls_leave_no_record() {
     assert!(injected >= 3, "{injected} faults injected");
     site.good(&["verify", "web", "--all"]);
 }
+
+/// File systems that cannot rename without overwriting, have no hard links, and flush no directories: shared folders
+/// of virtual machines, and what programs mount.
+#[test]
+fn poor_file_systems_can_hold_a_store() {
+    let site = Site::new("");
+    std::fs::write(site.tree().join("file"), "content").unwrap();
+    let store = site.store();
+    std::fs::create_dir_all(store.join("web")).unwrap();
+    let backup = |faults: &[&str]| {
+        let plain = site.command(&["backup"]);
+        let mut traced = Command::new(tool("strace"));
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2,linkat,fsync"]);
+        traced.args(faults.iter().flat_map(|fault| ["-e", fault]));
+        traced.arg(plain.get_program()).args(plain.get_args()).output().unwrap()
+    };
+    let mut made = 0;
+    for link in
+        ["inject=linkat:error=EPERM", "inject=linkat:error=EOPNOTSUPP", "inject=linkat:error=EXDEV:when=99"]
+    {
+        let output = backup(&["inject=renameat2:error=EINVAL", link]);
+        assert_eq!(output.status.code(), Some(0), "{link}: {}", String::from_utf8_lossy(&output.stderr));
+        made += 1;
+        assert_eq!((site.scan().packages.len(), site.leftovers()), (made, 0), "{link}");
+    }
+    // By the directories' paths: the files in them are flushed as ever.
+    let (root, source) = (store.display().to_string(), store.join("web").display().to_string());
+    let directories = ["-P", &root, "-P", &source];
+    let backup_with = |fault: &str| {
+        let plain = site.command(&["backup"]);
+        let mut traced = Command::new(tool("strace"));
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", fault]).args(directories);
+        traced.arg(plain.get_program()).args(plain.get_args()).output().unwrap()
+    };
+    let output = backup_with("inject=fsync:error=EINVAL");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    made += 1;
+    assert_eq!((site.scan().packages.len(), site.leftovers()), (made, 0));
+    assert_eq!(backup_with("inject=fsync:error=EIO").status.code(), Some(4));
+    // Whatever else keeps a file from its name is a failure.
+    let output = backup(&["inject=renameat2:error=EINVAL", "inject=linkat:error=EIO"]);
+    assert_eq!((output.status.code(), site.scan().packages.len()), (Some(4), made));
+    site.good(&["verify", "web", "--all"]);
+}

@@ -61,3 +61,43 @@ async fn foreign_directories_as_nobody() {
     store.sweep("", later, false).await.unwrap();
     assert!(store.check().await.iter().all(|finding| finding.severity == Severity::Good));
 }
+
+/// Whoever needs room moves a source's packages to another disk and leaves a link.
+#[tokio::test]
+async fn packages_behind_a_link_in_place_of_a_sources_directory_are_seen() {
+    let dir = scratch();
+    shell(&format!(
+        "cd '{}'; mkdir -p store/web elsewhere store/+foreign; touch elsewhere/db-1 elsewhere/.db-2.0123456789abcdef.part
+         ln -s ../elsewhere store/db; ln -s nowhere store/+dangling; ln -s ../../elsewhere store/web/inner",
+        dir.path().display()
+    ));
+    let store = Local::new(&Plan { path: dir.path().join("store") });
+    let names = async |prefix| {
+        let listed = store.list(prefix).await.unwrap();
+        listed.into_iter().map(|listed| listed.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("").await, ["db/db-1"]);
+    assert_eq!(names("db/").await, ["db/db-1"]);
+    assert_eq!(names("web/").await, [""; 0], "only in the root");
+    let later = chupacabra::clock::Timestamp::from_second(4_000_000_000).unwrap();
+    assert_eq!(store.sweep("db/", later, false).await.unwrap().len(), 1);
+    // A disk that is gone is not an empty one.
+    shell(&format!("mv '{0}/elsewhere' '{0}/gone'", dir.path().display()));
+    assert_eq!(store.list("db/").await.unwrap_err().reason, Reason::NotFound);
+    assert_eq!(store.list("").await.unwrap_err().reason, Reason::NotFound);
+    assert_eq!(names("web/").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn partial_files_of_other_programs_are_not_swept() {
+    let dir = scratch();
+    let ours = ".web-20261129T174710.588Z.json.0123456789abcdef.part";
+    shell(&format!(
+        "mkdir -p '{0}/web'; cd '{0}/web'; touch {ours} .film.mkv.part .x.0123456789abcde.part .x.0123456789ABCDEF.part",
+        dir.path().display()
+    ));
+    let store = Local::new(&Plan { path: dir.path().to_owned() });
+    let later = chupacabra::clock::Timestamp::from_second(4_000_000_000).unwrap();
+    assert_eq!(store.sweep("web/", later, false).await.unwrap(), [format!("web/{ours}")]);
+    assert_eq!(std::fs::read_dir(dir.path().join("web")).unwrap().count(), 3);
+}

@@ -86,7 +86,7 @@ impl Store for Local {
         blocking(move || {
             let mut stale = Vec::new();
             walk(&root, &prefix, &mut |name, meta| {
-                let part = name.rsplit('/').next().is_some_and(is_part);
+                let part = name.rsplit('/').next().is_some_and(upload::is_temporary);
                 if part && modified(&meta) < before {
                     stale.push(name);
                 }
@@ -150,7 +150,7 @@ fn told(path: &Path, doing: &str, error: io::Error) -> Error {
 ///
 /// Only directories that may hold such a file are looked at. One that cannot be read fails the walk: what is not listed
 /// is taken for absent. Not so what others keep in the root under a name that no source can have, as `lost+found`,
-/// `.snapshots` and `.Trash-0`: no key begins with it.
+/// `.snapshots` and `.Trash-0`: no key begins with it. A source's directory may be a link to another disk.
 fn walk(root: &Path, prefix: &str, visit: &mut dyn FnMut(String, fs::Metadata)) -> Result<(), Error> {
     let mut pending = vec![(root.to_path_buf(), String::new())];
     while let Some((dir, parent)) = pending.pop() {
@@ -171,11 +171,12 @@ fn walk(root: &Path, prefix: &str, visit: &mut dyn FnMut(String, fs::Metadata)) 
             if !leads_there && !name.starts_with(prefix) {
                 continue;
             }
-            let meta = match entry.metadata() {
+            let meta = match examine(&entry, parent.is_empty() && leads_there) {
                 // Another run removed it meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Ok(None) => continue,
                 Err(_) if is_foreign(&below) => continue,
-                other => other.map_err(|error| told(&entry.path(), "examine", error))?,
+                Ok(Some(meta)) => meta,
+                Err(error) => return Err(told(&entry.path(), "examine", error)),
             };
             if meta.is_dir() && leads_there {
                 pending.push((entry.path(), below));
@@ -185,6 +186,19 @@ fn walk(root: &Path, prefix: &str, visit: &mut dyn FnMut(String, fs::Metadata)) 
         }
     }
     Ok(())
+}
+
+/// What an entry is; `None` if it is gone. With `follow` a link counts as the directory that it leads to: where that is
+/// gone, a disk is not there.
+fn examine(entry: &fs::DirEntry, follow: bool) -> io::Result<Option<fs::Metadata>> {
+    let meta = match entry.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        meta => meta?,
+    };
+    if !(follow && meta.is_symlink()) {
+        return Ok(Some(meta));
+    }
+    fs::metadata(entry.path()).map(|there| Some(if there.is_dir() { there } else { meta }))
 }
 
 /// Whether a path leads into something in the root that is not a source's directory.
@@ -200,11 +214,16 @@ fn modified(meta: &fs::Metadata) -> Timestamp {
     meta.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Flushes the directory that holds `path`, so that a name in it survives a crash.
+/// Flushes the directory that holds `path`, so that a name in it survives a crash, wherever directories can be flushed:
+/// shared folders of virtual machines have no such call.
 fn sync_parent(path: &Path) -> Result<(), Error> {
     let parent = path.parent().unwrap_or(path);
-    let synced = fs::File::open(parent).and_then(|dir| dir.sync_all());
-    synced.map_err(|error| told(parent, "flush", error))
+    match fs::File::open(parent).and_then(|dir| dir.sync_all()) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        synced => synced.map_err(|error| told(parent, "flush", error)),
+    }
 }
 
 fn check(root: &Path) -> Result<Vec<Finding>, Error> {

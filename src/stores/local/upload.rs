@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 
 use super::read_back::{Behind, Hasher, ReadBack, WINDOW};
 use super::{PART, blocking, sync_parent, told};
@@ -107,15 +108,31 @@ impl LocalUpload {
     }
 }
 
-/// Renames without overwriting. File systems without `RENAME_NOREPLACE` (NFS) get a hard link instead.
+/// Renames without overwriting. File systems without `RENAME_NOREPLACE` (NFS) get a hard link instead, and those that
+/// have no hard links either (shared folders of virtual machines, buckets that are mounted) a look and then a rename:
+/// there two who write the same name in the same moment could not be told apart, but no two runs have the same names.
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            fs::hard_link(from, to)?;
-            fs::remove_file(from)
-        }
-        other => Ok(other?),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        other => return Ok(other?),
     }
+    match rustix::fs::link(from, to) {
+        Ok(()) => fs::remove_file(from),
+        Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP) => match fs::symlink_metadata(to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+            Err(error) => Err(error),
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether this is how the name of a temporary file looks: other programs too have hidden files that end in `.part`.
+pub(super) fn is_temporary(file: &str) -> bool {
+    let number = file.strip_prefix('.').and_then(|file| file.strip_suffix(PART)?.rsplit_once('.'));
+    number.is_some_and(|(_, number)| {
+        number.len() == 16 && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 #[async_trait]
