@@ -1,9 +1,10 @@
 //! Restores by a user without root's rights: what that user may not change or read is no false failure.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::backups::Site;
-use crate::support::{run, shell};
+use crate::support::{run, shell, tool};
 use crate::unprivileged::{NOBODY, nobody};
 
 /// A package of a tree with files and directories that shut their owner out, and what each of its entries is.
@@ -68,4 +69,73 @@ fn a_target_of_someone_else_that_may_be_written_keeps_its_own_mode_and_time() {
     };
     assert_eq!(inside(&target), inside(&site.tree()));
     assert_eq!(shell(&format!("stat -c %a '{}'", target.display())), b"2775\n");
+}
+
+/// Root in name only: without capabilities, as in a container that dropped them, or on a file server that squashes it.
+fn restore_as_powerless_root(site: &Site, target: &Path, flags: &str) -> (bool, String) {
+    let restore = format!(
+        "CHUPACABRA_LOG_FORMAT=human '{}' --config '{}' restore web {flags} --into '{}'",
+        env!("CARGO_BIN_EXE_chupacabra"),
+        site.config().display(),
+        target.display()
+    );
+    let all = "--drop=cap_chown,cap_dac_override,cap_dac_read_search,cap_fowner,cap_fsetid,cap_mknod";
+    let output = Command::new(tool("capsh")).args([all, "--", "-c", &restore]).output().unwrap();
+    let told = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat();
+    (output.status.success(), told)
+}
+
+#[test]
+fn root_without_its_capabilities_restores_as_any_other_user() {
+    let Some(site) = site() else { return };
+    let target = site.dir().join("target");
+    let (good, told) = restore_as_powerless_root(&site, &target, "--no-owner");
+    assert!(good, "{told}");
+    assert_eq!(listing(&target), listing(&site.tree()));
+}
+
+#[test]
+fn who_may_not_set_owners_is_told_how_to_restore_without() {
+    let Some(site) = site() else { return };
+    shell(&format!("chown -R 1234:1234 '{}'", site.tree().display()));
+    run(&mut site.command(&["backup"]));
+    let (good, told) = restore_as_powerless_root(&site, &site.dir().join("target"), "");
+    assert!(!good && told.contains("--no-owner") && !told.contains("exclude"), "{told}");
+    // Whoever is no root at all is not told to leave owners alone, but devices.
+    shell(&format!("mknod '{}' c 1 3", site.tree().join("open/device").display()));
+    run(&mut site.command(&["backup"]));
+    shell(&format!("chmod -R a+rX '{}'", site.store().display()));
+    let place = site.dir().join("place");
+    crate::unprivileged::nobodys(&place);
+    let (good, told) = restore(&site, &place.join("target"));
+    assert!(!good && told.contains("--switch no-devices"), "{told}");
+}
+
+#[test]
+fn set_gid_bits_are_not_given_to_the_group_of_the_directory() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: restores by another user are not covered by this run");
+        return;
+    }
+    let site = Site::new("");
+    shell(&format!(
+        "cd '{0}'; cp /bin/true shared; cp /bin/true own; chown -R {NOBODY}:{NOBODY} .; chmod 2755 shared own
+         cd ..; chmod a+r key.txt chupacabra.yaml",
+        site.tree().display()
+    ));
+    run(&mut site.command(&["backup"]));
+    shell(&format!("chmod -R a+rX '{}'", site.store().display()));
+    // Files in such a directory get its group.
+    let volume = site.dir().join("volume");
+    shell(&format!("mkdir '{0}'; chown {NOBODY}:0 '{0}'; chmod 2775 '{0}'", volume.display()));
+    let (good, told) = restore(&site, &volume);
+    assert!(good && told.contains("set-gid"), "{told}");
+    assert_eq!(shell(&format!("stat -c '%a %g' '{}'", volume.join("shared").display())), b"755 0\n");
+    // Where they get the recorded group, they keep the bit.
+    let place = site.dir().join("place");
+    crate::unprivileged::nobodys(&place);
+    let (good, told) = restore(&site, &place.join("target"));
+    assert!(good, "{told}");
+    let own = format!("stat -c '%a %g' '{}'", place.join("target/own").display());
+    assert_eq!(shell(&own), format!("2755 {NOBODY}\n").as_bytes());
 }

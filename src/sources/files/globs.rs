@@ -78,7 +78,7 @@ impl Globs {
 }
 
 /// Which globs of a set have matched something. For many threads.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Matched {
     flags: [Vec<AtomicBool>; 2],
     left: AtomicUsize,
@@ -103,6 +103,14 @@ impl Matched {
             if !flag.swap(true, Ordering::Relaxed) {
                 self.left.fetch_sub(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Notes the globs that match this path or a directory above it.
+    pub(super) fn note_all(&self, globs: &Globs, path: &[u8], directory: bool) {
+        self.note(globs, path, directory);
+        for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            self.note(globs, &path[..at], true);
         }
     }
 

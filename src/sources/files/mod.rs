@@ -69,6 +69,20 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// Something could not be written into the target.
+    #[error("cannot {action} `{path}`")]
+    Write {
+        /// What was tried: `create`, `write`, `set the metadata of` …
+        action: &'static str,
+        /// The full path.
+        path: String,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// A directory with something in it stands where the package has something else.
+    #[error("`{0}` is a directory that is not empty, and something else in the package")]
+    InTheWay(String),
     /// A file was different every time it was read.
     #[error("`{0}` changed whenever it was read")]
     Changing(String),
@@ -114,8 +128,8 @@ pub enum Error {
     /// A glob of `--only` cannot be read.
     #[error(transparent)]
     Only(#[from] globset::Error),
-    /// No path of the package matches.
-    #[error("no path in the package matches {0}")]
+    /// No path of the package matches this glob of `--only`.
+    #[error("no path in the package matches `{0}`")]
     NothingMatches(String),
     /// What was written is not what the package has.
     #[error("{count} entries differ from the package, the first: {first}")]

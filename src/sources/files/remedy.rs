@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use super::Error;
 use crate::sources::Verdict;
 
@@ -13,6 +15,10 @@ impl Error {
                 Self::Root { .. } => "check `path`, and that the volume is mounted",
                 Self::Access { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
                     "run as root or with CAP_DAC_READ_SEARCH, or leave it out with `exclude`"
+                }
+                Self::Write { cause, .. } => write_help(cause),
+                Self::InTheWay(_) => {
+                    "move it away, and restore again: `--replace` removes nothing that the package does not name"
                 }
                 Self::Access { .. } => {
                     "see whether the file system is in order, or leave it out with `exclude`"
@@ -55,5 +61,21 @@ impl Error {
             Self::Package(error) if error.is_mismatch() => Verdict::Differs,
             _ => Verdict::Failed,
         }
+    }
+}
+
+/// What to do when the target does not take something.
+fn write_help(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied if cause.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
+            "owners and devices are for root with its capabilities, on a file system that lets root set them (NFS: `no_root_squash`); `--no-owner` leaves owners as they are here, `--switch no-devices` leaves devices out"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "restore as a user who may read and write there, with `--no-owner` if that is root without CAP_DAC_OVERRIDE"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room, and restore again into an empty directory"
+        }
+        _ => "see whether the target's file system is in order, and restore again into an empty directory",
     }
 }

@@ -8,7 +8,7 @@ use super::Error;
 use crate::package::index::{Entry, EntryKind, Line};
 use crate::package::{Package, Selection};
 use crate::sources::Restored;
-use crate::sources::files::globs::Globs;
+use crate::sources::files::globs::{Globs, Matched};
 use crate::sources::files::shown;
 
 /// One bit per member, in archive order.
@@ -47,7 +47,8 @@ struct Pass {
     chosen: Bits,
     /// The directories around the present entry, by path and number.
     around: Vec<(Vec<u8>, usize)>,
-    found: u64,
+    /// Which globs have matched a path.
+    matched: Matched,
     /// First names of hard links that are wanted: their content has to come along.
     first_names: HashSet<Vec<u8>>,
 }
@@ -55,6 +56,7 @@ struct Pass {
 impl Pass {
     fn take(&mut self, entry: &Entry) {
         let directory = entry.kind == EntryKind::Directory;
+        self.matched.note_all(&self.only, &entry.path, directory);
         let wanted = self.only.covers(&entry.path, directory) || self.first_names.contains(&entry.path);
         let number = self.chosen.length;
         // The root's own metadata always comes along.
@@ -65,7 +67,6 @@ impl Pass {
             self.around.pop();
         }
         if wanted {
-            self.found += 1;
             for (_, number) in &self.around {
                 self.chosen.set(*number);
             }
@@ -80,11 +81,14 @@ impl Pass {
 }
 
 /// Finds the members that match, with the directories that lead to them and the first names of hard links.
-pub(super) async fn choose(package: &Package, only: Globs, written: &[String]) -> Result<Bits, Error> {
+///
+/// Each glob must match something: a typing error in one of them must not restore half of what was asked for.
+pub(super) async fn choose(package: &Package, only: Globs) -> Result<Bits, Error> {
     let mut first_names = HashSet::new();
     loop {
         let before = first_names.len();
-        let pass = Arc::new(Mutex::new(Pass { only: only.clone(), first_names, ..Pass::default() }));
+        let matched = Matched::new(&only);
+        let pass = Arc::new(Mutex::new(Pass { only: only.clone(), matched, first_names, ..Pass::default() }));
         let taking = Arc::clone(&pass);
         let visit = move |line| {
             if let Line::Entry(entry) = line {
@@ -94,8 +98,8 @@ pub(super) async fn choose(package: &Package, only: Globs, written: &[String]) -
         };
         package.index(visit).await?;
         let done = std::mem::take(&mut *pass.lock().unwrap_or_else(PoisonError::into_inner));
-        if done.found == 0 {
-            return Err(Error::NothingMatches(written.join(", ")));
+        if let Some(glob) = done.matched.without_match(&only) {
+            return Err(Error::NothingMatches(glob.to_owned()));
         }
         // First names stand before their links, so those just learned of need another pass.
         if done.first_names.len() == before {

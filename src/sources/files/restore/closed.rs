@@ -1,7 +1,8 @@
 //! Directories that their own owner may not list or enter.
 //!
 //! Whoever restores without root's rights owns what is written, so such a directory would shut them out: of hard links
-//! into it, and of the comparison. It stays open to its owner until all that is done.
+//! into it, and of the comparison. It stays open to its owner until all that is done. Root may be root in name only, in a
+//! container without its capabilities or on a file server that squashes it, so nobody is an exception.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -23,7 +24,7 @@ pub(super) struct Closed(Mutex<BTreeMap<Vec<u8>, u32>>);
 impl Closed {
     /// Leaves a directory open for now, if its mode would shut us out.
     pub(super) fn leave_open(&self, path: &[u8], header: &mut Header) {
-        if header.mode & OPEN != OPEN && !rustix::process::geteuid().is_root() {
+        if header.mode & OPEN != OPEN {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_vec(), header.mode);
             header.mode |= 0o700;
         }

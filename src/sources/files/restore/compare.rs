@@ -296,21 +296,6 @@ mod tests {
 
     use super::*;
 
-    fn shared(target: &std::path::Path) -> Shared {
-        Shared {
-            target: target.to_owned(),
-            replace: false,
-            owners: false,
-            devices: true,
-            failure: Mutex::default(),
-            stop: tokio_util::sync::CancellationToken::new(),
-            unrestorable: Mutex::default(),
-            left_alone: Mutex::default(),
-            closed: super::super::closed::Closed::default(),
-            bytes: std::sync::atomic::AtomicU64::new(0),
-        }
-    }
-
     fn entry(dir: &std::path::Path, kind: EntryKind, path: &str) -> Entry {
         let stat = fs::lstat(dir.join(path)).unwrap();
         let content = std::fs::read(dir.join(path)).unwrap_or_default();
@@ -338,7 +323,7 @@ mod tests {
         std::fs::write(dir.path().join("d/file"), "content").unwrap();
         std::fs::hard_link(dir.path().join("d/file"), dir.path().join("hard")).unwrap();
         std::os::unix::fs::symlink("target", dir.path().join("soft")).unwrap();
-        let shared = shared(dir.path());
+        let shared = Shared::of(dir.path());
         let differs = |entry: &Entry| {
             let mut comparer = Comparer { shared: &shared, stack: Vec::new(), buffer: vec![0; 64] };
             comparer.entry(entry, false).err().unwrap_or_default()

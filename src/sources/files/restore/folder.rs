@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{self, AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{Error, Shared, metadata};
@@ -90,7 +90,7 @@ impl Open {
     ) -> Result<T, Error> {
         match create(self.fd()) {
             Err(Errno::EXIST) if self.shared.replace => {
-                self.remove(name).map_err(|error| self.shared.error("remove", path, error))?;
+                self.remove(name, path)?;
                 create(self.fd()).map_err(|error| self.shared.error("create", path, error))
             }
             Err(Errno::EXIST) => {
@@ -101,23 +101,17 @@ impl Open {
         }
     }
 
-    /// Removes an entry and everything in it, never following a link.
-    fn remove(&self, name: &[u8]) -> Result<(), Errno> {
-        match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
-            Err(Errno::ISDIR | Errno::PERM) => {}
-            removed => return removed,
+    /// Removes an entry, never following a link. A directory goes only if it is empty: what is in it may be a whole
+    /// volume that is mounted there, and the package does not name it.
+    fn remove(&self, name: &[u8], path: &[u8]) -> Result<(), Error> {
+        let removed = match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR),
+            removed => removed,
+        };
+        match removed {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Err(Error::InTheWay(self.shared.full(path))),
+            removed => removed.map_err(|error| self.shared.error("remove", path, error)),
         }
-        let fd = fs::openat(&self.fd, name, DIRECTORY, Mode::empty())?;
-        let shared = Arc::clone(&self.shared);
-        let below = Self { fd, path: Vec::new(), header: Mutex::default(), found: true, shared };
-        for entry in Dir::read_from(&below.fd)? {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                below.remove(name)?;
-            }
-        }
-        fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
     }
 }
 

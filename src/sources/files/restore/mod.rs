@@ -12,12 +12,14 @@ mod pool;
 mod visitor;
 
 use std::collections::{BTreeMap, HashSet};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{self, Mode, OFlags};
+use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::globs::Globs;
@@ -28,6 +30,9 @@ use choose::Listing;
 use closed::Closed;
 use folder::Open;
 use visitor::Writing;
+
+/// How the target is opened. It may be a symbolic link: whoever restores has named it.
+const TARGET: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// What a restore was told, and what it learns on the way. Shared by all threads.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ impl Shared {
     }
 
     fn error(&self, action: &'static str, path: &[u8], cause: rustix::io::Errno) -> Error {
-        Error::Access { action, path: self.full(path), cause: cause.into() }
+        Error::Write { action, path: self.full(path), cause: cause.into() }
     }
 
     /// Keeps the first failure.
@@ -97,6 +102,25 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+impl Shared {
+    /// A restore into `target` by someone who is not root, for tests.
+    fn of(target: &Path) -> Self {
+        Self {
+            target: target.to_owned(),
+            replace: false,
+            owners: false,
+            devices: true,
+            failure: Mutex::default(),
+            stop: CancellationToken::new(),
+            unrestorable: Mutex::default(),
+            left_alone: Mutex::default(),
+            closed: Closed::default(),
+            bytes: AtomicU64::new(0),
+        }
+    }
+}
+
 pub(super) async fn restore(
     package: &Package,
     request: &Request,
@@ -110,11 +134,7 @@ pub(super) async fn restore(
     let has = |switch: &str| request.switches.iter().any(|given| given == switch);
     refuse_if_filled(&target, request.replace)?;
     let only = Globs::new(&request.only)?;
-    let chosen = if only.is_empty() {
-        None
-    } else {
-        Some(Arc::new(choose::choose(package, only, &request.only).await?))
-    };
+    let chosen = if only.is_empty() { None } else { Some(Arc::new(choose::choose(package, only).await?)) };
     if request.dry_run {
         return Listing::of(package, chosen, &target, request.replace).await;
     }
@@ -130,13 +150,18 @@ pub(super) async fn restore(
         closed: Closed::default(),
         bytes: AtomicU64::new(0),
     });
-    let writing = Writing::new(Arc::clone(&shared), open_target(&target, &shared)?)?;
+    let root = open_target(&target, &shared)?;
+    // Opened before anything is written: it is told of what goes wrong from here on.
+    let disk = fs::open(&target, TARGET, Mode::empty()).map_err(|error| shared.error("open", b"", error))?;
+    let writing = Writing::new(Arc::clone(&shared), root)?;
     let read = package.read(choose::selection(chosen.as_ref()), writing).await;
     // A writer's failure is the cause when the reading was given up for it.
     shared.check()?;
     let writing = read?;
     let written =
         tokio::task::spawn_blocking(move || writing.finish()).await.map_err(|_| Error::Thread)??;
+    let flushing = Arc::clone(&shared);
+    tokio::task::spawn_blocking(move || flush(&flushing, &disk)).await.map_err(|_| Error::Thread)??;
     let counts = written.counts();
     let compared = compare::compare(package, Arc::clone(&shared), chosen, written).await;
     let closed = shared.closed.close(&shared);
@@ -145,27 +170,51 @@ pub(super) async fn restore(
     Ok(Restored { counts, bytes: shared.bytes.load(Ordering::Relaxed), compared, notes: shared.notes() })
 }
 
-/// Refuses a target with anything in it, unless it may be replaced. A target that is not there is fine.
+/// Has everything reach the disk or the file server. What is lost on the way there, on a volume that promises more than
+/// it has or over a quota that is counted elsewhere, is told only now: until then even reading it again finds it.
+fn flush(shared: &Shared, disk: &OwnedFd) -> Result<(), Error> {
+    match fs::syncfs(disk) {
+        // Sandboxes that do not know the call.
+        Err(Errno::NOSYS) => Ok(()),
+        flushed => flushed.map_err(|error| shared.error("write back what was restored into", b"", error)),
+    }
+}
+
+/// Refuses a target with anything in it, unless it may be replaced. A target that is not there is fine, and so is a new
+/// file system.
 fn refuse_if_filled(target: &Path, replace: bool) -> Result<(), Error> {
     let fail = |cause| Error::Root { path: target.display().to_string(), cause };
     match std::fs::read_dir(target) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(fail(error)),
         Ok(_) if replace => Ok(()),
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(Ok(_)) => Err(Error::NotEmpty(target.display().to_string())),
-            Some(Err(error)) => Err(fail(error)),
-        },
+        Ok(entries) => {
+            for entry in entries {
+                if !is_lost_and_found(&entry.map_err(fail)?) {
+                    return Err(Error::NotEmpty(target.display().to_string()));
+                }
+            }
+            Ok(())
+        }
     }
+}
+
+/// Whether this is the directory that a new file system of the ext family has in its root, with nothing in it, as far as
+/// we may look.
+fn is_lost_and_found(entry: &std::fs::DirEntry) -> bool {
+    entry.file_name() == "lost+found"
+        && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        && match std::fs::read_dir(entry.path()) {
+            Ok(mut found) => found.next().is_none(),
+            Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+        }
 }
 
 fn open_target(target: &Path, shared: &Arc<Shared>) -> Result<Arc<Open>, Error> {
     let fail = |cause| Error::Root { path: target.display().to_string(), cause };
     let found = target.exists();
     std::fs::create_dir_all(target).map_err(fail)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = fs::open(target, flags, Mode::empty()).map_err(|error| fail(error.into()))?;
+    let fd = fs::open(target, TARGET, Mode::empty()).map_err(|error| fail(error.into()))?;
     metadata::clear_acls(&fd);
     Ok(Open::new(fd, Vec::new(), found, shared))
 }

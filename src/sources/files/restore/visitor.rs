@@ -133,7 +133,7 @@ impl Writing {
             let path = parents[..=at].join(&b'/');
             // A directory that no member has described: only in archives that this program did not write.
             let open = match folder.enter(parents[at], &path) {
-                Err(Error::Access { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
+                Err(Error::Write { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                     folder.make(parents[at], &path)?
                 }
                 entered => entered?,
