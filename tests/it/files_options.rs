@@ -151,6 +151,38 @@ async fn only_brings_what_matches_with_its_directories_and_first_names() {
     assert!(!dir.path().join("four").exists());
 }
 
+/// One file back into a directory that is there: `/tmp` must not become what the tree's root was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn directories_that_only_lead_to_what_is_wanted_keep_their_own_modes_if_they_were_there() {
+    let dir = scratch();
+    shell(&format!(
+        "cd '{}'; mkdir -p tree/a/b/c target/a; echo 1 > tree/a/b/1.txt; echo 2 > tree/a/b/c/2.txt; chmod 640 tree/a/b/1.txt
+         chmod 700 tree tree/a tree/a/b; chmod 711 tree/a/b/c; touch -d 2001-01-01 tree/a/b tree/a tree
+         chmod 1777 target; chmod 750 target/a; setfacl -m u:1234:rwx,d:u:1234:rwx target target/a",
+        dir.path().display()
+    ));
+    let backup = Backup::of(&dir.path().join("tree"), json!({})).await.unwrap();
+    let target = dir.path().join("target");
+    let mut request = into(&target);
+    (request.replace, request.only) = (true, vec!["*.txt".to_owned()]);
+    backup.restore(request.clone()).await.unwrap();
+    let told = |what: &str, paths: &str| {
+        String::from_utf8(shell(&format!("cd '{}'; {what} {paths}", target.display()))).unwrap()
+    };
+    // With an ACL the group's part of a mode is the mask.
+    assert_eq!(told("stat -c %a", ". a a/b a/b/c a/b/1.txt"), "1777\n770\n700\n711\n640\n");
+    assert_eq!(told("stat -c %Y", "a/b"), "978307200\n");
+    let acl = |path: &str| told("getfacl -nc", path).lines().filter(|line| line.contains("1234")).count();
+    assert_eq!([".", "a", "a/b", "a/b/c", "a/b/1.txt"].map(acl), [2, 2, 0, 0, 0]);
+    // What is wanted itself is as it was backed up, and so is everything when everything is wanted.
+    request.only = vec!["/a".to_owned()];
+    backup.restore(request.clone()).await.unwrap();
+    assert_eq!((told("stat -c %a", ". a"), acl("a")), ("1777\n700\n".to_owned(), 0));
+    request.only.clear();
+    backup.restore(request).await.unwrap();
+    assert_eq!((told("stat -c %a", "."), acl(".")), ("700\n".to_owned(), 0));
+}
+
 /// A new volume of the ext family is empty but for this.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_file_system_counts_as_empty() {

@@ -80,8 +80,8 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
-    /// A directory with something in it stands where the package has something else.
-    #[error("`{0}` is a directory that is not empty, and something else in the package")]
+    /// A directory with something in it, or on it, stands where the package has something else.
+    #[error("`{0}` is a directory that is not empty or a mount point, and something else in the package")]
     InTheWay(String),
     /// A file was different every time it was read.
     #[error("`{0}` changed whenever it was read")]

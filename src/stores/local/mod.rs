@@ -13,6 +13,7 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
@@ -117,12 +118,32 @@ impl Store for Local {
     }
 }
 
+/// How long one step of file work may take: longer than a file server's restart.
+const PATIENCE: Duration = Duration::from_mins(10);
+
 /// Runs a step of file work away from the async threads.
+///
+/// A file server that is gone keeps whoever asks it waiting until it comes back, and no signal ends that. So a step that
+/// takes too long is given up, its thread left behind: the other stores of a run must get their packages.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
+    within(PATIENCE, work).await
+}
+
+async fn within<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     let lost = |error| Error::new(Reason::Rejected, "a file operation was lost").because(error);
-    spawn_blocking(work).await.map_err(lost)?
+    match tokio::time::timeout(patience, spawn_blocking(work)).await {
+        Ok(done) => done.map_err(lost)?,
+        Err(_) => Err(Error::new(
+            Reason::Transient(None),
+            format!("the directory has not answered for {patience:.0?}"),
+        )
+        .help("see whether the file server is there, and the disk in order")),
+    }
 }
 
 /// An I/O error in the words of a store.
@@ -278,6 +299,17 @@ mod tests {
         assert_eq!(store.sweep("", later, true).await.unwrap().len(), 1);
         assert_eq!(store.sweep("", later, false).await.unwrap().len(), 1);
         assert!(store.sweep("", later, false).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_does_not_answer_is_given_up() {
+        let (answer, answered) = std::sync::mpsc::channel();
+        let work = move || Ok(answered.recv().is_ok());
+        let patience = Duration::from_millis(50);
+        let error = within(patience, work).await.unwrap_err();
+        assert!(error.is_transient() && error.message.contains("has not answered for 50ms"), "{error}");
+        answer.send(()).unwrap_or_default();
+        assert!(within(Duration::from_mins(1), || Ok(true)).await.unwrap());
     }
 
     #[tokio::test]

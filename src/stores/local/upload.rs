@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::read_back::{Behind, Hasher, ReadBack, WINDOW};
-use super::{PART, blocking, sync_parent, told};
+use super::{PART, PATIENCE, blocking, sync_parent, told, within};
 use crate::stores::{Error, Proof, Reason, Stored, Upload};
 
 /// An object on its way into a directory.
@@ -150,7 +150,8 @@ impl Upload for LocalUpload {
     }
 
     async fn finish(self: Box<Self>) -> Result<Stored, Error> {
-        blocking(move || self.complete()).await
+        // What is flushed and read back may be the rest of a large object on a slow disk.
+        within(6 * PATIENCE, move || self.complete()).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), Error> {

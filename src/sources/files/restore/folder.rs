@@ -35,8 +35,12 @@ impl Open {
         self.fd.as_fd()
     }
 
-    /// The directory's metadata, to be put in place at the end.
+    /// The directory's metadata, to be put in place at the end. A directory that was there before, and only leads to
+    /// what is wanted, keeps its own: it may be anybody's, `/tmp` for one.
     pub(super) fn describe(&self, header: Header) {
+        if self.found && self.shared.only_leads(&header.path) {
+            return self.shared.spare(&header.path);
+        }
         *self.header.lock().unwrap_or_else(PoisonError::into_inner) = Some(header);
     }
 
@@ -61,13 +65,19 @@ impl Open {
         let make = || fs::mkdirat(&self.fd, name, Mode::RWXU);
         let failed = |error| self.shared.error("make the directory", path, error);
         match make() {
-            Ok(()) => return self.open(name, path, false),
+            Ok(()) => {
+                let open = self.open(name, path, false)?;
+                if self.shared.only.is_some() {
+                    metadata::clear_acls(&open.fd);
+                }
+                return Ok(open);
+            }
             Err(Errno::EXIST) => {}
             Err(error) => return Err(failed(error)),
         }
         match self.enter(name, path) {
             Ok(open) => {
-                if self.shared.replace {
+                if self.shared.replace && !self.shared.only_leads(path) {
                     metadata::clear_acls(&open.fd);
                 }
                 Ok(open)
@@ -104,14 +114,14 @@ impl Open {
     /// Removes an entry, never following a link. A directory goes only if it is empty: what is in it may be a whole
     /// volume that is mounted there, and the package does not name it.
     fn remove(&self, name: &[u8], path: &[u8]) -> Result<(), Error> {
-        let removed = match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
-            Err(Errno::ISDIR) => fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR),
-            removed => removed,
-        };
-        match removed {
-            Err(Errno::NOTEMPTY | Errno::EXIST) => Err(Error::InTheWay(self.shared.full(path))),
-            removed => removed.map_err(|error| self.shared.error("remove", path, error)),
+        let mut removed = fs::unlinkat(&self.fd, name, AtFlags::empty());
+        if removed == Err(Errno::ISDIR) {
+            removed = fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR);
+            if let Err(Errno::NOTEMPTY | Errno::EXIST | Errno::BUSY) = removed {
+                return Err(Error::InTheWay(self.shared.full(path)));
+            }
         }
+        removed.map_err(|error| self.shared.error("remove", path, error))
     }
 }
 

@@ -19,6 +19,10 @@ pub(super) fn apply(fd: BorrowedFd<'_>, header: &Header, shared: &Shared) -> Res
     if let Some((uid, gid)) = owner(header, shared) {
         fs::fchown(fd, Some(uid), Some(gid))?;
     }
+    if shared.only.is_some() {
+        // The directory may have been there before, with ACLs that it hands down.
+        clear_acls(fd);
+    }
     for (name, value) in &header.xattrs {
         tolerate(name, header, shared, fs::fsetxattr(fd, &**name, value, XattrFlags::empty()))?;
     }
@@ -106,7 +110,8 @@ fn tolerate(name: &[u8], header: &Header, shared: &Shared, set: Result<(), Errno
     }
 }
 
-/// Removes inherited ACLs from a directory that was there before, so that nothing written into it inherits them.
+/// Removes ACLs: from a directory that was there before, so that nothing written into it inherits them, and from what has
+/// inherited them.
 pub(super) fn clear_acls(fd: impl AsFd) {
     for name in ["system.posix_acl_default", "system.posix_acl_access"] {
         // Mostly there is none, and some file systems know no ACLs.

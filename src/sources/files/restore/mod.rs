@@ -42,11 +42,14 @@ struct Shared {
     /// Whether owners are set: we are root, and were not told to leave them.
     owners: bool,
     devices: bool,
+    /// What is wanted, if that is not everything.
+    only: Option<Globs>,
     failure: Mutex<Option<Error>>,
     stop: CancellationToken,
     /// What could not be put back, by reason: how often, and the first path.
     unrestorable: Mutex<BTreeMap<String, (u64, String)>>,
-    /// Directories of someone else's that were there before, by path: their metadata stays theirs.
+    /// Directories that were there before and are someone else's, or only lead to what is wanted, by path: their
+    /// metadata stays theirs.
     left_alone: Mutex<HashSet<Vec<u8>>>,
     /// Directories that get their modes at the end.
     closed: Closed,
@@ -86,7 +89,17 @@ impl Shared {
     /// Notes a directory of someone else's.
     fn leave_alone(&self, path: &[u8]) {
         self.cannot("mode and times of a directory of another owner".to_owned(), path);
+        self.spare(path);
+    }
+
+    /// Notes a directory whose metadata is not to be compared.
+    fn spare(&self, path: &[u8]) {
         self.left_alone.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_vec());
+    }
+
+    /// Whether a directory is there only for what is wanted below it.
+    fn only_leads(&self, path: &[u8]) -> bool {
+        self.only.as_ref().is_some_and(|only| path == b"." || !only.covers(path, true))
     }
 
     fn is_left_alone(&self, path: &[u8]) -> bool {
@@ -111,6 +124,7 @@ impl Shared {
             replace: false,
             owners: false,
             devices: true,
+            only: None,
             failure: Mutex::default(),
             stop: CancellationToken::new(),
             unrestorable: Mutex::default(),
@@ -134,7 +148,11 @@ pub(super) async fn restore(
     let has = |switch: &str| request.switches.iter().any(|given| given == switch);
     refuse_if_filled(&target, request.replace)?;
     let only = Globs::new(&request.only)?;
-    let chosen = if only.is_empty() { None } else { Some(Arc::new(choose::choose(package, only).await?)) };
+    let only = (!only.is_empty()).then_some(only);
+    let chosen = match &only {
+        None => None,
+        Some(only) => Some(Arc::new(choose::choose(package, only.clone()).await?)),
+    };
     if request.dry_run {
         return Listing::of(package, chosen, &target, request.replace).await;
     }
@@ -143,6 +161,7 @@ pub(super) async fn restore(
         replace: request.replace,
         owners: rustix::process::geteuid().is_root() && !has("no-owner"),
         devices: !has("no-devices"),
+        only,
         failure: Mutex::default(),
         stop: stop.clone(),
         unrestorable: Mutex::default(),
@@ -215,6 +234,8 @@ fn open_target(target: &Path, shared: &Arc<Shared>) -> Result<Arc<Open>, Error> 
     let found = target.exists();
     std::fs::create_dir_all(target).map_err(fail)?;
     let fd = fs::open(target, TARGET, Mode::empty()).map_err(|error| fail(error.into()))?;
-    metadata::clear_acls(&fd);
+    if !(found && shared.only.is_some()) {
+        metadata::clear_acls(&fd);
+    }
     Ok(Open::new(fd, Vec::new(), found, shared))
 }
