@@ -235,3 +235,30 @@ os.setxattr(\"tree/file\", \"user.small\", b\"x\")'",
     assert!(notes.len() == 1 && notes[0].contains("`user.large` could not be restored"), "{notes:?}");
     assert!(small.unwrap().status.success());
 }
+
+/// Needs root for the mount: a ramfs has no ACLs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_acls_cannot_be_restored_the_group_gets_no_more_than_they_gave_it() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: cannot mount, targets without ACLs are not covered by this run");
+        return;
+    }
+    let dir = scratch();
+    shell(&format!(
+        "cd '{}'; mkdir -p tree/dir disk; mount -t ramfs ramfs disk; touch tree/file tree/plain tree/run; chmod 640 tree/plain
+         chmod 4755 tree/run; chmod 600 tree/file; setfacl -m u:1234:rwx,g::- tree/file tree/dir; setfacl -m g::r-x,u:7:rwx tree/run",
+        dir.path().display()
+    ));
+    let backup = Backup::of(&dir.path().join("tree"), json!({})).await.unwrap();
+    let restored = backup.restore(into(&dir.path().join("disk/target"))).await;
+    let stat = |root: &str| {
+        let modes = shell(&format!("cd '{}/{root}'; stat -c %a file dir plain run", dir.path().display()));
+        String::from_utf8(modes).unwrap()
+    };
+    let there = stat("disk/target");
+    shell(&format!("cd '{}'; umount disk", dir.path().display()));
+    let notes = restored.unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("`system.posix_acl_access`")), "{notes:?}");
+    assert_eq!(stat("tree"), "670\n775\n640\n4775\n");
+    assert_eq!(there, "600\n705\n640\n4755\n");
+}

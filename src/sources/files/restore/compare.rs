@@ -1,6 +1,7 @@
 //! What was written against what the index says: every entry is looked at, every file read again.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -260,6 +261,10 @@ impl Comparer<'_> {
         let path = if entry.path == b"." { b"" } else { &*entry.path };
         if kind == EntryKind::Directory && self.shared.closed.contains(path) {
             bits &= !0o700;
+        }
+        let lost = self.shared.acls_lost.load(Ordering::Relaxed);
+        if lost && stat.st_mode & !entry.mode & 0o070 == 0 {
+            bits &= !0o070;
         }
         if kind != EntryKind::Symlink && (stat.st_mode ^ entry.mode) & bits != 0 {
             return Err(format!("has mode {:o} instead of {:o}", stat.st_mode & 0o7777, entry.mode));

@@ -1,6 +1,7 @@
 //! Owners, attributes, modes and times.
 
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::sync::atomic::Ordering;
 
 use rustix::fs::{
     self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
@@ -10,6 +11,9 @@ use rustix::io::Errno;
 use super::Shared;
 use crate::package::member::{Header, Kind, Time};
 use crate::sources::files::xattrs::proc_path;
+
+/// The attribute that holds a file's ACL.
+const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
 
 /// Puts the metadata of an open file or directory in place.
 ///
@@ -23,10 +27,9 @@ pub(super) fn apply(fd: BorrowedFd<'_>, header: &Header, shared: &Shared) -> Res
         // The directory may have been there before, with ACLs that it hands down.
         clear_acls(fd);
     }
-    for (name, value) in &header.xattrs {
-        tolerate(name, header, shared, fs::fsetxattr(fd, &**name, value, XattrFlags::empty()))?;
-    }
-    fs::fchmod(fd, mode(header, shared, || fs::fstat(fd))?)?;
+    let set = |name: &[u8], value: &[u8]| fs::fsetxattr(fd, name, value, XattrFlags::empty());
+    let rights = attributes(header, shared, set)?;
+    fs::fchmod(fd, mode(rights, header, shared, || fs::fstat(fd))?)?;
     fs::futimens(fd, &times(header.mtime))
 }
 
@@ -40,15 +43,11 @@ pub(super) fn apply_at(
     if let Some((uid, gid)) = owner(header, shared) {
         fs::chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
     }
-    if !header.xattrs.is_empty() {
-        let path = proc_path(folder, name);
-        for (attribute, value) in &header.xattrs {
-            let set = fs::lsetxattr(&*path, &**attribute, value, XattrFlags::empty());
-            tolerate(attribute, header, shared, set)?;
-        }
-    }
+    let path = proc_path(folder, name);
+    let set = |name: &[u8], value: &[u8]| fs::lsetxattr(&*path, name, value, XattrFlags::empty());
+    let rights = attributes(header, shared, set)?;
     if !matches!(header.kind, Kind::Symlink(_)) {
-        chmod_at(folder, name, header, shared)?;
+        chmod_at(folder, name, rights, header, shared)?;
     }
     fs::utimensat(folder, name, &times(header.mtime), AtFlags::SYMLINK_NOFOLLOW)
 }
@@ -67,7 +66,13 @@ fn owner(header: &Header, shared: &Shared) -> Option<(Uid, Gid)> {
 
 /// Sets the mode of a FIFO or a device, and of nothing else that somebody has put in its place meanwhile: by name the
 /// system would follow a symbolic link to whatever it leads to.
-fn chmod_at(folder: BorrowedFd<'_>, name: &[u8], header: &Header, shared: &Shared) -> Result<(), Errno> {
+fn chmod_at(
+    folder: BorrowedFd<'_>,
+    name: &[u8],
+    rights: u32,
+    header: &Header,
+    shared: &Shared,
+) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = fs::openat(folder, name, flags, Mode::empty())?;
     let stat = fs::fstat(&fd)?;
@@ -79,13 +84,17 @@ fn chmod_at(folder: BorrowedFd<'_>, name: &[u8], header: &Header, shared: &Share
     if FileType::from_raw_mode(stat.st_mode) != made {
         return Err(Errno::LOOP);
     }
-    fs::chmod(format!("/proc/self/fd/{}", fd.as_raw_fd()), mode(header, shared, || Ok(stat))?)
+    fs::chmod(format!("/proc/self/fd/{}", fd.as_raw_fd()), mode(rights, header, shared, || Ok(stat))?)
 }
 
 /// Set-uid and set-gid bits are for the recorded owner only: another one must not inherit them. `stat` is what was
 /// written: in a directory with a set-gid bit it belongs to the directory's group.
-fn mode(header: &Header, shared: &Shared, stat: impl FnOnce() -> Result<Stat, Errno>) -> Result<Mode, Errno> {
-    let mut mode = header.mode;
+fn mode(
+    mut mode: u32,
+    header: &Header,
+    shared: &Shared,
+    stat: impl FnOnce() -> Result<Stat, Errno>,
+) -> Result<Mode, Errno> {
     if mode & 0o6000 != 0 {
         let stat = stat()?;
         if (u64::from(stat.st_uid), u64::from(stat.st_gid)) != (header.uid, header.gid) {
@@ -96,24 +105,53 @@ fn mode(header: &Header, shared: &Shared, stat: impl FnOnce() -> Result<Stat, Er
     Ok(Mode::from_raw_mode(mode))
 }
 
-/// An attribute that the file system cannot hold or that needs more rights is noted; any other failure is one.
+/// Puts extended attributes in place, and says which mode is right with them.
+///
+/// Beside an ACL the group's part of a mode is the mask: the most that anyone but owner and others may do. Where the ACL
+/// cannot be put back, the group gets what the ACL gives it, and no more.
+fn attributes(
+    header: &Header,
+    shared: &Shared,
+    set: impl Fn(&[u8], &[u8]) -> Result<(), Errno>,
+) -> Result<u32, Errno> {
+    let mut mode = header.mode;
+    for (name, value) in &header.xattrs {
+        let put = tolerate(name, header, shared, set(name, value))?;
+        if !put && name == ACCESS_ACL {
+            mode &= !0o070 | group_of(value) << 3;
+            shared.acls_lost.store(true, Ordering::Relaxed);
+        }
+    }
+    Ok(mode)
+}
+
+/// What the owning group may do by an ACL (`linux/posix_acl_xattr.h`): a version of four bytes, then entries of tag,
+/// rights and id. Nothing, if it does not say.
+fn group_of(acl: &[u8]) -> u32 {
+    const GROUP_OBJ: [u8; 2] = [4, 0];
+    let mut entries = acl.get(4..).unwrap_or_default().chunks_exact(8);
+    entries.find(|entry| entry[..2] == GROUP_OBJ).map_or(0, |entry| u32::from(entry[2] & 7))
+}
+
+/// An attribute that the file system cannot hold or that needs more rights is noted; any other failure is one. Says
+/// whether it is in place.
 ///
 /// What is too large for a file's attributes is told as a full disk by ext4, and in other words by others. A disk that is
 /// full in truth does not take the next file's content either.
-fn tolerate(name: &[u8], header: &Header, shared: &Shared, set: Result<(), Errno>) -> Result<(), Errno> {
+fn tolerate(name: &[u8], header: &Header, shared: &Shared, set: Result<(), Errno>) -> Result<bool, Errno> {
     match set {
         Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS | Errno::NOSPC | Errno::TOOBIG | Errno::RANGE) => {
             shared.cannot(format!("the attribute `{}`", crate::sources::files::shown(name)), &header.path);
-            Ok(())
+            Ok(false)
         }
-        set => set,
+        set => set.map(|()| true),
     }
 }
 
 /// Removes ACLs: from a directory that was there before, so that nothing written into it inherits them, and from what has
 /// inherited them.
 pub(super) fn clear_acls(fd: impl AsFd) {
-    for name in ["system.posix_acl_default", "system.posix_acl_access"] {
+    for name in [&b"system.posix_acl_default"[..], ACCESS_ACL] {
         // Mostly there is none, and some file systems know no ACLs.
         let _ = fs::fremovexattr(&fd, name);
     }

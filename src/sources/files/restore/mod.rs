@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{self, Mode, OFlags};
@@ -51,6 +51,8 @@ struct Shared {
     /// Directories that were there before and are someone else's, or only lead to what is wanted, by path: their
     /// metadata stays theirs.
     left_alone: Mutex<HashSet<Vec<u8>>>,
+    /// Whether there is an ACL that could not be put back: then a group may have less than the mode says.
+    acls_lost: AtomicBool,
     /// Directories that get their modes at the end.
     closed: Closed,
     bytes: AtomicU64,
@@ -129,6 +131,7 @@ impl Shared {
             stop: CancellationToken::new(),
             unrestorable: Mutex::default(),
             left_alone: Mutex::default(),
+            acls_lost: AtomicBool::new(false),
             closed: Closed::default(),
             bytes: AtomicU64::new(0),
         }
@@ -166,6 +169,7 @@ pub(super) async fn restore(
         stop: stop.clone(),
         unrestorable: Mutex::default(),
         left_alone: Mutex::default(),
+        acls_lost: AtomicBool::new(false),
         closed: Closed::default(),
         bytes: AtomicU64::new(0),
     });
