@@ -33,6 +33,9 @@ def text(value):
     return len(value).to_bytes(4, "little") + value
 
 
+LATIN = b"\x05\0\0\0caf\xe9\0"
+
+
 def types(collection):
     """One document per type, and shapes that only raw BSON has."""
     values = [
@@ -55,6 +58,11 @@ def types(collection):
                  element(0x01, "nan", b"\1\0\0\0\0\0\xf8\xff")),
         document(element(0x10, "_id", (1005).to_bytes(4, "little")), element(0x10, "$dollar", b"\1\0\0\0"),
                  element(0x10, "a.b", b"\2\0\0\0"), element(0x10, "ключ", b"\3\0\0\0")),
+        # Text that is not UTF-8, as old drivers have sent it, and servers keep it.
+        document(element(0x10, "_id", (1006).to_bytes(4, "little")), element(0x02, "value", LATIN)),
+        document(element(0x02, "_id", LATIN), element(0x11, "zero", bytes(8))),
+        document(element(0x10, "_id", (1007).to_bytes(4, "little")),
+                 element(0x02, "x", LATIN).replace(b"x", b"caf\xe9")),
     ]
     collection.insert_many(raw)
     collection.insert_one({"_id": 2000, "big": b"x" * (16 * 1024 * 1024 - 60)})

@@ -10,7 +10,8 @@ use mongodb::bson::{
     RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, RawJavaScriptCodeWithScope,
 };
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// Why metadata could not be written as, or read from, extended JSON.
 #[derive(Debug, thiserror::Error)]
@@ -164,12 +165,37 @@ enum Json {
     Object(Vec<(String, Json)>),
 }
 
+/// Arrays and objects that may stand in one another. A server takes documents of 200 levels, a value that tells its type
+/// adds up to two, and the metadata around it a few.
+const DEEPEST: usize = 256;
+
 /// Reads a document.
 pub fn read(text: &str) -> Result<RawDocumentBuf, Error> {
-    match serde_json::from_str(text)? {
+    match parse_json(text.trim_start(), DEEPEST)? {
         Json::Object(pairs) => to_document(&pairs),
         _ => Err(wrong("metadata", "not a document")),
     }
+}
+
+/// Reads JSON level by level: in one go `serde_json` reads 128 levels at most, which nested conditions of a view exceed.
+/// A level needs little of the stack, here and in what follows.
+fn parse_json(text: &str, levels: usize) -> Result<Json, Error> {
+    let Some(first @ (b'{' | b'[')) = text.as_bytes().first() else { return Ok(serde_json::from_str(text)?) };
+    let Some(inner) = levels.checked_sub(1) else { return Err(wrong("metadata", "nested too deeply")) };
+    if *first == b'[' {
+        let texts: Vec<&RawValue> = serde_json::from_str(text)?;
+        let mut values = Vec::with_capacity(texts.len());
+        for value in texts {
+            values.push(parse_json(value.get(), inner)?);
+        }
+        return Ok(Json::Array(values));
+    }
+    let Pairs(texts) = serde_json::from_str(text)?;
+    let mut pairs = Vec::with_capacity(texts.len());
+    for (key, value) in texts {
+        pairs.push((key, parse_json(value.get(), inner)?));
+    }
+    Ok(Json::Object(pairs))
 }
 
 fn to_document(pairs: &[(String, Json)]) -> Result<RawDocumentBuf, Error> {
@@ -182,31 +208,35 @@ fn to_document(pairs: &[(String, Json)]) -> Result<RawDocumentBuf, Error> {
 }
 
 fn to_value(json: &Json) -> Result<RawBson, Error> {
-    Ok(match json {
-        Json::Null => RawBson::Null,
-        Json::Bool(value) => RawBson::Boolean(*value),
-        // Relaxed numbers, as other programs may write them: the smallest type that holds the value.
-        Json::Integer(value) => i32::try_from(*value).map_or(RawBson::Int64(*value), RawBson::Int32),
-        Json::Float(value) => RawBson::Double(*value),
-        Json::String(value) => RawBson::String(value.clone()),
+    match json {
         Json::Array(values) => {
             let mut array = RawArrayBuf::new();
             for value in values {
                 array.push(to_value(value)?);
             }
-            RawBson::Array(array)
+            Ok(RawBson::Array(array))
         }
-        Json::Object(pairs) => object(pairs)?,
-    })
+        Json::Object(pairs) => match typed_value(pairs)? {
+            Some(value) => Ok(value),
+            // Not a type: operators of a pipeline, a validator or a partial filter.
+            None => to_document(pairs).map(RawBson::Document),
+        },
+        Json::Null => Ok(RawBson::Null),
+        Json::Bool(value) => Ok(RawBson::Boolean(*value)),
+        // Relaxed numbers, as other programs may write them: the smallest type that holds the value.
+        Json::Integer(value) => Ok(i32::try_from(*value).map_or(RawBson::Int64(*value), RawBson::Int32)),
+        Json::Float(value) => Ok(RawBson::Double(*value)),
+        Json::String(value) => Ok(RawBson::String(value.clone())),
+    }
 }
 
-/// A document, or the value whose type its keys tell.
-fn object(pairs: &[(String, Json)]) -> Result<RawBson, Error> {
+/// The value whose type the keys tell, if they do.
+fn typed_value(pairs: &[(String, Json)]) -> Result<Option<RawBson>, Error> {
     if !pairs.first().is_some_and(|(key, _)| key.starts_with('$')) {
-        return to_document(pairs).map(RawBson::Document);
+        return Ok(None);
     }
     let shape: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
-    Ok(match (shape.as_slice(), pairs) {
+    Ok(Some(match (shape.as_slice(), pairs) {
         (["$numberInt"], [(key, Json::String(text))]) => RawBson::Int32(parse(key, text)?),
         (["$numberLong"], [(key, Json::String(text))]) => RawBson::Int64(parse(key, text)?),
         (["$numberDouble"], [(key, Json::String(text))]) => RawBson::Double(parse(key, text)?),
@@ -224,9 +254,8 @@ fn object(pairs: &[(String, Json)]) -> Result<RawBson, Error> {
         (["$timestamp"], [(key, Json::Object(inner))]) => timestamp(key, inner)?,
         (["$regularExpression"], [(key, Json::Object(inner))]) => regular_expression(key, inner)?,
         (["$binary"], [(key, Json::Object(inner))]) => binary(key, inner)?,
-        // Not a type: operators of a pipeline, a validator or a partial filter.
-        _ => RawBson::Document(to_document(pairs)?),
-    })
+        _ => return Ok(None),
+    }))
 }
 
 fn code_with_scope(code: &str, pairs: &[(String, Json)]) -> Result<RawBson, Error> {
@@ -287,10 +316,36 @@ fn wrong(key: &str, why: impl std::fmt::Display) -> Error {
     Error::Extended { key: key.to_owned(), why: why.to_string() }
 }
 
+/// The keys of an object with the text of their values.
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Pairs<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Pairs<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// Only of what holds nothing else.
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Json1;
-        impl<'de> Visitor<'de> for Json1 {
+        struct Scalar;
+        impl Visitor<'_> for Scalar {
             type Value = Json;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -320,24 +375,8 @@ impl<'de> Deserialize<'de> for Json {
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Json, E> {
                 Ok(Json::String(value.to_owned()))
             }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json, A::Error> {
-                let mut values = Vec::new();
-                while let Some(value) = sequence.next_element()? {
-                    values.push(value);
-                }
-                Ok(Json::Array(values))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Json::Object(pairs))
-            }
         }
-        deserializer.deserialize_any(Json1)
+        deserializer.deserialize_any(Scalar)
     }
 }
 
@@ -368,6 +407,21 @@ mod tests {
         document.append(&twice, 7_i32);
         let text = write(&document).unwrap();
         assert_eq!(read(&text).unwrap().as_bytes(), document.as_bytes(), "{text}");
+    }
+
+    #[test]
+    fn conditions_within_conditions_come_back() {
+        let nested = |levels: usize| {
+            (0..levels).fold(rawdoc! { "a": 1_i64 }, |inner, _| rawdoc! { "$cond": [true, inner, 0_i32] })
+        };
+        let deep = rawdoc! { "options": { "pipeline": [{ "$set": nested(95) }] } };
+        assert_eq!(read(&write(&deep).unwrap()).unwrap(), deep);
+        // What no server has must not exhaust the stack.
+        let deeper = format!("{}1{}", "{\"a\":".repeat(300), "}".repeat(300));
+        assert!(read(&deeper).unwrap_err().to_string().contains("nested too deeply"));
+        let deepest = format!("{}1{}", "{\"a\":".repeat(DEEPEST), "}".repeat(DEEPEST));
+        read(&deepest).unwrap();
+        assert!(read(&"{\"a\":".repeat(1_000_000)).is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod collection;
 pub mod config;
 mod connect;
 mod dump;
+mod element;
 mod error;
 pub mod extended_json;
 mod fingerprint;

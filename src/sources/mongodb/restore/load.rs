@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{Bson, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::{Bson, RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc};
 use tokio::sync::mpsc;
 
 use super::super::archive::{Checked, Event, Namespace, Reader};
+use super::super::element;
 use super::super::fingerprint::Fingerprinter;
 use super::Error;
 use super::contents::{Contents, OPLOG, PRELUDE};
@@ -299,28 +300,19 @@ pub(super) fn without_loss(
     namespace: &Namespace,
     document: &RawDocument,
 ) -> Result<Option<RawDocumentBuf>, Error> {
-    let mut zeroes = RawDocumentBuf::new();
-    let mut id = None;
-    for element in document.iter_elements() {
-        let element = element.map_err(|error| Error::reply(format!("a document of `{namespace}`"), error))?;
-        if element.key().as_str() == "_id"
-            || element.element_type() == mongodb::bson::spec::ElementType::Timestamp
-        {
-            let value = element
-                .value()
-                .map_err(|error| Error::reply(format!("a document of `{namespace}`"), error))?;
-            match value {
-                _ if element.key().as_str() == "_id" => id = Some(value),
-                RawBsonRef::Timestamp(at) if at.time == 0 && at.increment == 0 => {
-                    zeroes.append(element.key(), value);
-                }
-                _ => {}
-            }
+    let bad = |why: &dyn std::fmt::Display| Error::reply(format!("a document of `{namespace}`"), why);
+    let (mut id, mut zeroes) = (None, Vec::new());
+    for element in element::elements(document) {
+        let element = element.ok_or_else(|| bad(&"not BSON"))?;
+        if element.key == b"_id" {
+            id = Some(element);
+        } else if element.kind == element::TIMESTAMP && element.value == [0; 8] {
+            zeroes.push(element);
         }
     }
     let (Some(id), false) = (id, zeroes.is_empty()) else { return Ok(None) };
-    let mut which = RawDocumentBuf::new();
-    which.append(cstr!("_id"), id);
+    let zeroes = element::document(zeroes).map_err(|error| bad(&error))?;
+    let which = element::document([id]).map_err(|error| bad(&error))?;
     Ok(Some(rawdoc! {
         "op": "u",
         "ns": namespace.to_string(),
@@ -333,6 +325,21 @@ pub(super) fn without_loss(
 mod tests {
     use super::*;
     use mongodb::bson::bson;
+
+    #[test]
+    fn timestamps_of_zero_are_put_back_whatever_their_names() {
+        // `_id` and the key are `caf` and a byte that is not UTF-8.
+        let odd = b"\x02_id\0\x05\0\0\0caf\xe9\0\x11caf\xe9\0\0\0\0\0\0\0\0\0\x10x\0\x01\0\0\0";
+        let of = |fields: &[u8]| {
+            let length = u32::try_from(fields.len() + 5).unwrap().to_le_bytes();
+            RawDocumentBuf::from_bytes([length.as_slice(), fields, &[0]].concat()).unwrap()
+        };
+        let fix = without_loss(&Namespace::new("a", "b"), &of(odd)).unwrap().unwrap();
+        assert_eq!(fix.get_document("o2").unwrap(), &*of(&odd[..14]));
+        let changed = fix.get_document("o").and_then(|o| o.get_document("diff")?.get_document("u"));
+        assert_eq!(changed.unwrap(), &*of(&odd[14..28]));
+        assert_eq!(without_loss(&Namespace::new("a", "b"), &of(&odd[..14])).unwrap(), None);
+    }
 
     #[test]
     fn only_a_second_document_with_the_same_id_may_be_left_out() {

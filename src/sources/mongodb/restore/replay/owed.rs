@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mongodb::bson::{RawDocument, RawDocumentBuf};
 
 use super::super::super::archive::Namespace;
+use super::super::super::element;
 use super::super::Error;
 
 /// Documents by their collections in the target, as their `_id`s alone.
@@ -101,11 +102,10 @@ impl Owed {
 
 /// A document's `_id`, as the bytes of a document that has nothing else.
 fn id(document: &RawDocument) -> Result<Vec<u8>, Error> {
-    let id = document.get("_id").map_err(|error| Error::reply("an operation of the oplog", error))?;
-    let id = id.ok_or_else(|| Error::reply("an operation of the oplog", "it names no `_id`"))?;
-    let mut alone = RawDocumentBuf::new();
-    alone.append(mongodb::bson::raw::cstr!("_id"), id);
-    Ok(alone.into_bytes())
+    const WHAT: &str = "an operation of the oplog";
+    let id = element::elements(document).flatten().find(|element| element.key == b"_id");
+    let id = id.ok_or_else(|| Error::reply(WHAT, "it names no `_id`"))?;
+    element::document([id]).map(RawDocumentBuf::into_bytes).map_err(|error| Error::reply(WHAT, error))
 }
 
 #[cfg(test)]
