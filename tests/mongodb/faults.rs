@@ -62,8 +62,12 @@ async fn cursor_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn collection_dropped() {
-    let error = said(dump_with(Some("rs0"), |server, _| drop(server.python("direct.shop.a.drop()"))).await);
+    let drop_it = |server: &Mongod, _: &Proxy| drop(server.python("direct.shop.a.drop()"));
+    // Nothing would say that it is gone.
+    let error = said(dump_with(None, drop_it).await);
     assert!(error.starts_with("read `shop.a`: the server ended the cursor (175)"), "{error}");
+    let dump = dump_with(Some("rs0"), drop_it).await.unwrap();
+    assert!(dump.object("shop.a").fingerprint.rows < 3_000, "the slice drops what was read of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

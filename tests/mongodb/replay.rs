@@ -14,11 +14,15 @@ const LARGE: &str = "direct.shop.m.insert_many([{'_id': n, 'pad': 'p' * 10000} f
 
 /// A replica set with what `seed` makes, and a dump of it, one collection after the other, that was held in `shop.m`
 /// while `script` ran.
-async fn attempted(seed: &str, lines: &str, script: &'static str) -> (Mongod, Result<Dump, Error>) {
+pub(crate) async fn attempted(
+    seed: &str,
+    lines: &str,
+    script: &'static str,
+) -> (Mongod, Result<Dump, Error>) {
     attempted_of(Some("rs0"), seed, lines, script).await
 }
 
-async fn attempted_of(
+pub(crate) async fn attempted_of(
     set: Option<&'static str>,
     seed: &str,
     lines: &str,
@@ -35,7 +39,18 @@ async fn attempted_in_turns(
     script: &'static str,
     turns: &'static [u64],
 ) -> (Mongod, Result<Dump, Error>) {
-    let source = Mongod::start(How { set, ..How::default() });
+    attempted_by(How { set, ..How::default() }, seed, lines, script, turns).await
+}
+
+/// As [`attempted_in_turns`], of a server that is started so.
+pub(crate) async fn attempted_by(
+    how: How,
+    seed: &str,
+    lines: &str,
+    script: &'static str,
+    turns: &'static [u64],
+) -> (Mongod, Result<Dump, Error>) {
+    let source = Mongod::start(how);
     source.python(&format!("{LARGE}{seed}"));
     let proxy = Proxy::start(source.port());
     proxy.hold_after(turns[0]);
@@ -58,25 +73,25 @@ async fn attempted_in_turns(
     (source, dumping.await.unwrap())
 }
 
-async fn dumped_while(seed: &str, lines: &str, script: &'static str) -> (Mongod, Dump) {
+pub(crate) async fn dumped_while(seed: &str, lines: &str, script: &'static str) -> (Mongod, Dump) {
     let (source, dump) = attempted(seed, lines, script).await;
     (source, dump.unwrap())
 }
 
-async fn restored(dump: &Dump, request: Request) -> Mongod {
+pub(crate) async fn restored(dump: &Dump, request: Request) -> Mongod {
     let target = Mongod::start(How { set: Some("rs1"), ..How::default() });
     restore(dump, plan(&target.url(None)), request).await.unwrap();
     target
 }
 
 /// Where source and target differ in the database `shop`.
-fn differ(source: &Mongod, target: &Mongod) -> Vec<String> {
+pub(crate) fn differ(source: &Mongod, target: &Mongod) -> Vec<String> {
     differences(source, target, ", ('shop',), False")
 }
 
-const NOTHING: &[String] = &[];
+pub(crate) const NOTHING: &[String] = &[];
 
-fn only(pattern: &str) -> Request {
+pub(crate) fn only(pattern: &str) -> Request {
     Request { only: vec![pattern.into()], ..Request::default() }
 }
 
@@ -93,6 +108,26 @@ async fn changed_and_deleted_before_it_was_read() {
     assert_eq!(dump.object("shop.s").fingerprint.rows, 1_001, "2,000 of the changed were not read any more");
     let target = restored(&dump, Request::default()).await;
     assert_eq!(differ(&source, &target), NOTHING);
+}
+
+/// What was read of it is a part of a collection that the slice has the end of.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_or_replaced_while_it_was_read() {
+    for script in [
+        "direct.shop.m.drop()",
+        "direct.shop.m.update_many({}, {'$set': {'v': 1}})\n\
+         direct.shop.m.drop()\n\
+         direct.shop.m.insert_many([{'_id': n, 'made': 'anew'} for n in range(2000, 2005)])",
+        "direct.shop.s.aggregate([{'$out': 'm'}])",
+        "direct.drop_database('shop')",
+    ] {
+        let seed = "direct.shop.s.insert_many([{'_id': n} for n in range(10)])";
+        let (source, dump) = dumped_while(seed, "", script).await;
+        let rows = dump.object("shop.m").fingerprint.rows;
+        assert!((1..3_000).contains(&rows), "{rows} of 3,000 were read");
+        let target = restored(&dump, Request::default()).await;
+        assert_eq!(differ(&source, &target), NOTHING);
+    }
 }
 
 const AGAIN: &str = "

@@ -116,14 +116,14 @@ impl Stream {
         self.fingerprinter().merge(fingerprinter);
     }
 
-    /// Reads a range and hands it over.
+    /// Reads a range and hands it over; of a collection that is dropped meanwhile what was read until then, and says so.
     pub(super) async fn read(
         &self,
         member: &Member,
         range: &Range,
         size: Size,
         outlet: &Outlet,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Dropped>, Error> {
         let batch = (REPLY / size.average.max(1)).clamp(1, MOST_DOCUMENTS);
         let batch = i32::try_from(batch).unwrap_or(1);
         let what = format!("read `{}`", self.object);
@@ -131,7 +131,16 @@ impl Stream {
         let mut batches = member.cursor(&self.data.database, find, batch.unsigned_abs(), what).await?;
         let mut fingerprint = Fingerprinter::new(self.ordered);
         let mut segment = self.segment();
-        while let Some(batch) = batches.next().await? {
+        let mut dropped = None;
+        loop {
+            let batch = match batches.next().await {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break,
+                Err(error) => {
+                    dropped = Some(Dropped::of(error)?);
+                    break;
+                }
+            };
             for document in batch.documents()? {
                 let document = document?;
                 let full = segment.documents().len() + document.as_bytes().len() > SEGMENT;
@@ -147,7 +156,37 @@ impl Stream {
             self.hand_over(outlet, segment).await?;
         }
         self.fingerprinted(&fingerprint);
-        Ok(())
+        Ok(dropped)
+    }
+}
+
+/// A collection that was dropped while it was read.
+///
+/// What was read of it is a part, so it counts for nothing unless the oplog's slice has its end: then a restore loses
+/// what it has of it again, as the source has.
+#[derive(Debug)]
+pub(super) struct Dropped {
+    /// The collection's UUID, in hexadecimal digits.
+    pub(super) uuid: String,
+    /// What the server said.
+    pub(super) error: Error,
+}
+
+impl Dropped {
+    /// Takes what ended a cursor; any other error than that its collection was dropped is one.
+    fn of(error: Error) -> Result<Self, Error> {
+        const SAID: &str = "collection dropped. UUID ";
+        let uuid = match &error {
+            // QueryPlanKilled.
+            Error::CursorLost { code: 175, why, .. } => {
+                why.split_once(SAID).map(|(_, uuid)| uuid.replace('-', ""))
+            }
+            _ => None,
+        };
+        match uuid.filter(|uuid| uuid.len() == 32 && uuid.bytes().all(|digit| digit.is_ascii_hexdigit())) {
+            Some(uuid) => Ok(Self { uuid, error }),
+            None => Err(error),
+        }
     }
 }
 
@@ -166,6 +205,23 @@ fn escape(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_drop_may_end_a_collection() {
+        let lost = |code, why: &str| {
+            Dropped::of(Error::CursorLost { what: "read `a.b`".into(), code, why: why.into() })
+        };
+        let said = "collection dropped. UUID 5c2a1a0e-7e63-4375-a3ec-b7c08bbbbc4d";
+        assert_eq!(lost(175, said).unwrap().uuid, "5c2a1a0e7e634375a3ecb7c08bbbbc4d");
+        for (code, other) in [
+            (43, said),
+            (175, "collection renamed from 'a.b' to 'a.c'. UUID 5c2a1a0e-7e63-4375-a3ec-b7c08bbbbc4d"),
+            (175, "collection dropped. UUID 5c2a1a0e"),
+            (175, "index '_id_' dropped"),
+        ] {
+            assert!(lost(code, other).is_err(), "{code} {other}");
+        }
+    }
 
     #[test]
     fn odd_names_become_one_step_of_a_path() {

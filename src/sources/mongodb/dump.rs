@@ -1,15 +1,15 @@
 //! The dump, top to bottom: prelude, users and roles, collections side by side, views, the oplog's slice.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
 
 use bytes::Bytes;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 use super::archive::{self, Entry, Kind, Namespace, TERMINATOR};
-use super::collection::Stream;
+use super::collection::{Dropped, Stream};
 use super::connect::{self, Member};
 use super::listing::{self, AUTH_COLLECTIONS, Listed};
 use super::split::{self, Range, Size};
@@ -35,11 +35,16 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet) -> Result<Summary, Error> 
         nanos: u32::try_from(member.hello.millis.rem_euclid(1_000)).unwrap_or(0) * 1_000_000,
     };
     let listed = listing::list(&member, &plan.selection, plan.users_and_roles).await?;
-    let mut job = Job { member, plan, outlet, mtime, counts: BTreeMap::new() };
+    let dropped = StdMutex::default();
+    let mut job = Job { member, plan, outlet, mtime, counts: BTreeMap::new(), dropped };
     job.prelude(&listed, start.is_some()).await?;
     job.count(&listed);
-    job.collections(listed.iter().filter(|l| is_auth(l)).cloned().collect(), 1).await?;
-    let rest: Vec<_> = listed.iter().filter(|l| !is_auth(l) && l.entry.kind != Kind::View).cloned().collect();
+    job.collections(listed.iter().filter(|l| is_auth(&l.entry.namespace)).cloned().collect(), 1).await?;
+    let rest: Vec<_> = listed
+        .iter()
+        .filter(|l| l.entry.kind != Kind::View && !is_auth(&l.entry.namespace))
+        .cloned()
+        .collect();
     job.collections(rest, plan.parallel).await?;
     for view in listed.iter().filter(|listed| listed.entry.kind == Kind::View) {
         job.end(&Stream::of(view, mtime), view.kind()).await?;
@@ -48,18 +53,32 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet) -> Result<Summary, Error> 
         Some(start) => job.oplog(start, &listed).await?,
         None => Job::fuzzy(),
     };
+    if let Some(dropped) = job.dropped().pop() {
+        return Err(dropped.error);
+    }
     job.member.unchanged().await?;
-    let notes = match consistency.kind {
+    let mut notes = match consistency.kind {
         ConsistencyKind::Snapshot => Vec::new(),
         ConsistencyKind::Fuzzy => {
             vec!["standalone server without an oplog: collections were read one after the other".into()]
         }
     };
+    notes.extend(listed.iter().filter_map(|listed| unfinished(listed, consistency.kind)));
     Ok(Summary { consistency, missing: Vec::new(), notes, counts: job.counts })
 }
 
-fn is_auth(listed: &Listed) -> bool {
-    let namespace = &listed.entry.namespace;
+/// What is to be said of indexes that were being built.
+fn unfinished(listed: &Listed, kind: ConsistencyKind) -> Option<String> {
+    let (namespace, names) = (&listed.entry.namespace, listed.unfinished.join("`, `"));
+    let unless = match kind {
+        ConsistencyKind::Snapshot => ", unless that ended before the dump did",
+        ConsistencyKind::Fuzzy => "",
+    };
+    (!names.is_empty())
+        .then(|| format!("index `{names}` of `{namespace}` was still being built and is left out{unless}"))
+}
+
+fn is_auth(namespace: &Namespace) -> bool {
     namespace.database == "admin" && AUTH_COLLECTIONS.contains(&namespace.collection.as_str())
 }
 
@@ -70,6 +89,8 @@ struct Job<'a> {
     outlet: Outlet,
     mtime: Time,
     counts: BTreeMap<String, u64>,
+    /// Collections that were dropped while they were read, and whose end no slice has shown.
+    dropped: StdMutex<Vec<Dropped>>,
 }
 
 /// A namespace whose ranges are being read.
@@ -147,11 +168,17 @@ impl Job<'_> {
         loop {
             let next = queue.lock().await.pop_front();
             let Some((reading, range)) = next else { return Ok(documents) };
-            reading.stream.read(&self.member, &range, reading.size, &self.outlet).await?;
+            let dropped = reading.stream.read(&self.member, &range, reading.size, &self.outlet).await?;
+            self.dropped().extend(dropped);
             if reading.left.fetch_sub(1, Ordering::AcqRel) == 1 {
                 documents += self.end(&reading.stream, reading.kind).await?.rows;
             }
         }
+    }
+
+    fn dropped(&self) -> std::sync::MutexGuard<'_, Vec<Dropped>> {
+        // A list that only grows cannot be left half changed, so a panic elsewhere does not spoil it.
+        self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     async fn end(&self, stream: &Stream, kind: &str) -> Result<Fingerprint, Error> {
@@ -169,9 +196,14 @@ impl Job<'_> {
         let stream = Stream::new("oplog".into(), Namespace::oplog(), true, self.mtime);
         let selection = &self.plan.selection;
         let known: BTreeSet<&Namespace> = listed.iter().map(|listed| &listed.entry.namespace).collect();
-        let wanted = |namespace: &Namespace| known.contains(namespace) || selection.has(namespace);
+        let users = self.plan.users_and_roles;
+        let wanted = |namespace: &Namespace| {
+            known.contains(namespace) || selection.has(namespace) && (users || !is_auth(namespace))
+        };
         let filter = oplog::Filter::new(&wanted, selection.is_all() && self.plan.users_and_roles);
-        let slice = oplog::slice(&self.member, start, &stream, filter, &self.outlet).await?;
+        let cut = self.dropped().iter().map(|dropped| dropped.uuid.clone()).collect();
+        let slice = oplog::slice(&self.member, start, &stream, filter, cut, &self.outlet).await?;
+        self.dropped().retain(|dropped| slice.cut.contains(&dropped.uuid));
         self.end(&stream, "oplog").await?;
         self.counts.insert("oplog_entries".into(), slice.fingerprint.rows);
         let (from, to) = (oplog::show(slice.start), oplog::show(slice.end));

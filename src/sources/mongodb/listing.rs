@@ -22,6 +22,9 @@ pub(super) struct Listed {
     pub(super) by_id: bool,
     /// How many indexes it has.
     pub(super) indexes: usize,
+    /// The names of indexes that are being built. They do not count before they are finished: what they index may break
+    /// a rule of theirs, and then they never will be.
+    pub(super) unfinished: Vec<String>,
 }
 
 impl Listed {
@@ -35,7 +38,7 @@ impl Listed {
 }
 
 /// The databases that are the deployment's own.
-const OWN_DATABASES: [&str; 2] = ["local", "config"];
+pub(super) const OWN_DATABASES: [&str; 2] = ["local", "config"];
 /// The system collections of `admin` that are dumped, in the order in which they stand in an archive.
 pub(super) const AUTH_COLLECTIONS: [&str; 3] = ["system.version", "system.users", "system.roles"];
 /// System collections that a server makes by itself: profiles, keys, the list of views (they are dumped one by one),
@@ -71,15 +74,19 @@ pub(super) async fn list(
         }
     }
     selection.check(&all.iter().map(|listed| &listed.entry.namespace))?;
-    for listed in &mut all {
-        let indexes = indexes(member, listed).await?;
-        listed.indexes = indexes.len();
-        listed.by_id = listed.by_id && indexes.iter().any(|index| is_id(index));
-        listed.divisible = listed.divisible && indexes.iter().any(|index| is_plain_id(index));
-        listed.entry.metadata = with_indexes(&listed.entry, &indexes)?;
+    let mut there = Vec::with_capacity(all.len());
+    for mut listed in all {
+        // Dropped meanwhile: with an oplog its slice says what became of it.
+        let Some(indexes) = indexes(member, &listed).await? else { continue };
+        listed.indexes = indexes.built.len();
+        listed.by_id = listed.by_id && indexes.built.iter().any(|index| is_id(index));
+        listed.divisible = listed.divisible && indexes.built.iter().any(|index| is_plain_id(index));
+        listed.entry.metadata = with_indexes(&listed.entry, &indexes.built)?;
+        listed.unfinished = indexes.unfinished;
+        there.push(listed);
     }
-    all.sort_by(|a, b| a.entry.namespace.cmp(&b.entry.namespace));
-    Ok(all)
+    there.sort_by(|a, b| a.entry.namespace.cmp(&b.entry.namespace));
+    Ok(there)
 }
 
 /// The names of all databases. Fails for a user who may not see all of them, instead of leaving some out.
@@ -139,6 +146,7 @@ fn collection(database: &str, document: &RawDocument) -> Result<Listed, Error> {
         divisible: by_id && options.get("collation").is_ok_and(|c| c.is_none()),
         by_id,
         indexes: 0,
+        unfinished: Vec::new(),
     })
 }
 
@@ -149,22 +157,46 @@ fn with_indexes(entry: &Entry, indexes: &[RawDocumentBuf]) -> Result<String, Err
     Ok(entry.metadata.replacen('\u{0}', &written.map_err(json)?.join(","), 1))
 }
 
-async fn indexes(member: &Member, listed: &Listed) -> Result<Vec<RawDocumentBuf>, Error> {
+/// The indexes of a collection.
+#[derive(Debug, Default)]
+struct Indexes {
+    built: Vec<RawDocumentBuf>,
+    /// The names of those that are being built.
+    unfinished: Vec<String>,
+}
+
+impl Indexes {
+    fn take(&mut self, index: &RawDocument) -> Result<(), mongodb::bson::error::Error> {
+        // The server puts around the specification what tells which build it is.
+        if index.get("buildUUID")?.is_some() {
+            let name = index.get_document("spec").and_then(|spec| spec.get_str("name"));
+            self.unfinished.push(name.unwrap_or("of an unknown name").to_owned());
+        } else {
+            self.built.push(index.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Lists the indexes of a collection; `None` if it is no longer there.
+async fn indexes(member: &Member, listed: &Listed) -> Result<Option<Indexes>, Error> {
     if listed.entry.kind == Kind::View {
-        return Ok(Vec::new());
+        return Ok(Some(Indexes::default()));
     }
     let namespace = &listed.entry.namespace;
-    let name = namespace.collection.as_str();
-    let command = rawdoc! { "listIndexes": name };
+    let command = rawdoc! { "listIndexes": namespace.collection.as_str(), "includeBuildUUIDs": true };
     let what = format!("list the indexes of `{namespace}`");
-    let mut batches = member.cursor(&namespace.database, command, 1_000, what).await?;
-    let mut found = Vec::new();
+    let mut batches = match member.cursor(&namespace.database, command, 1_000, what.as_str()).await {
+        Err(Error::Server { why, .. }) if why.starts_with("NamespaceNotFound") => return Ok(None),
+        other => other?,
+    };
+    let mut found = Indexes::default();
     while let Some(batch) = batches.next().await? {
         for document in batch.documents()? {
-            found.push(document?.to_owned());
+            found.take(document?).map_err(|error| Error::reply(what.as_str(), error))?;
         }
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// Whether an index is the one on `_id`.

@@ -9,13 +9,14 @@ mod filter;
 
 use std::collections::HashSet;
 
-use mongodb::bson::{RawBsonRef, RawDocument, Timestamp, rawdoc};
+use mongodb::bson::{RawArrayBuf, RawBsonRef, RawDocument, Timestamp, rawdoc};
 
 use super::Error;
 use super::archive::Namespace;
 use super::collection::{SEGMENT, Stream};
 use super::connect::Member;
 use super::fingerprint::Fingerprinter;
+use super::listing::OWN_DATABASES;
 use crate::package::digest::Fingerprint;
 use crate::package::outlet::Outlet;
 pub(super) use filter::Filter;
@@ -25,6 +26,8 @@ const LOCAL: &str = "local";
 const OPLOG: &str = "oplog.rs";
 /// Documents of a reply; the server cuts a reply at 16 MiB anyway.
 const BATCH: i32 = 5_000;
+/// By how many seconds a slice may begin earlier than the dump.
+const EARLIER: u32 = 3_600;
 
 /// From where the slice must begin. To be asked before anything else of the dump is read.
 ///
@@ -71,7 +74,7 @@ async fn newest(member: &Member) -> Result<Timestamp, Error> {
 }
 
 /// What a slice is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Slice {
     /// The time of its first entry.
     pub(super) start: Timestamp,
@@ -79,17 +82,21 @@ pub(super) struct Slice {
     pub(super) end: Timestamp,
     /// The entries' fingerprint.
     pub(super) fingerprint: Fingerprint,
+    /// What of the collections that were cut off has not been dropped, and has not given way to another.
+    pub(super) cut: HashSet<String>,
 }
 
-/// Reads the slice from `start` to now and hands it over under the archive's namespace for it.
+/// Reads the slice from `start` to now and hands it over under the archive's namespace for it. Looks for the end of the
+/// collections that were `cut` off while they were read, by their UUIDs in hexadecimal digits.
 pub(super) async fn slice(
     member: &Member,
     start: Timestamp,
     stream: &Stream,
     filter: Filter<'_>,
+    cut: HashSet<String>,
     outlet: &Outlet,
 ) -> Result<Slice, Error> {
-    read(member, start, stream, filter, outlet).await.map_err(|error| match error {
+    read(member, start, stream, filter, cut, outlet).await.map_err(|error| match error {
         // CappedPositionLost: the oplog's begin has overtaken the reader.
         Error::CursorLost { code: 136, .. } => Error::OplogTooSmall { start: show(start) },
         error => error,
@@ -101,9 +108,11 @@ async fn read(
     start: Timestamp,
     stream: &Stream,
     mut filter: Filter<'_>,
+    cut: HashSet<String>,
     outlet: &Outlet,
 ) -> Result<Slice, Error> {
     let end = newest(member).await?;
+    let start = begin(member, start, end, &filter).await?;
     filter.look_ahead(member, start, end).await?;
     let find = rawdoc! {
         "find": OPLOG,
@@ -112,7 +121,7 @@ async fn read(
         "noCursorTimeout": true,
     };
     let mut batches = member.cursor(LOCAL, find, BATCH.unsigned_abs(), "read the oplog").await?;
-    let mut watch = Watch::default();
+    let mut watch = Watch { cut, ..Watch::default() };
     let mut fingerprint = Fingerprinter::new(true);
     let mut segment = stream.segment();
     let mut last = None;
@@ -142,7 +151,78 @@ async fn read(
     }
     stream.fingerprinted(&fingerprint);
     still_there(member, start).await?;
-    Ok(Slice { start, end, fingerprint: fingerprint.value() })
+    Ok(Slice { start, end, fingerprint: fingerprint.value(), cut: watch.cut })
+}
+
+/// From where the slice is read: earlier than `start` if what is renamed within it was made shortly before.
+///
+/// A replay can rename what the slice makes, and nothing else. Where `$out` runs all the time, some collection is always
+/// being made, and will take another's name.
+async fn begin(
+    member: &Member,
+    start: Timestamp,
+    end: Timestamp,
+    filter: &Filter<'_>,
+) -> Result<Timestamp, Error> {
+    let earliest = Timestamp { time: start.time.saturating_sub(EARLIER), increment: 0 };
+    let mut begin = start;
+    loop {
+        let renamed = renamed(member, begin, end, filter).await?;
+        if renamed.is_empty() {
+            return Ok(begin);
+        }
+        let find = rawdoc! {
+            "find": OPLOG,
+            "filter": {
+                "ts": { "$gte": earliest, "$lt": begin }, "op": "c", "o.create": { "$exists": true },
+                "ui": { "$in": renamed },
+            },
+            "limit": 1_i32,
+        };
+        // Of what is there no more, or was made long before, the rename itself says that it cannot be repeated.
+        let Some(made) = member.first(LOCAL, find, "read the oplog").await? else { return Ok(begin) };
+        begin = time(&made)?;
+    }
+}
+
+/// The collections that are dumped, by their UUIDs, that are renamed within a slice which has not made them.
+async fn renamed(
+    member: &Member,
+    start: Timestamp,
+    end: Timestamp,
+    filter: &Filter<'_>,
+) -> Result<RawArrayBuf, Error> {
+    let find = rawdoc! {
+        "find": OPLOG,
+        "filter": {
+            "ts": { "$gte": start, "$lte": end }, "op": "c",
+            "$or": [{ "o.create": { "$exists": true } }, { "o.renameCollection": { "$exists": true } }],
+        },
+        "batchSize": BATCH,
+        "noCursorTimeout": true,
+    };
+    let mut batches = member.cursor(LOCAL, find, BATCH.unsigned_abs(), "read the oplog").await?;
+    let mut made: HashSet<Vec<u8>> = HashSet::new();
+    let mut renamed = RawArrayBuf::new();
+    while let Some(batch) = batches.next().await? {
+        for entry in batch.documents()? {
+            let entry = entry?;
+            let Ok(uuid) = entry.get_binary("ui") else { continue };
+            match command(entry)? {
+                Some(("renameCollection", RawBsonRef::String(from))) => {
+                    let to = entry.get_document("o").and_then(|o| o.get_str("to")).unwrap_or_default();
+                    let wanted = filter.all || filter.has(from) || filter.has(to);
+                    if wanted && !made.contains(uuid.bytes) {
+                        renamed.push(uuid);
+                    }
+                }
+                _ => {
+                    made.insert(uuid.bytes.to_vec());
+                }
+            }
+        }
+    }
+    Ok(renamed)
 }
 
 fn in_order(start: Timestamp, last: Option<Timestamp>, at: Timestamp) -> Result<(), Error> {
@@ -154,17 +234,47 @@ fn in_order(start: Timestamp, last: Option<Timestamp>, at: Timestamp) -> Result<
     }
 }
 
+/// The commands that a replay repeats, or knows to have no effect of their own, besides those that are looked at.
+const REPEATED: [&str; 15] = [
+    "dropDatabase",
+    "collMod",
+    "createIndexes",
+    "startIndexBuild",
+    "commitIndexBuild",
+    "abortIndexBuild",
+    "dropIndexes",
+    "deleteIndexes",
+    "dropIndex",
+    "deleteIndex",
+    "applyOps",
+    "commitTransaction",
+    "abortTransaction",
+    "dbCheck",
+    "setMultikeyMetadata",
+];
+
+/// The kinds of entries that a replay repeats, or knows to be the server's own: no-ops, keys, and record ids.
+const KINDS: [&str; 9] = ["i", "u", "d", "c", "n", "km", "ci", "cu", "cd"];
+
 /// Looks out for what a replay could not repeat.
 #[derive(Debug, Default)]
 struct Watch {
     /// Collections created within the slice, by UUID: all their documents are in it.
     created: HashSet<Vec<u8>>,
+    /// Collections that were cut off while they were read, by UUID, and whose end has not come.
+    cut: HashSet<String>,
 }
 
 impl Watch {
     fn entry(&mut self, entry: &RawDocument, filter: &Filter<'_>) -> Result<(), Error> {
-        if !entry.get_str("op").is_ok_and(|op| op == "c") {
-            return Self::version(entry);
+        match entry.get_str("op").map_err(|error| Error::reply("read the oplog", error))? {
+            "c" => {}
+            kind if KINDS.contains(&kind) => return Self::version(entry),
+            kind => {
+                return Err(Error::Unrepeatable {
+                    what: format!("an entry of the kind `{kind}` was written"),
+                });
+            }
         }
         let Some((name, target)) = command(entry)? else { return Ok(()) };
         let uuid = entry.get_binary("ui").map(|uuid| uuid.bytes.to_vec());
@@ -173,10 +283,16 @@ impl Watch {
                 self.created.extend(uuid);
                 Ok(())
             }
+            ("drop", _) => {
+                self.ended(uuid.unwrap_or_default());
+                Ok(())
+            }
             ("renameCollection", RawBsonRef::String(from)) => {
                 let to = entry.get_document("o").and_then(|o| o.get_str("to")).unwrap_or_default();
                 let rebuilt = uuid.is_ok_and(|uuid| self.created.contains(&uuid));
                 let (leaves, comes) = (filter.all || filter.has(from), filter.all || filter.has(to));
+                let over = entry.get_document("o").and_then(|o| o.get_binary("dropTarget"));
+                self.ended(over.map(|over| over.bytes.to_vec()).unwrap_or_default());
                 // What was created within the slice is replayed whole, but must not end where nothing is wanted. All
                 // else may have been read under neither name.
                 if !leaves && !comes || rebuilt && (comes || is_temporary(from)) {
@@ -185,7 +301,16 @@ impl Watch {
                 Err(Error::Unrepeatable { what: format!("`{from}` was renamed to `{to}`") })
             }
             ("importCollection", _) => Err(Error::Unrepeatable { what: "a collection was imported".into() }),
-            _ => Ok(()),
+            (name, _) if REPEATED.contains(&name) || is_own(entry) || filter.keep(entry)?.is_none() => Ok(()),
+            // Better told now than when the package is needed.
+            (name, _) => Err(Error::Unrepeatable { what: format!("the command `{name}` was run") }),
+        }
+    }
+
+    /// A collection was dropped, or gave way to another.
+    fn ended(&mut self, uuid: Vec<u8>) {
+        if !self.cut.is_empty() {
+            self.cut.remove(&hex::encode(uuid));
         }
     }
 
@@ -199,6 +324,12 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// Whether an entry is of a database that is the deployment's own, and restored in no case.
+fn is_own(entry: &RawDocument) -> bool {
+    let namespace = entry.get_str("ns").ok().and_then(Namespace::parse);
+    namespace.is_some_and(|namespace| OWN_DATABASES.contains(&namespace.database.as_str()))
 }
 
 /// The name of an entry's command and what it is about.
@@ -224,4 +355,50 @@ fn time(entry: &RawDocument) -> Result<Timestamp, Error> {
 /// A cluster time as tools write it: `seconds:increment`.
 pub(super) fn show(at: Timestamp) -> String {
     format!("{}:{}", at.time, at.increment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(entry: &RawDocument, all: bool) -> Result<(), Error> {
+        let shop = |namespace: &Namespace| namespace.database == "shop";
+        Watch::default().entry(entry, &Filter::new(&shop, all))
+    }
+
+    #[test]
+    fn what_a_replay_does_not_know_ends_the_dump() {
+        let command = |ns: &str, name: &str| {
+            let mut object = mongodb::bson::RawDocumentBuf::new();
+            object.append(&mongodb::bson::raw::CString::try_from(name.to_owned()).unwrap(), "a");
+            rawdoc! { "op": "c", "ns": ns, "o": object }
+        };
+        for all in [true, false] {
+            assert!(watched(&command("shop.$cmd", "createIndexes"), all).is_ok());
+            assert!(watched(&command("config.$cmd", "later"), all).is_ok(), "restored in no case");
+            let error = watched(&command("shop.$cmd", "later"), all).unwrap_err().to_string();
+            assert!(error.starts_with("the command `later` was run during the dump"), "{error}");
+            assert!(watched(&rawdoc! { "op": "n", "ns": "", "o": {} }, all).is_ok());
+            let error =
+                watched(&rawdoc! { "op": "x", "ns": "shop.a", "o": {} }, all).unwrap_err().to_string();
+            assert!(error.starts_with("an entry of the kind `x` was written during the dump"), "{error}");
+        }
+        assert!(watched(&command("blog.$cmd", "later"), false).is_ok(), "not dumped");
+        assert!(watched(&command("blog.$cmd", "later"), true).is_err());
+    }
+
+    #[test]
+    fn what_was_cut_off_must_be_dropped_or_give_way() {
+        let uuid = |byte: u8| mongodb::bson::Binary { subtype: 4.into(), bytes: vec![byte; 16] };
+        let all = |_: &Namespace| true;
+        let filter = Filter::new(&all, true);
+        let cut = [1_u8, 2, 3].map(|byte| hex::encode([byte; 16]));
+        let mut watch = Watch { cut: HashSet::from(cut), ..Watch::default() };
+        let entry = |ui: u8, object: mongodb::bson::RawDocumentBuf| rawdoc! { "op": "c", "ns": "a.$cmd", "ui": uuid(ui), "o": object };
+        watch.entry(&entry(1, rawdoc! { "drop": "x" }), &filter).unwrap();
+        watch.entry(&entry(2, rawdoc! { "create": "y" }), &filter).unwrap();
+        let renamed = rawdoc! { "renameCollection": "a.y", "to": "a.z", "dropTarget": uuid(3) };
+        watch.entry(&entry(2, renamed), &filter).unwrap();
+        assert_eq!(watch.cut, HashSet::from([hex::encode([2_u8; 16])]));
+    }
 }
