@@ -8,6 +8,7 @@ mod support;
 mod archive;
 mod bench;
 mod consistency;
+mod definitions;
 mod faults;
 mod members;
 mod mongos;

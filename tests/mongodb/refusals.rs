@@ -120,6 +120,18 @@ async fn restores() {
         "the switch `swap` is unknown: a MongoDB source knows `rename=OLD:NEW`, for databases"
     );
     assert_eq!(refused(one("rename=shpo:a")).await, "the pattern `shpo` matches no collection");
+    server.python("direct.blog.a.insert_one({'_id': 1}); direct.blog.b.insert_one({'_id': 1})");
+    let both = self::dump(plan(&server.url(None))).await.unwrap();
+    let merged = Request { switches: vec!["rename=blog:shop".into()], replace: true, ..Request::default() };
+    assert_eq!(
+        restore(&both, plan(&server.url(None)), merged).await.unwrap_err().to_string(),
+        "`blog.a` and `shop.a` would both be restored as `shop.a`: rename one of the databases to another name"
+    );
+    // Each other's names are no names in common.
+    let swapped = vec!["rename=blog:shop".into(), "rename=shop:blog".into()];
+    let swapped = Request { switches: swapped, replace: true, ..Request::default() };
+    restore(&both, plan(&server.url(None)), swapped).await.unwrap();
+    server.python("assert direct.shop.b.find_one(); direct.shop.b.drop(); direct.drop_database('blog')");
     let only = Request { only: vec!["shop.b".into()], ..Request::default() };
     assert_eq!(refused(only).await, "the pattern `shop.b` matches no collection");
     assert_eq!(

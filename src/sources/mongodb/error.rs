@@ -34,12 +34,12 @@ pub enum Error {
     #[error("the server refused the credentials: {0}")]
     Authentication(String),
     /// The user may not do something that is needed.
-    #[error("the user may not {what}: grant it the role `{role}` on the database `admin`")]
+    #[error("the user may not {what}: grant it {roles} on the database `admin`")]
     Unprivileged {
         /// What was attempted.
         what: String,
-        /// The built-in role that allows it.
-        role: &'static str,
+        /// The built-in roles that allow all that is needed, in words.
+        roles: &'static str,
     },
     /// The server is a `mongos`.
     #[error("this is a mongos: a sharded cluster has no single oplog, and so no consistent dump this way")]
@@ -149,6 +149,18 @@ pub enum Error {
     /// A switch that this source does not know.
     #[error("the switch `{0}` is unknown: a MongoDB source knows `rename=OLD:NEW`, for databases")]
     Switch(String),
+    /// Two collections would be restored under one name.
+    #[error(
+        "`{one}` and `{other}` would both be restored as `{to}`: rename one of the databases to another name"
+    )]
+    SameName {
+        /// One of the collections.
+        one: String,
+        /// The other.
+        other: String,
+        /// The name in the target.
+        to: String,
+    },
     /// `--only` is not a glob.
     #[error("{0}")]
     Glob(String),
@@ -176,6 +188,9 @@ pub enum Error {
         /// As the target has it.
         found: Fingerprint,
     },
+    /// Indexes could not be built.
+    #[error("everything is restored but indexes that could not be built: {0}")]
+    Indexes(String),
     /// The oplog has something that cannot be replayed.
     #[error("the oplog cannot be replayed: {0}")]
     Replay(String),
@@ -205,7 +220,7 @@ impl Error {
         match *error.kind {
             // Unauthorized: the built-in role for reading everything that a dump needs.
             ErrorKind::Command(ref command) if command.code == 13 => {
-                Self::Unprivileged { what, role: "backup" }
+                Self::Unprivileged { what, roles: "the role `backup`" }
             }
             // AuthenticationFailed.
             ErrorKind::Command(ref command) if command.code == 18 => {
@@ -232,10 +247,13 @@ impl Error {
         }
     }
 
-    /// As [`driver`](Self::driver), for what a restore does.
-    pub(super) fn restoring(what: impl Into<String>, error: DriverError) -> Self {
-        match Self::driver(what, error) {
-            Self::Unprivileged { what, .. } => Self::Unprivileged { what, role: "restore" },
+    /// The error as one of a restore, which needs more roles: `restore` lets documents be inserted, but neither changed
+    /// nor read back.
+    pub(super) fn restoring(self) -> Self {
+        match self {
+            Self::Unprivileged { what, .. } => {
+                Self::Unprivileged { what, roles: "the roles `restore`, `backup` and `readWriteAnyDatabase`" }
+            }
             other => other,
         }
     }

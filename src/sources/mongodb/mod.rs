@@ -78,7 +78,7 @@ impl MongoDb {
         stop: &CancellationToken,
     ) -> Result<Restored, Error> {
         tokio::select! {
-            restored = restore::restore(&self.plan, package, request) => restored,
+            restored = restore::restore(&self.plan, package, request) => restored.map_err(Error::restoring),
             () = stop.cancelled() => Err(Error::Stopped),
         }
     }

@@ -29,6 +29,10 @@ impl Error {
                 Self::SteppedDown { .. } | Self::CursorLost { .. } | Self::Unrepeatable { .. } => {
                     "run the backup again"
                 }
+                Self::Indexes(_) => {
+                    "change the documents that the indexes cannot have, and create them; a standalone server's dump can \
+                     have documents of different moments"
+                }
                 Self::Differs { .. } => "see whether something else writes to the target, and restore again",
                 Self::Package(error) => return error.help(),
                 _ => return None,
@@ -40,7 +44,7 @@ impl Error {
     /// What it means for the exit code.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::NotEmpty(_) | Self::Switch(_) | Self::Glob(_) => Verdict::Refused,
+            Self::NotEmpty(_) | Self::SameName { .. } | Self::Switch(_) | Self::Glob(_) => Verdict::Refused,
             Self::Differs { .. } => Verdict::Differs,
             Self::Package(error) if error.is_mismatch() => Verdict::Differs,
             _ => Verdict::Failed,

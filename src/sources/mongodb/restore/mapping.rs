@@ -86,7 +86,15 @@ impl Mapping {
         let known = contents.entries.iter().map(|entry| &entry.namespace).filter(|ns| !is_auth(ns));
         self.only.check(&known)?;
         let wanted = contents.entries.iter().filter(|entry| entry.namespace != Namespace::oplog());
-        wanted.filter_map(|entry| Some((entry, self.collection(&entry.namespace)?))).map(piece).collect()
+        let wanted = wanted.filter_map(|entry| Some((entry, self.collection(&entry.namespace)?)));
+        let mut sources: BTreeMap<Namespace, &Namespace> = BTreeMap::new();
+        for (entry, to) in wanted.clone() {
+            if let Some(other) = sources.insert(to.clone(), &entry.namespace) {
+                let (one, other, to) = (other.to_string(), entry.namespace.to_string(), to.to_string());
+                return Err(Error::SameName { one, other, to });
+            }
+        }
+        wanted.map(piece).collect()
     }
 
     /// The name in the target of a collection or view as users know it; `None` if it is not restored.

@@ -2,7 +2,8 @@
 //!
 //! Collections with their options first, then documents, then a comparison with the index's fingerprints, then the
 //! oplog's slice, and only then indexes and views: a unique index would refuse states in between that the slice
-//! repairs, and a TTL index would delete what is about to be compared. Users and roles come last.
+//! repairs, and a TTL index would delete what is about to be compared. Users and roles come last. An index that cannot
+//! be built fails the restore, but only when all the rest is done.
 
 mod compare;
 mod contents;
@@ -13,11 +14,11 @@ mod replay;
 mod target;
 mod users;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::info;
 
-use super::archive::Kind;
+use super::archive::{Kind, Namespace};
 use super::{Error, Plan};
 use crate::package::Package;
 use crate::sources::{Request, Restored};
@@ -32,7 +33,9 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
     let pieces = mapping.pieces(&contents)?;
     let target = Target::connect(plan, request.into.as_deref()).await?;
     target.accepts(&contents)?;
-    let occupied = target.occupied(&pieces, &mapping).await?;
+    let ahead = replay::look_ahead(package, &contents, &mapping).await?;
+    let names: BTreeSet<&Namespace> = pieces.iter().map(|piece| &piece.to).chain(&ahead.made).collect();
+    let occupied = target.occupied(&names, &mapping).await?;
     let mut restored = Restored { counts: counts(&pieces), ..Restored::default() };
     if request.dry_run {
         restored.notes.extend(occupied.iter().map(|name| format!("`{name}` is in the way")));
@@ -41,7 +44,7 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
     }
     match occupied.first() {
         Some(name) if !request.replace => return Err(Error::NotEmpty(name.to_string())),
-        _ => target.clear(&pieces, &mapping).await?,
+        _ => target.clear(&names, &mapping).await?,
     }
     for piece in pieces.iter().filter(|piece| piece.kind != Kind::View) {
         target.create(piece).await?;
@@ -57,17 +60,17 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
     info!(collections = compared, documents = loaded.documents, "documents restored and compared");
     let mut state = State::new(&pieces, &mapping, twice.owed);
     if contents.has_oplog() {
-        let applied = replay::replay(package, &mapping, &target, &mut state).await?;
+        let applied = replay::replay(package, ahead, &target, &mut state).await?;
         restored.counts.insert("oplog_operations".into(), applied);
         restored.notes.push(format!("{applied} operations of the oplog were replayed after the comparison"));
     }
-    target.index(&state).await?;
+    let failed = target.index(&state).await?;
     target.views(&state).await?;
-    target.expire(&state).await?;
+    target.finish(&state).await?;
     if mapping.users_and_roles() {
         users::merge(&target, request.replace, &mut restored).await?;
     }
-    Ok(restored)
+    if failed.is_empty() { Ok(restored) } else { Err(Error::Indexes(failed.join("; "))) }
 }
 
 fn counts(pieces: &[Piece]) -> BTreeMap<String, u64> {

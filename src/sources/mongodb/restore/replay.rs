@@ -1,7 +1,7 @@
 //! Replaying the oplog's slice.
 //!
-//! Two readings: the first learns which transactions end well within the slice, and which collections take the place of
-//! one that is restored; the second applies. So a transaction that is spread over many entries need not be held in
+//! Two readings: the first, before anything is touched, learns which transactions end well within the slice, which
+//! collections take the place of one that is restored, and which names are made; the second applies. So a transaction that is spread over many entries need not be held in
 //! memory: its operations are applied where they stand, which comes to the same, because nothing else can have touched
 //! its documents before it ended.
 
@@ -9,17 +9,17 @@ mod entry;
 mod owed;
 mod state;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
 
-use mongodb::bson::{RawArrayBuf, RawDocument, RawDocumentBuf};
+use mongodb::bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf};
 use tokio::runtime::Handle;
 
-use super::super::archive::{Event, Reader};
-use super::contents::OPLOG;
+use super::super::archive::{Event, Namespace, Reader};
+use super::contents::{Contents, OPLOG};
 use super::mapping::Mapping;
 use super::target::Target;
-use super::{Error, load};
+use super::{Error, load, users};
 use crate::package::index;
 use crate::package::member::Header;
 use crate::package::open::VisitError;
@@ -33,14 +33,23 @@ const MOST_OPERATIONS: usize = 1_000;
 /// Bytes of operations in one `applyOps`. One may exceed it, never two.
 const MOST_BYTES: usize = 4 << 20;
 
+/// Reads the slice, if there is one, for what must be known before anything is touched.
+pub(super) async fn look_ahead(
+    package: &Package,
+    contents: &Contents,
+    mapping: &Mapping,
+) -> Result<Ahead, Error> {
+    let ahead = Ahead { ended: HashSet::new(), made: BTreeSet::new(), mapping: mapping.clone() };
+    if contents.has_oplog() { Ok(package.read(slice(), ahead).await?) } else { Ok(ahead) }
+}
+
 /// Replays the slice and returns how many operations were applied.
 pub(super) async fn replay(
     package: &Package,
-    mapping: &Mapping,
+    ahead: Ahead,
     target: &Target,
     state: &mut State,
 ) -> Result<u64, Error> {
-    let ahead = package.read(slice(), Ahead { ended: HashSet::new(), mapping: mapping.clone() }).await?;
     let replayer = Replayer {
         mapping: ahead.mapping,
         target: target.clone(),
@@ -79,9 +88,12 @@ fn entries(
 }
 
 /// What must be known of the slice before it is applied.
-struct Ahead {
+pub(super) struct Ahead {
     /// The transactions of several entries that commit within it.
     ended: HashSet<Transaction>,
+    /// What it makes, under the names in the target: these too must not be there, or be replaced. It may be gone again
+    /// at the slice's end.
+    pub(super) made: BTreeSet<Namespace>,
     /// Follows collections that take the place of one that is restored.
     mapping: Mapping,
 }
@@ -90,13 +102,42 @@ impl Visitor for Ahead {
     fn member(&mut self, _: &index::Entry, _: Header, content: &mut dyn Read) -> Result<(), VisitError> {
         entries(content, |document| {
             self.ended.extend(entry::ends(document)?);
-            if let Entry::Command(command) = entry::read(document)?
-                && let Some((from, to)) = entry::renames(&command)?
-            {
-                self.mapping.renamed(&from, &to, command.uuid);
-            }
-            Ok(())
+            self.entry(document)
         })
+    }
+}
+
+impl Ahead {
+    fn entry(&mut self, document: &RawDocument) -> Result<(), Error> {
+        match entry::read(document)? {
+            Entry::Command(command) => self.command(&command),
+            Entry::Operations { operations, .. } => {
+                operations.iter().try_for_each(|operation| self.entry(operation))
+            }
+            Entry::Crud(crud) if crud.namespace.collection == "system.views" && crud.kind != "d" => {
+                self.made
+                    .extend(Namespace::parse(crud.view()?).and_then(|view| self.mapping.collection(&view)));
+                Ok(())
+            }
+            Entry::Crud(_) | Entry::Nothing => Ok(()),
+        }
+    }
+
+    fn command(&mut self, command: &Command<'_>) -> Result<(), Error> {
+        if let Some((from, to)) = entry::renames(command)? {
+            self.mapping.renamed(&from, &to, command.uuid);
+            self.make(&to);
+        } else if let ("create", RawBsonRef::String(name)) = entry::first(command.object)? {
+            self.make(&Namespace::new(command.database, name));
+        }
+        Ok(())
+    }
+
+    /// Notes a collection that is restored. Users and roles are merged from collections of our own.
+    fn make(&mut self, from: &Namespace) {
+        if users::temporary(from).is_none() {
+            self.made.extend(self.mapping.documents(from).as_ref().map(state::logical));
+        }
     }
 }
 

@@ -57,17 +57,16 @@ impl Target {
         what: &str,
     ) -> Result<Document, Error> {
         let reply = self.member.database(database).run_raw_command(command).await;
-        reply.map_err(|error| Error::restoring(what, error))
+        reply.map_err(|error| Error::driver(what, error))
     }
 
-    /// What is in the way: collections and views in the databases that are restored, or only those of the same names
-    /// if only some are restored.
+    /// What is in the way of the names `wanted`: collections and views in the databases that are restored, or only those
+    /// of the same names if only some are restored.
     pub(super) async fn occupied(
         &self,
-        pieces: &[Piece],
+        wanted: &BTreeSet<&Namespace>,
         mapping: &Mapping,
     ) -> Result<Vec<Namespace>, Error> {
-        let wanted: BTreeSet<&Namespace> = pieces.iter().map(|piece| &piece.to).collect();
         let databases: BTreeSet<&str> = wanted.iter().map(|to| to.database.as_str()).collect();
         let mut occupied = Vec::new();
         for database in databases {
@@ -96,10 +95,10 @@ impl Target {
         Ok(names)
     }
 
-    /// Drops what has the name of something that is restored. Other collections stay.
-    pub(super) async fn clear(&self, pieces: &[Piece], mapping: &Mapping) -> Result<(), Error> {
-        for piece in pieces {
-            self.drop(&piece.to).await?;
+    /// Drops what has one of the `names`, those of what is restored. Other collections stay.
+    pub(super) async fn clear(&self, names: &BTreeSet<&Namespace>, mapping: &Mapping) -> Result<(), Error> {
+        for name in names {
+            self.drop(name).await?;
         }
         if mapping.users_and_roles() {
             users::clear(self).await?;
@@ -132,10 +131,16 @@ impl Target {
 
     /// Creates a collection or time series with its options.
     ///
-    /// What makes it forget comes at the very end ([`expire`](Self::expire)): until then nothing may disappear.
+    /// What makes it forget comes at the very end ([`finish`](Self::finish)): until then nothing may disappear.
     pub(super) async fn create(&self, piece: &Piece) -> Result<(), Error> {
         let mut command = rawdoc! { "create": piece.to.collection.as_str() };
-        append(&mut command, &piece.options, &["expireAfterSeconds", "temp"])?;
+        append(&mut command, &piece.options, &["expireAfterSeconds", "temp", "autoIndexId"])?;
+        // Servers before 4.0 let collections be without an index on `_id`, and later ones list it still, with the index.
+        if piece.options.get_bool("autoIndexId").unwrap_or_default()
+            && release(&self.member.version) < Some((8, 2))
+        {
+            command.append(cstr!("autoIndexId"), true);
+        }
         let clustered = piece.options.get("clusteredIndex").is_ok_and(|value| value.is_some());
         let id = piece.indexes.iter().find(|index| index.get_str("name").is_ok_and(|name| name == "_id_"));
         if let (Some(id), Kind::Collection, false) = (id, piece.kind, clustered) {
@@ -143,10 +148,15 @@ impl Target {
             append(&mut spec, id, &["ns"])?;
             command.append(cstr!("idIndex"), spec);
         }
-        match self.run(&piece.to.database, command, &format!("create `{}`", piece.to)).await {
+        self.make(&piece.to, command).await
+    }
+
+    /// Runs a command that creates a collection or time series.
+    pub(super) async fn make(&self, namespace: &Namespace, command: RawDocumentBuf) -> Result<(), Error> {
+        match self.run(&namespace.database, command, &format!("create `{namespace}`")).await {
             // It was emptied instead of dropped.
             Err(Error::Server { why, .. })
-                if piece.to.collection == FUNCTIONS && why.starts_with("NamespaceExists") =>
+                if namespace.collection == FUNCTIONS && why.starts_with("NamespaceExists") =>
             {
                 Ok(())
             }
@@ -154,10 +164,12 @@ impl Target {
         }
     }
 
-    /// Builds the indexes from their raw specifications, one collection after the other.
-    pub(super) async fn index(&self, state: &State) -> Result<(), Error> {
+    /// Builds the indexes from their raw specifications, one collection after the other, and says what of them could not
+    /// be built. The others are built all the same.
+    pub(super) async fn index(&self, state: &State) -> Result<Vec<String>, Error> {
+        let mut failed = Vec::new();
         for (namespace, indexes, collated) in state.indexes() {
-            let mut specs = RawArrayBuf::new();
+            let mut specs = Vec::new();
             for index in indexes.iter().filter(|index| !made_with_collection(index)) {
                 let mut spec = RawDocumentBuf::new();
                 append(&mut spec, index, &["ns"])?;
@@ -167,14 +179,33 @@ impl Target {
                 }
                 specs.push(spec);
             }
-            if specs.is_empty() {
+            if specs.is_empty() || self.build(namespace, &specs).await?.is_none() {
                 continue;
             }
-            let mut command = rawdoc! { "createIndexes": namespace.collection.as_str() };
-            command.append(cstr!("indexes"), specs);
-            self.run(&namespace.database, command, &format!("index `{namespace}`")).await?;
+            // All or none: one by one it shows which it is.
+            for spec in &specs {
+                failed.extend(self.build(namespace, std::slice::from_ref(spec)).await?);
+            }
         }
-        Ok(())
+        Ok(failed)
+    }
+
+    /// Builds indexes of a collection; says why if the server refuses to.
+    async fn build(&self, namespace: &Namespace, specs: &[RawDocumentBuf]) -> Result<Option<String>, Error> {
+        let mut indexes = RawArrayBuf::new();
+        for spec in specs {
+            indexes.push(spec.clone());
+        }
+        // Servers before 3.4 kept options that do not exist, and later ones list them still.
+        let mut command = rawdoc! {
+            "createIndexes": namespace.collection.as_str(),
+            "ignoreUnknownIndexOptions": true,
+        };
+        command.append(cstr!("indexes"), indexes);
+        match self.run(&namespace.database, command, &format!("index `{namespace}`")).await {
+            Err(Error::Server { what, why }) => Ok(Some(format!("{what}: {why}"))),
+            other => other.map(|_| None),
+        }
     }
 
     /// Creates the views. One may be of another, in any order.
@@ -187,12 +218,13 @@ impl Target {
         Ok(())
     }
 
-    /// Lets clustered collections and time series forget again after the time that they had in the end.
-    pub(super) async fn expire(&self, state: &State) -> Result<(), Error> {
-        for (namespace, expire) in state.expiring() {
+    /// Gives clustered collections and time series the options that take effect at the end only, as they were in the
+    /// end: they forget again.
+    pub(super) async fn finish(&self, state: &State) -> Result<(), Error> {
+        for (namespace, options) in state.late() {
             let mut command = rawdoc! { "collMod": namespace.collection.as_str() };
-            command.append(cstr!("expireAfterSeconds"), expire.clone());
-            self.run(&namespace.database, command, &format!("let `{namespace}` expire")).await?;
+            append(&mut command, &options, &[])?;
+            self.run(&namespace.database, command, &format!("change `{namespace}`")).await?;
         }
         Ok(())
     }
@@ -230,9 +262,9 @@ impl Target {
                 let told = error.server_response().and_then(|reply| Document::try_from(&**reply).ok());
                 let told = told.and_then(|reply| results(&reply));
                 let told = told.filter(|results| results.len() <= count && results.contains(&false));
-                return told.ok_or_else(|| Error::restoring(REPLAY, error));
+                return told.ok_or_else(|| Error::driver(REPLAY, error));
             }
-            Err(error) => return Err(Error::restoring(REPLAY, error)),
+            Err(error) => return Err(Error::driver(REPLAY, error)),
         };
         results.ok_or_else(|| Error::reply(REPLAY, "not all operations were applied, and none failed"))
     }

@@ -50,7 +50,13 @@ pub(super) struct Crud<'a> {
     one: Option<bool>,
 }
 
-impl Crud<'_> {
+impl<'a> Crud<'a> {
+    /// The full name of the view that a change of the list of views is about.
+    pub(super) fn view(&self) -> Result<&'a str, Error> {
+        let holder = self.which.unwrap_or(self.object);
+        holder.get_str("_id").map_err(|error| Error::reply("a view in the oplog", error))
+    }
+
     /// The operation for `applyOps`, on another namespace, without what belongs to the source: UUIDs, times, sessions.
     pub(super) fn operation(&self, to: &Namespace) -> RawDocumentBuf {
         let mut operation = RawDocumentBuf::new();

@@ -14,12 +14,17 @@ use super::owed::Owed;
 
 /// The option that lets documents be forgotten. It takes effect at the very end only: until then nothing may disappear.
 const EXPIRE: &str = "expireAfterSeconds";
+/// The option that says how a time series fills its buckets. It takes effect at the end only: a server lets it change in
+/// one direction, and the series may have been listed when it had changed already.
+const SERIES: &str = "timeseries";
 
 /// Collections, indexes and views, by their names in the target.
 #[derive(Debug, Default)]
 pub(in super::super) struct State {
     /// What can be written to: time series by their buckets.
     existing: HashMap<Namespace, Traits>,
+    /// By the collections on which they are built. A time series is listed with its indexes as users know them, but its
+    /// oplog has those of its buckets: they stand apart.
     indexes: BTreeMap<Namespace, Vec<RawDocumentBuf>>,
     views: BTreeMap<Namespace, RawDocumentBuf>,
     /// What changes were left out for, because it was not there: it must have been dropped by the end.
@@ -35,6 +40,8 @@ struct Traits {
     collated: bool,
     /// After how long it forgets its documents, by its options: clustered collections and time series do.
     expire: Option<RawBson>,
+    /// How it fills its buckets since that was changed.
+    series: Option<RawBson>,
 }
 
 impl Traits {
@@ -44,7 +51,21 @@ impl Traits {
             expire: options.get(EXPIRE).ok().flatten().map(Into::into),
             capped: options.get_bool("capped").unwrap_or_default(),
             collated: options.get("collation").is_ok_and(|collation| collation.is_some()),
+            series: None,
         }
+    }
+
+    /// The options that take effect at the end only.
+    fn late(&self) -> RawDocumentBuf {
+        let mut options = RawDocumentBuf::new();
+        for (name, value) in
+            [(cstr!("timeseries"), &self.series), (cstr!("expireAfterSeconds"), &self.expire)]
+        {
+            if let Some(value) = value {
+                options.append(name, value.clone());
+            }
+        }
+        options
     }
 }
 
@@ -93,9 +114,10 @@ impl State {
         })
     }
 
-    /// The collections and time series that forget, and after how long.
-    pub(in super::super) fn expiring(&self) -> impl Iterator<Item = (Namespace, &RawBson)> {
-        self.existing.iter().filter_map(|(data, traits)| Some((logical(data), traits.expire.as_ref()?)))
+    /// The options that take effect at the end only, of the collections and time series that have some.
+    pub(in super::super) fn late(&self) -> impl Iterator<Item = (Namespace, RawDocumentBuf)> {
+        let late = self.existing.iter().map(|(data, traits)| (logical(data), traits.late()));
+        late.filter(|(_, options)| !options.is_empty())
     }
 
     /// The indexes of each collection, and whether one without a collation must be told that it has none.
@@ -115,8 +137,7 @@ impl State {
 
     /// Follows a change of the list of views. Those of time series come with the time series.
     pub(super) fn view(&mut self, crud: &Crud<'_>, mapping: &Mapping) -> Result<(), Error> {
-        let holder = crud.which.unwrap_or(crud.object);
-        let name = holder.get_str("_id").map_err(|error| Error::reply("a view in the oplog", error))?;
+        let name = crud.view()?;
         let to = Namespace::parse(name).and_then(|name| mapping.collection(&name));
         let Some(to) = to else { return Ok(()) };
         if crud.kind == "d" {
@@ -169,9 +190,7 @@ impl State {
             "dropIndexes" | "deleteIndexes" | "dropIndex" | "deleteIndex" => {
                 let dropped =
                     object.get_str("index").map_err(|error| Error::reply("a dropped index", error))?;
-                if let Some(indexes) = self.indexes.get_mut(&logical(&to)) {
-                    indexes.retain(|index| index.get_str("name").is_ok_and(|name| name != dropped));
-                }
+                self.without_index(&to, dropped);
                 Ok(false)
             }
             // The build's commit says all.
@@ -200,13 +219,14 @@ impl State {
             &["create", "validator", "clusteredIndex", EXPIRE]
         };
         append(&mut command, object, own)?;
-        target.run(&name.database, command, &format!("create `{name}`")).await?;
+        target.make(&name, command).await?;
         self.indexes.insert(name, Vec::new());
         Ok(true)
     }
 
     async fn drop(&mut self, to: &Namespace, target: &Target) -> Result<bool, Error> {
         let name = logical(to);
+        self.indexes.remove(to);
         self.indexes.remove(&name);
         self.absent.remove(to);
         self.owed.dropped(to);
@@ -268,56 +288,73 @@ impl State {
         if !self.exists(to) {
             return Ok(false);
         }
-        let indexes = self.indexes.entry(logical(to)).or_default();
         for spec in specs {
             let mut index = RawDocumentBuf::new();
             append(&mut index, spec, &[command])?;
-            let name = index.get_str("name").map_err(|error| Error::reply("an index", error))?.to_owned();
-            indexes.retain(|other| other.get_str("name").is_ok_and(|other| other != name));
-            indexes.push(index);
+            let name = index.get_str("name").map_err(|error| Error::reply("an index", error))?;
+            self.without_index(to, name);
+            self.indexes.entry(to.clone()).or_default().push(index);
         }
         Ok(false)
     }
 
-    async fn modify(&mut self, to: &Namespace, object: &RawDocument, target: &Target) -> Result<bool, Error> {
-        if !self.exists(to) {
-            return Ok(false);
+    /// Forgets an index, whether it was listed or built.
+    fn without_index(&mut self, to: &Namespace, name: &str) {
+        for on in [to, &logical(to)] {
+            if let Some(indexes) = self.indexes.get_mut(on) {
+                indexes.retain(|index| index.get_str("name").is_ok_and(|other| other != name));
+            }
         }
-        let mut rest = RawDocumentBuf::new();
-        append(&mut rest, object, &["index", EXPIRE])?;
-        let expire = object.get(EXPIRE).map_err(|error| Error::reply("a changed collection", error))?;
-        if let (Some(expire), Some(traits)) = (expire, self.existing.get_mut(to)) {
+    }
+
+    /// Changes a collection's options. What the entry names is what it was called in the source, so the command names
+    /// what it is called in the target; and it is run as a user would, who changes a time series and not its buckets.
+    async fn modify(&mut self, to: &Namespace, object: &RawDocument, target: &Target) -> Result<bool, Error> {
+        let Some(traits) = self.existing.get_mut(to) else { return Ok(false) };
+        let option =
+            |name: &str| object.get(name).map_err(|error| Error::reply("a changed collection", error));
+        if let Some(expire) = option(EXPIRE)? {
             // Otherwise it is the word `off`.
             traits.expire = Some(expire.into()).filter(|expire| !matches!(expire, RawBson::String(_)));
+        }
+        if let Some(series) = option(SERIES)? {
+            traits.series = Some(series.into());
         }
         if let Ok(change) = object.get_document("index") {
             self.modify_index(to, change)?;
         }
-        if rest.iter().count() < 2 {
+        let mut rest = RawDocumentBuf::new();
+        append(&mut rest, object, &["collMod", "index", EXPIRE, SERIES])?;
+        if rest.is_empty() {
             return Ok(false);
         }
-        let mut operation = rawdoc! { "op": "c", "ns": format!("{}.$cmd", to.database) };
-        operation.append(cstr!("o"), rest);
-        target.apply(operation).await.map(|()| true)
+        let name = logical(to);
+        let mut command = rawdoc! { "collMod": name.collection.as_str() };
+        append(&mut command, &rest, &[])?;
+        target.run(&name.database, command, &format!("change `{name}`")).await.map(|_| true)
     }
 
     fn modify_index(&mut self, to: &Namespace, change: &RawDocument) -> Result<(), Error> {
         let name = change.get_str("name").map_err(|error| Error::reply("a changed index", error))?;
-        let indexes = self.indexes.entry(logical(to)).or_default();
-        let Some(index) =
-            indexes.iter_mut().find(|index| index.get_str("name").is_ok_and(|other| other == name))
-        else {
+        let known = logical(to);
+        let indexes = self.indexes.iter_mut().filter(|(on, _)| *on == to || **on == known);
+        let mut indexes = indexes.flat_map(|(_, indexes)| indexes);
+        let Some(index) = indexes.find(|index| index.get_str("name").is_ok_and(|other| other == name)) else {
             return Ok(());
         };
         let changed: Vec<&str> = change.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let mut replaced: Vec<&str> = changed.iter().copied().filter(|key| *key != "name").collect();
+        if replaced.contains(&"unique") {
+            // What an index is prepared for ends when it is unique: it cannot be both.
+            replaced.push("prepareUnique");
+        }
         let mut spec = RawDocumentBuf::new();
-        let kept: Vec<&str> = changed.iter().copied().filter(|key| *key != "name").collect();
-        append(&mut spec, index, &kept)?;
-        // `hidden: false` is the same as none, and that is how the server lists it.
+        append(&mut spec, index, &replaced)?;
+        // An option that is `false` is the same as none, and that is how the server lists it.
         for element in change {
             let (key, value) = element.map_err(|error| Error::reply("a changed index", error))?;
-            let shown = key.as_str() == "hidden" && value.as_bool() == Some(false);
-            if key.as_str() != "name" && !shown {
+            let off = matches!(key.as_str(), "hidden" | "prepareUnique") && value.as_bool() == Some(false);
+            if key.as_str() != "name" && !off {
                 spec.append(key, value);
             }
         }
@@ -327,7 +364,7 @@ impl State {
 }
 
 /// The namespace as users know it: a time series for its buckets.
-fn logical(namespace: &Namespace) -> Namespace {
+pub(super) fn logical(namespace: &Namespace) -> Namespace {
     match namespace.collection.strip_prefix("system.buckets.") {
         Some(series) => Namespace::new(&namespace.database, series),
         None => namespace.clone(),

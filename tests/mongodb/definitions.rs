@@ -1,0 +1,354 @@
+//! Indexes, options and names that change while a dump is held, and definitions as only old servers made them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use chupacabra::package::member::{Header, Object, Time};
+use chupacabra::sources::mongodb::archive::{self, Entry, Kind, Namespace};
+use chupacabra::sources::{Consistency, ConsistencyKind, Request, Summary};
+
+use crate::replay::{NOTHING, attempted, attempted_by, differ, dumped_while, only, restored};
+use crate::support::mongodb::{How, Mongod, differences, dump, dump_by, plan, plan_with, restore};
+
+const REPLACE: fn() -> Request = || Request { replace: true, ..Request::default() };
+
+fn replica_set(name: &'static str) -> Mongod {
+    Mongod::start(How { set: Some(name), ..How::default() })
+}
+
+/// A server with the commands for tests: they hold and fail what is asked for.
+fn with_test_commands() -> Mongod {
+    let args = vec!["--setParameter".into(), "enableTestCommands=1".into()];
+    Mongod::start(How { set: Some("rs0"), args, ..How::default() })
+}
+
+const MADE: &str = "
+direct.shop.created.insert_many([{'_id': n, 'from': 'slice'} for n in range(5)])
+direct.shop.beside.insert_one({'_id': 'slice'})
+direct.shop.beside.rename('renamed')
+direct.shop.command('create', 'seen', viewOn='created', pipeline=[])
+direct.shop.create_collection('series', timeseries={'timeField': 'at'})
+direct.shop['system.js'].insert_one({'_id': 'twice', 'value': 2})
+direct.elsewhere.things.insert_one({'_id': 'slice'})
+";
+
+/// What the slice makes is restored like the rest: it must not be there, or is replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_during_the_dump_may_be_in_the_way() {
+    let (source, dump) = dumped_while("", "", MADE).await;
+    for (own, request) in [
+        ("shop.created", only("shop.[mc]*")),
+        ("shop.renamed", only("shop.[mr]*")),
+        ("shop.seen", only("shop.[ms]*")),
+        ("shop.series", only("shop.[ms]*")),
+        ("elsewhere.things", Request::default()),
+    ] {
+        let target = replica_set("rs1");
+        let (database, collection) = own.split_once('.').unwrap();
+        let of = format!("direct.{database}.{collection}");
+        target.python(&format!("{of}.insert_one({{'_id': 'own'}})"));
+        let refused = restore(&dump, plan(&target.url(None)), request.clone()).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "the target is not empty, it has `{own}`: choose an empty one, or replace it (--replace)"
+            )
+        );
+        assert_eq!(target.python(&format!("print(list({of}.find()))")).trim(), "[{'_id': 'own'}]");
+        let replace = Request { replace: true, ..request };
+        restore(&dump, plan(&target.url(None)), replace).await.unwrap();
+        assert_eq!(target.python(&format!("print({of}.find_one({{'_id': 'own'}}))")).trim(), "None");
+    }
+    // The server that was dumped has all of it.
+    let target = restored(&dump, Request::default()).await;
+    restore(&dump, plan(&source.url(None)), REPLACE()).await.unwrap();
+    assert_eq!(differences(&source, &target, ", ('shop', 'elsewhere'), False"), NOTHING);
+}
+
+/// A collection that will take another's place has a name of its own in the target until then, and what that name
+/// means there is not touched.
+#[tokio::test(flavor = "multi_thread")]
+async fn options_follow_what_takes_anothers_place() {
+    let (source, dump) = dumped_while(
+        "direct.shop.b.insert_one({'_id': 'stale'})",
+        "",
+        "direct.shop.fresh.insert_one({'_id': 1})\n\
+         direct.shop.command('collMod', 'fresh', validator={'x': {'$gt': 1}}, validationAction='warn')\n\
+         direct.shop.fresh.rename('b', dropTarget=True)",
+    )
+    .await;
+    let target = replica_set("rs1");
+    target.python("direct.shop.fresh.insert_one({'_id': 'own'})");
+    restore(&dump, plan(&target.url(None)), only("shop.b")).await.unwrap();
+    let own = "print(direct.shop.fresh.find_one(), direct.shop.fresh.options())";
+    assert_eq!(target.python(own).trim(), "{'_id': 'own'} {}");
+    target.python("direct.shop.fresh.drop()");
+    source.python("direct.shop.m.drop()");
+    assert_eq!(differ(&source, &target), NOTHING);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_series_changes() {
+    let series = "at = datetime.datetime(2020, 1, 1)\n\
+                  def series(name):\n\
+                  \x20   direct.shop.create_collection(name, timeseries={'timeField': 'at', 'metaField': 'where'})\n\
+                  \x20   direct.shop[name].insert_many([{'at': at, 'where': {'room': n}, 'v': n} for n in range(5)])\n";
+    let seed = format!(
+        "{series}series('s')\n\
+         direct.shop.s.create_index([('where.room', 1)], name='listed')\n\
+         direct.shop.s.create_index([('where.room', -1)], name='listed and dropped')"
+    );
+    let (source, dump) = dumped_while(
+        &seed,
+        "",
+        "at = datetime.datetime(2020, 1, 1)\n\
+         s = direct.shop.s\n\
+         s.create_index([('where.room', 1), ('at', -1)])\n\
+         s.create_index('v')\n\
+         s.create_index([('v', -1)], partialFilterExpression={'where.room': {'$gt': 1}}, hidden=True)\n\
+         s.create_index([('at', 1)], name='built and dropped')\n\
+         s.drop_index('built and dropped')\n\
+         s.drop_index('listed and dropped')\n\
+         direct.shop.command('collMod', 's', index={'name': 'listed', 'hidden': True})\n\
+         direct.shop.command('collMod', 's', index={'name': 'v_-1', 'hidden': False})\n\
+         direct.shop.create_collection('later', timeseries={'timeField': 'at', 'metaField': 'where'})\n\
+         direct.shop.later.insert_one({'at': at, 'where': 1})\n\
+         direct.shop.later.create_index([('where', 1), ('at', 1)])\n\
+         direct.shop.command('collMod', 's', timeseries={'granularity': 'minutes'})\n\
+         direct.shop.command('collMod', 's', timeseries={'granularity': 'hours'}, expireAfterSeconds=10**9)",
+    )
+    .await;
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+    // How a bucket is read is part of the series' view, and no part of the comparison above.
+    let views = "print(list(direct.shop['system.views'].find({}, {'pipeline': 1}).sort('_id')))";
+    assert_eq!(source.python(views), target.python(views));
+    assert!(source.python(views).contains("2592000"), "the span of hours");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_becomes_unique() {
+    let (source, dump) = dumped_while(
+        "direct.shop.s.insert_one({'_id': 1, 'a': 1})\n\
+         for key in 'abc': direct.shop.s.create_index(key)",
+        "",
+        "change = lambda **what: direct.shop.command('collMod', 's', index=what)\n\
+         for key in 'abc': change(name=f'{key}_1', prepareUnique=True)\n\
+         change(name='a_1', unique=True)\n\
+         change(name='b_1', prepareUnique=False)",
+    )
+    .await;
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
+
+/// An index that is being built may never be finished: its build finds what breaks its rule only at the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_being_built() {
+    let source = with_test_commands();
+    source.python(
+        "direct.shop.a.insert_many([{'_id': n, 'twice': n // 2} for n in range(100)])\n\
+         direct.shop.a.create_index('twice', name='built')\n\
+         direct.admin.command('configureFailPoint', 'hangAfterStartingIndexBuild', mode='alwaysOn')",
+    );
+    let building = source.beside(
+        "try: direct.shop.a.create_index('twice', unique=True, name='never')\n\
+         except Exception as error: assert 'E11000' in str(error), error\n",
+    );
+    source.python(
+        "direct.admin.command('waitForFailPoint', 'hangAfterStartingIndexBuild', timesEntered=1, maxTimeMS=60000)",
+    );
+    let dump = dump(plan(&source.url(None))).await.unwrap();
+    source.python("direct.admin.command('configureFailPoint', 'hangAfterStartingIndexBuild', mode='off')");
+    building.finish();
+    let expected = "index `never` of `shop.a` was still being built and is left out, unless that ended before the dump did";
+    assert_eq!(dump.summary.notes, [expected]);
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_between_its_name_and_its_indexes() {
+    let source = with_test_commands();
+    source.python(
+        "direct.shop.a.insert_one({'_id': 1}); direct.shop.b.insert_one({'_id': 1})\n\
+         hold = {'failCommands': ['listIndexes'], 'appName': 'chupacabra', 'blockConnection': True, 'blockTimeMS': 3000}\n\
+         direct.admin.command('configureFailPoint', 'failCommand', mode={'times': 1}, data=hold)",
+    );
+    let dumping = tokio::spawn(dump(plan(&source.url(None))));
+    let source = tokio::task::spawn_blocking(move || {
+        source.python(
+            "direct.admin.command('waitForFailPoint', 'failCommand', timesEntered=1, maxTimeMS=60000)\n\
+             direct.shop.a.drop()",
+        );
+        source
+    })
+    .await
+    .unwrap();
+    let dump = dumping.await.unwrap().unwrap();
+    let names: Vec<&str> = dump.objects.iter().map(|object| object.name.as_str()).collect();
+    assert!(names.contains(&"shop.b") && !names.contains(&"shop.a"), "{names:?}");
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
+
+/// Servers whose counts are wrong after a crash cannot take documents at random.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_of_which_no_sample_can_be_had() {
+    let source = with_test_commands();
+    source.python(
+        "direct.shop.a.insert_many([{'_id': n, 'pad': 'p' * 1000} for n in range(3000)])\n\
+         fail = {'failCommands': ['aggregate'], 'appName': 'chupacabra', 'errorCode': 28799}\n\
+         direct.admin.command('configureFailPoint', 'failCommand', mode='alwaysOn', data=fail)",
+    );
+    let dump = dump(plan_with(&source.url(None), "split_above: 1MiB")).await.unwrap();
+    assert_eq!(dump.object("shop.a").fingerprint.rows, 3_000);
+}
+
+/// Such a package could not be restored. The command is one for tests, and the only one of an unknown kind that this
+/// version writes into its oplog.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_replay_knows_ends_the_dump() {
+    let args = vec!["--setParameter".into(), "enableTestCommands=1".into()];
+    let how = How { set: Some("rs0"), args, ..How::default() };
+    let script = "direct.shop.command('emptycapped', 's')";
+    let seed = "direct.shop.create_collection('s', capped=True, size=4096)";
+    let (_, dump) = attempted_by(how, seed, "", script, &[6 << 20]).await;
+    let error = dump.err().expect("a package that could not be restored").to_string();
+    assert!(error.starts_with("the command `emptycapped` was run during the dump, which "), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_left_out_of_the_slice_too() {
+    let (_, dump) = attempted(
+        "direct.shop.command('createUser', 'old', pwd='secret', roles=[])",
+        "users_and_roles: false",
+        "direct.shop.command('createUser', 'new', pwd='secret', roles=[])",
+    )
+    .await;
+    let archive = dump.unwrap().archive();
+    let has = |text: &str| archive.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    assert!(has("pppppppp") && !has("SCRAM-SHA-256") && !has("system.users"));
+}
+
+/// Conditions within conditions, as programs write them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_of_many_conditions() {
+    let source = replica_set("rs0");
+    source.python(
+        "nested = 0\n\
+         for n in range(80): nested = {'$cond': [{'$eq': ['$n', n]}, n, nested]}\n\
+         direct.shop.a.insert_one({'_id': 1, 'n': 70})\n\
+         direct.shop.command('create', 'seen', viewOn='a', pipeline=[{'$set': {'x': nested}}])",
+    );
+    let dump = dump(plan(&source.url(None))).await.unwrap();
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+    assert_eq!(target.python("print(direct.shop.seen.find_one()['x'])").trim(), "70");
+}
+
+/// An archive of one collection with one document and this metadata.
+async fn archive_of(metadata: &'static str) -> crate::support::mongodb::Dump {
+    let handed = dump_by(async |outlet| {
+        let namespace = Namespace::new("shop", "a");
+        let entry = Entry { namespace: namespace.clone(), kind: Kind::Collection, metadata: metadata.into() };
+        let prelude = [
+            archive::prelude_begin(4, "6.0.5"),
+            archive::prelude_entry(&entry),
+            archive::TERMINATOR.to_vec(),
+        ];
+        let end = archive::end(&namespace, &archive::Crc::default());
+        let time = Time { seconds: 0, nanos: 0 };
+        for (path, object, bytes) in
+            [("prelude.0001.bson", "prelude", prelude.concat()), ("data/shop.a.0001.bson", "shop.a", end)]
+        {
+            let header = Header::data(path.to_owned(), object, bytes.len() as u64, time);
+            outlet.member(header, Bytes::from(bytes)).await?;
+        }
+        let fingerprint = chupacabra::package::digest::Fingerprint::default();
+        outlet.object(Object { name: "shop.a".into(), kind: "collection".into(), fingerprint }).await?;
+        let consistency = Consistency { kind: ConsistencyKind::Fuzzy, coordinates: BTreeMap::new() };
+        Ok(Summary { consistency, missing: Vec::new(), notes: Vec::new(), counts: BTreeMap::new() })
+    });
+    handed.await.unwrap()
+}
+
+/// Servers before 3.4 kept options of indexes that do not exist, those before 4.0 knew collections without an index on
+/// `_id`, and all since list them.
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_old_that_no_server_takes() {
+    let dump = archive_of(
+        r#"{"options":{"autoIndexId":false},"indexes":[{"v":{"$numberInt":"1"},"key":{"_id":{"$numberInt":"1"}},"name":"_id_","ns":"shop.a"},{"v":{"$numberInt":"1"},"key":{"x":{"$numberInt":"1"}},"name":"x_1","ns":"shop.a","unique":true,"safe":true,"dropDups":true}],"collectionName":"a","type":"collection"}"#,
+    )
+    .await;
+    let target = Mongod::start(How::default());
+    restore(&dump, plan(&target.url(None)), Request::default()).await.unwrap();
+    let indexes = target.python("print([dict(index) for index in direct.shop.a.list_indexes()][1:])");
+    assert_eq!(
+        indexes.trim(),
+        "[{'v': 1, 'key': SON([('x', 1)]), 'name': 'x_1', 'unique': True}]",
+        "what is known of it"
+    );
+}
+
+/// A standalone server's dump can have documents of different moments, which break a rule that no moment broke.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_cannot_be_built_ends_nothing_else() {
+    let (source, dump) = attempted_by(
+        How::default(),
+        "direct.shop.m.update_one({'_id': 0}, {'$set': {'place': 1}})\n\
+         direct.shop.m.create_index('place', unique=True, sparse=True)\n\
+         direct.shop.m.create_index('other')\n\
+         direct.shop.s.create_index('other')\n\
+         direct.shop.command('create', 'view', viewOn='m', pipeline=[])\n\
+         direct.admin.command('createUser', 'alice', pwd='a', roles=[])",
+        "",
+        "direct.shop.m.update_one({'_id': 0}, {'$set': {'place': 2}})\n\
+         direct.shop.m.update_one({'_id': 2999}, {'$set': {'place': 1}})",
+        &[6 << 20],
+    )
+    .await;
+    let target = Mongod::start(How::default());
+    let error = restore(&dump.unwrap(), plan(&target.url(None)), Request::default()).await.unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.starts_with("everything is restored but indexes that could not be built: index `shop.m`: "),
+        "{said}"
+    );
+    assert!(said.contains("place_1 dup key: { place: 1 }") && !said.contains("; "), "{said}");
+    target.python(
+        "direct.shop.m.update_one({'_id': 2999}, {'$set': {'place': 3}})\n\
+                   direct.shop.m.create_index('place', unique=True, sparse=True)",
+    );
+    source.python(
+        "direct.shop.m.update_one({'_id': 2999}, {'$set': {'place': 3}})\n\
+         direct.shop.m.update_one({'_id': 0}, {'$set': {'place': 1}})",
+    );
+    assert_eq!(differences(&source, &target, ", ('shop',)"), NOTHING);
+}
+
+/// `$out` makes a collection and then gives it another's name. Where it runs all the time it has always begun before
+/// the dump.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_being_made_when_the_dump_began() {
+    let args = vec!["--setParameter".into(), "enableTestCommands=1".into()];
+    let how = How { set: Some("rs0"), args, ..How::default() };
+    let (source, dump) = attempted_by(
+        how,
+        "direct.shop.s.insert_many([{'_id': n} for n in range(100)])\n\
+         direct.shop.out.insert_one({'_id': 'stale'})\n\
+         hold = 'outWaitAfterTempCollectionCreation'\n\
+         direct.admin.command('configureFailPoint', hold, mode='alwaysOn')\n\
+         run = 'from pymongo import MongoClient; MongoClient(\"127.0.0.1\", %d).shop.s.aggregate([{\"$out\": \"out\"}])'\n\
+         __import__('subprocess').Popen(['timeout', '100', 'python3', '-c', run % direct.address[1]], start_new_session=True)\n\
+         direct.admin.command('waitForFailPoint', hold, timesEntered=1, maxTimeMS=60000)\n\
+         for n in range(10): direct.shop.b.insert_one({'_id': n})",
+        "",
+        "direct.admin.command('configureFailPoint', 'outWaitAfterTempCollectionCreation', mode='off')\n\
+         while direct.shop.out.find_one()['_id'] == 'stale': time.sleep(0.05)",
+        &[6 << 20],
+    )
+    .await;
+    let target = restored(&dump.unwrap(), Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
