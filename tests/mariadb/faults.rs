@@ -226,3 +226,59 @@ async fn the_servers_own_modes_change_nothing() {
         assert_eq!(target.sql("SELECT * FROM modes.v").trim(), "\\\\y");
     }
 }
+
+/// A misspelt glob would leave out what it should have named.
+#[tokio::test(flavor = "multi_thread")]
+async fn globs_that_mean_nothing_are_refused() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE DATABASE meant; CREATE TABLE meant.orders (a INT); CREATE VIEW meant.seen AS SELECT 1 AS a",
+    );
+    let globs = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
+    let with = |databases: &[&str], tables: &[&str]| Config {
+        databases: globs(databases),
+        tables: globs(tables),
+        ..config(&server)
+    };
+    for (config, message) in [
+        (with(&["meant", "maent"], &[]), "no database matches maent"),
+        (with(&["me*"], &["meant.ordres", "meant.o*"]), "no table matches meant.ordres"),
+        (with(&[], &["maent.*"]), "no table matches maent.*"),
+    ] {
+        assert_eq!(source(config.clone()).probe().await.unwrap_err().to_string(), message);
+        let error = dump(config).await.map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert!(error.help().is_some());
+    }
+    let dumped = dump(with(&["me*"], &["meant.ord*", "meant.seen"])).await.unwrap();
+    assert_eq!(dumped.summary.counts["tables"] + dumped.summary.counts["views"], 2);
+}
+
+/// The root of a volume has `lost+found`, which the server lists among its databases.
+#[tokio::test(flavor = "multi_thread")]
+async fn directories_that_are_no_databases_are_passed_over() {
+    let server = MariaDb::start(&[]);
+    server.sql("CREATE DATABASE there; CREATE TABLE there.t (a INT)");
+    let data = server.dir().join("data");
+    for name in ["lost+found", ".snapshot"] {
+        std::fs::create_dir(data.join(name)).unwrap();
+    }
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(data.join("lost+found"), closed).unwrap();
+    let listed = server.sql("SHOW DATABASES");
+    assert!(listed.contains("#mysql50#lost+found") && listed.contains("#mysql50#.snapshot"), "{listed}");
+    let dumped = dump(config(&server)).await.unwrap();
+    assert_eq!(dumped.summary.counts["databases"], 1);
+    source(config(&server)).probe().await.unwrap();
+    // One that holds a table is a database of long ago: it is not passed over.
+    let old = data.join("of-old");
+    std::fs::create_dir(&old).unwrap();
+    for file in ["t.frm", "t.ibd"] {
+        std::fs::copy(data.join("there").join(file), old.join(file)).unwrap();
+    }
+    let error = dump(config(&server)).await.map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("#mysql50#of-old is a database whose directory has a name of before"),
+        "{error}"
+    );
+}

@@ -109,27 +109,79 @@ pub(super) struct Column {
     pub(super) full_type: String,
     /// Its charset, for text.
     pub(super) charset: Option<String>,
+    /// Its collation, for text.
+    pub(super) collation: String,
     /// `VIRTUAL GENERATED`, `INVISIBLE` …
     pub(super) extra: String,
     /// The expression of a generated column; `ROW START` and `ROW END` of a period.
     pub(super) generation: String,
 }
 
-/// The databases that the plan means.
+/// What the server puts before a directory's name that is no database's name: of a database of before `MySQL` 5.1, or of
+/// none, as `lost+found` is at the root of a volume.
+const DIRECTORY: &str = "#mysql50#";
+
+/// Server errors that mean: this directory is no database.
+const NO_DATABASE: [u16; 2] = [
+    1102, // ER_WRONG_DB_NAME
+    1018, // ER_CANT_READ_DIR
+];
+
+/// The databases that the plan means. Every glob must mean one: most likely it is misspelt otherwise, and what it should
+/// have named would be missing.
 pub(super) async fn databases(session: &mut Session, plan: &Plan) -> Result<Vec<String>, Error> {
     let query = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY BINARY SCHEMA_NAME";
     let all = session.rows("cannot list the databases", query).await?;
-    let names: Vec<String> = all
-        .into_iter()
-        .filter_map(|row| row.into_iter().next().flatten())
-        .map(lossy)
-        .filter(|name| !globs::SYSTEM.contains(&name.as_str()))
-        .filter(|name| plan.database_globs.is_empty() || plan.database_globs.matches(name))
-        .collect();
-    if names.is_empty() && !plan.database_globs.is_empty() {
-        return Err(Error::NoDatabase { globs: plan.databases.join(", ") });
+    let names = all.into_iter().filter_map(|row| row.into_iter().next().flatten()).map(lossy);
+    let names: Vec<String> = names.filter(|name| !globs::SYSTEM.contains(&name.as_str())).collect();
+    let unmatched = plan.database_globs.unmatched(names.iter().cloned());
+    if !unmatched.is_empty() {
+        return Err(Error::NoDatabase { globs: unmatched.join(", ") });
     }
-    Ok(names)
+    let mut meant = Vec::with_capacity(names.len());
+    for name in names {
+        if !plan.database_globs.is_empty() && !plan.database_globs.matches(&name) {
+            continue;
+        }
+        if !name.starts_with(DIRECTORY) {
+            meant.push(name);
+        } else if has_tables(session, &name).await? {
+            let class = "database whose directory has a name of before MySQL 5.1".to_owned();
+            return Err(Error::UnknownClass { name, class });
+        }
+    }
+    Ok(meant)
+}
+
+/// Whether a directory whose name is no database's holds tables.
+async fn has_tables(session: &mut Session, directory: &str) -> Result<bool, Error> {
+    let query = format!("SHOW TABLES FROM {}", sql::quoted(directory));
+    match session.rows("cannot look into a directory", query).await {
+        Ok(tables) => Ok(!tables.is_empty()),
+        Err(Error::Statement { code: Some(code), .. }) if NO_DATABASE.contains(&code) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Fails for a glob of tables that means none, for it is misspelt most likely.
+pub(super) async fn check(session: &mut Session, plan: &Plan, databases: &[String]) -> Result<(), Error> {
+    let mut names = Vec::new();
+    if plan.table_globs.is_empty() {
+        return Ok(());
+    }
+    for database in databases {
+        let query = format!(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {}",
+            sql::literal(database)
+        );
+        for row in session.rows("cannot list the tables", query).await? {
+            names.extend(row.into_iter().next().map(text).map(|table| format!("{database}.{table}")));
+        }
+    }
+    match plan.table_globs.unmatched(names.into_iter()).as_slice() {
+        [] => Ok(()),
+        globs => Err(Error::NoTable { globs: globs.join(", ") }),
+    }
 }
 
 /// The tables, system-versioned tables and sequences of a database, without views, in the order of their names.
@@ -218,7 +270,7 @@ pub(super) async fn columns(
     table: &str,
 ) -> Result<Vec<Column>, Error> {
     let query = format!(
-        "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, EXTRA, GENERATION_EXPRESSION \
+        "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, GENERATION_EXPRESSION \
          FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} ORDER BY ORDINAL_POSITION",
         sql::literal(database),
         sql::literal(table)
@@ -236,6 +288,7 @@ pub(super) async fn columns(
             data_type: next().unwrap_or_default(),
             full_type: next().unwrap_or_default(),
             charset: next(),
+            collation: next().unwrap_or_default(),
             extra: next().unwrap_or_default(),
             generation: next().unwrap_or_default(),
         });

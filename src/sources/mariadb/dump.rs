@@ -27,6 +27,7 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet) -> Result<Summary, Error> 
     session.close().await;
     let mut snapshot = Snapshot::open(plan).await?;
     let missing = privileges::check(&mut snapshot.control, plan, &snapshot.databases).await?;
+    catalog::check(&mut snapshot.control, plan, &snapshot.databases).await?;
     let mut dump = Dump::new(plan, server, snapshot, outlet);
     dump.missing = missing;
     dump.structure().await?;

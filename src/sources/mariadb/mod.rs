@@ -106,9 +106,15 @@ pub enum Error {
         /// What the server says of it.
         why: String,
     },
-    /// Nothing matches the configuration.
+    /// Globs of databases that match none.
     #[error("no database matches {globs}")]
     NoDatabase {
+        /// The globs as written.
+        globs: String,
+    },
+    /// Globs of tables that match none.
+    #[error("no table matches {globs}")]
+    NoTable {
         /// The globs as written.
         globs: String,
     },

@@ -33,6 +33,7 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
     let mut estimate = 0;
     let databases = catalog::databases(&mut session, plan).await?;
     let missing = privileges::check(&mut session, plan, &databases).await?;
+    catalog::check(&mut session, plan, &databases).await?;
     for database in &databases {
         let tables = catalog::tables(&mut session, plan, database).await?;
         estimate += tables.iter().map(|table| table.bytes).sum::<u64>();

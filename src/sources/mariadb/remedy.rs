@@ -16,6 +16,7 @@ impl Error {
                 }
                 Self::BrokenTable { .. } => "repair the table on the server, or leave it out with `exclude`",
                 Self::NoDatabase { .. } => "correct the globs; system databases are never matched",
+                Self::NoTable { .. } => "correct the globs; a table is written as `database.table`",
                 Self::Changing { .. } => "run the backup when no migration is running",
                 Self::Restore(error) => return of_restore(error),
                 _ => return None,
