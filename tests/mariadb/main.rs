@@ -10,6 +10,7 @@ mod dumped;
 mod elsewhere;
 mod facts;
 mod faults;
+mod grants;
 mod history;
 mod losses;
 mod memory;

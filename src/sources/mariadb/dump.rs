@@ -26,8 +26,9 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet) -> Result<Summary, Error> 
     let server = probe::server(&mut session).await?;
     session.close().await;
     let mut snapshot = Snapshot::open(plan).await?;
-    let missing = privileges::check(&mut snapshot.control, plan, &snapshot.databases).await?;
+    let mut missing = privileges::check(&mut snapshot.control, plan, &snapshot.databases).await?;
     catalog::check(&mut snapshot.control, plan, &snapshot.databases).await?;
+    missing.append(&mut snapshot.missing);
     let mut dump = Dump::new(plan, server, snapshot, outlet);
     dump.missing = missing;
     dump.structure().await?;
@@ -223,7 +224,9 @@ impl<'a> Dump<'a> {
         let control = &mut self.snapshot.control;
         for database in &databases {
             let mut part = self.emitter.part(format!("db/{}/3-routines", encoded(database)));
-            schema::routines::dump(control, &mut part, database, &mut self.tally).await?;
+            let closed =
+                schema::routines::dump(control, self.plan, &mut part, database, &mut self.tally).await?;
+            self.missing.extend(closed);
             part.end().await?;
         }
         for database in &databases {
@@ -237,8 +240,9 @@ impl<'a> Dump<'a> {
         self.notes.extend(broken.notes);
         if self.plan.system {
             let mut part = self.emitter.part("system/2-grants".to_owned());
+            let tables = &self.snapshot.tables;
             let known =
-                schema::system::Known::read(control, self.plan, &self.snapshot.tables, &databases).await?;
+                schema::system::Known::read(control, self.plan, tables, &broken.views, &databases).await?;
             let notes = schema::system::grants(control, part.script(), &known, &mut self.tally).await?;
             self.notes.extend(notes);
             part.end().await?;

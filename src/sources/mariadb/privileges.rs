@@ -22,6 +22,10 @@ pub(super) struct Grant {
     pub(super) database: String,
     /// The object in it, or `*`.
     pub(super) object: String,
+    /// The columns that privileges are limited to.
+    pub(super) columns: BTreeSet<String>,
+    /// Who has them, as the server writes it.
+    grantee: String,
 }
 
 impl Grant {
@@ -31,36 +35,92 @@ impl Grant {
         let on = outside_of_quotes(rest, " ON ")?;
         let (list, rest) = (&rest[..on], &rest[on + 4..]);
         let to = outside_of_quotes(rest, " TO ")?;
-        let target = &rest[..to];
+        let (target, after) = (&rest[..to], &rest[to + 4..]);
+        let grantee = after[..outside_of_quotes(after, " ").unwrap_or(after.len())].to_owned();
         let dot = outside_of_quotes(target, ".")?;
         let (left, object) = (&target[..dot], unquoted(&target[dot + 1..]));
         let (class, database) = match left.find('`') {
             Some(at) => (left[..at].trim().to_owned(), unquoted(&left[at..])),
             None => (String::new(), left.trim().to_owned()),
         };
-        let mut privileges = BTreeSet::new();
-        let mut depth = 0;
-        let mut word = String::new();
-        for character in list.chars().chain([',']) {
+        let (mut privileges, mut columns) = (BTreeSet::new(), BTreeSet::new());
+        for part in parts(list) {
+            let (privilege, limited) = limits(part);
+            privileges.insert(privilege.to_uppercase());
+            columns.extend(limited);
+        }
+        (!privileges.contains("PROXY")).then_some(Self {
+            privileges,
+            class,
+            database,
+            object,
+            columns,
+            grantee,
+        })
+    }
+
+    fn gives(&self, privilege: &str) -> bool {
+        self.privileges.contains(privilege) || self.privileges.contains("ALL PRIVILEGES")
+    }
+
+    fn is_of_tables(&self) -> bool {
+        self.class.is_empty() && self.object == "*"
+    }
+
+    /// Whether it is about a whole database, and this one among others.
+    fn is_about(&self, database: &str) -> bool {
+        self.is_of_tables() && self.database != "*" && like(&self.database, database)
+    }
+
+    /// How much of the database's name is written before the first wildcard.
+    fn certainty(&self) -> usize {
+        let mut characters = self.database.chars().enumerate();
+        while let Some((at, character)) = characters.next() {
             match character {
-                '(' => depth += 1,
-                ')' => depth -= 1,
-                ',' if depth == 0 => {
-                    privileges.insert(std::mem::take(&mut word).trim().to_uppercase());
-                }
-                _ if depth == 0 => word.push(character),
+                '\\' => drop(characters.next()),
+                '%' | '_' => return at,
                 _ => {}
             }
         }
-        (!privileges.contains("PROXY")).then_some(Self { privileges, class, database, object })
+        usize::MAX
     }
+}
 
-    fn gives(&self, privilege: &str, database: &str) -> bool {
-        self.class.is_empty()
-            && self.object == "*"
-            && (self.database == "*" || like(&self.database, database))
-            && (self.privileges.contains(privilege) || self.privileges.contains("ALL PRIVILEGES"))
+/// The line of a grant without the columns that are not `there`, and without the privileges that then have none;
+/// `None` if no privilege is left.
+pub(super) fn without_columns(line: &str, there: impl Fn(&str) -> bool) -> Option<String> {
+    let rest = line.strip_prefix("GRANT ")?;
+    let (list, rest) = rest.split_at(outside_of_quotes(rest, " ON ")?);
+    let kept = parts(list).into_iter().filter_map(|part| {
+        let (privilege, columns) = limits(part);
+        let kept: Vec<String> =
+            columns.iter().filter(|column| there(column)).map(|column| sql::quoted(column)).collect();
+        match (columns.is_empty(), kept.is_empty()) {
+            (true, _) => Some(privilege.to_owned()),
+            (false, true) => None,
+            (false, false) => Some(format!("{privilege} ({})", kept.join(", "))),
+        }
+    });
+    let kept: Vec<String> = kept.collect();
+    (!kept.is_empty()).then(|| format!("GRANT {}{rest}", kept.join(", ")))
+}
+
+/// Whether grants give a privilege on a database, or with `*` on everything.
+///
+/// Of the grants that one account or role has on databases the server takes one, that whose pattern is the most
+/// certain: what another gives on the same database does not count.
+fn give(grants: &[Grant], privilege: &str, database: &str) -> bool {
+    let global = |grant: &&Grant| grant.is_of_tables() && grant.database == "*";
+    if grants.iter().filter(global).any(|grant| grant.gives(privilege)) {
+        return true;
     }
+    let about: Vec<&Grant> = grants.iter().filter(|grant| grant.is_about(database)).collect();
+    about.iter().any(|grant| {
+        let rivals = about.iter().filter(|rival| rival.grantee == grant.grantee);
+        let best = rivals.clone().map(|rival| rival.certainty()).max();
+        // Of two that are equally certain it is not known which the server takes.
+        rivals.filter(|rival| Some(rival.certainty()) == best).all(|rival| rival.gives(privilege))
+    })
 }
 
 /// What the user may not see of the databases meant. Empty: everything can be dumped.
@@ -70,7 +130,7 @@ pub(super) async fn missing(
     databases: &[String],
 ) -> Result<Vec<Missing>, Error> {
     let grants = grants(session).await?;
-    let has = |privilege: &str, database: &str| grants.iter().any(|grant| grant.gives(privilege, database));
+    let has = |privilege: &str, database: &str| give(&grants, privilege, database);
     let mut missing = Vec::new();
     if plan.database_globs.is_empty() && !has("SELECT", "*") && !has("SHOW DATABASES", "*") {
         let why = "SHOW DATABASES is not granted: there may be others that the user does not see".to_owned();
@@ -96,15 +156,21 @@ pub(super) async fn missing(
     Ok(missing)
 }
 
+/// Whether the server refused because the user may not see this.
+pub(super) fn is_denied(error: &Error) -> bool {
+    // ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR
+    matches!(error, Error::Statement { code: Some(1142 | 1143), .. })
+}
+
 /// Whether the user may take the global read lock.
 pub(super) async fn may_lock(session: &mut Session) -> Result<bool, Error> {
-    Ok(grants(session).await?.iter().any(|grant| grant.gives("RELOAD", "*")))
+    Ok(give(&grants(session).await?, "RELOAD", "*"))
 }
 
 /// Whether the user may read every table and call every function, so that what it cannot open nobody can.
 pub(super) async fn may_read_and_execute_all(session: &mut Session) -> Result<bool, Error> {
     let grants = grants(session).await?;
-    Ok(["SELECT", "EXECUTE"].iter().all(|privilege| grants.iter().any(|grant| grant.gives(privilege, "*"))))
+    Ok(["SELECT", "EXECUTE"].iter().all(|privilege| give(&grants, privilege, "*")))
 }
 
 async fn grants(session: &mut Session) -> Result<Vec<Grant>, Error> {
@@ -151,6 +217,28 @@ fn outside_of_quotes(line: &str, wanted: &str) -> Option<usize> {
     None
 }
 
+/// The parts of a list between commas.
+fn parts(list: &str) -> Vec<&str> {
+    let (mut found, mut rest) = (Vec::new(), list);
+    while let Some(at) = outside_of_quotes(rest, ",") {
+        found.push(rest[..at].trim());
+        rest = &rest[at + 1..];
+    }
+    found.push(rest.trim());
+    found
+}
+
+/// A privilege and the columns that it is limited to.
+fn limits(part: &str) -> (&str, Vec<String>) {
+    match part.split_once('(') {
+        Some((privilege, columns)) => {
+            let columns = columns.strip_suffix(')').unwrap_or(columns);
+            (privilege.trim(), parts(columns).into_iter().map(unquoted).collect())
+        }
+        None => (part, Vec::new()),
+    }
+}
+
 fn unquoted(name: &str) -> String {
     let name = name.trim();
     match name.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
@@ -189,15 +277,46 @@ mod tests {
     #[test]
     fn grants_are_read_as_the_server_writes_them() {
         let all = grant("GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION");
-        assert!(all.gives("TRIGGER", "shop"));
+        let one = |grant: &Grant, privilege, database| give(std::slice::from_ref(grant), privilege, database);
+        assert!(one(&all, "TRIGGER", "shop"));
         let some = grant("GRANT SELECT, SHOW VIEW ON `sh\\_op%`.* TO `u`@`%`");
-        assert!(some.gives("SELECT", "sh_op1") && some.gives("SHOW VIEW", "sh_op"));
-        assert!(!some.gives("SELECT", "shxop") && !some.gives("EVENT", "sh_op"));
+        assert!(one(&some, "SELECT", "sh_op1") && one(&some, "SHOW VIEW", "sh_op"));
+        assert!(!one(&some, "SELECT", "shxop") && !one(&some, "EVENT", "sh_op"));
         let columns = grant("GRANT SELECT (`a ON b`, `c`), INSERT ON `d`.`t ON x`.`y` TO `u`@`%`");
         assert_eq!(columns.privileges, ["SELECT", "INSERT"].map(String::from).into());
+        assert_eq!(columns.columns, ["a ON b", "c"].map(String::from).into());
         let routine = grant("GRANT EXECUTE ON PACKAGE BODY `d`.`p``q` TO PUBLIC");
         assert_eq!((routine.class.as_str(), routine.object.as_str()), ("PACKAGE BODY", "p`q"));
         assert!(Grant::parse("GRANT `r1` TO `u`@`%`").is_none());
         assert!(Grant::parse("GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION").is_none());
+    }
+
+    #[test]
+    fn the_most_certain_grant_of_an_account_is_the_one_that_counts() {
+        let grants = |lines: &[&str]| lines.iter().map(|line| grant(line)).collect::<Vec<_>>();
+        let wide = "GRANT SELECT, TRIGGER ON `%`.* TO `b`@`%`";
+        let named = "GRANT SELECT ON `sh\\_op`.* TO `b`@`%`";
+        assert!(give(&grants(&[wide, named]), "TRIGGER", "other"));
+        assert!(!give(&grants(&[wide, named]), "TRIGGER", "sh_op"));
+        assert!(give(&grants(&[wide, named]), "SELECT", "sh_op"));
+        assert!(give(&grants(&[wide, named, "GRANT TRIGGER ON *.* TO `b`@`%`"]), "TRIGGER", "sh_op"));
+        let role = "GRANT SELECT, TRIGGER ON `sh%`.* TO `r`";
+        assert!(give(&grants(&[wide, named, role]), "TRIGGER", "sh_op"), "a role's come on top");
+        let equal = "GRANT SELECT ON `sh_op`.* TO `b`@`%`";
+        let other = "GRANT SELECT, TRIGGER ON `sh%`.* TO `b`@`%`";
+        assert!(!give(&grants(&[equal, other]), "TRIGGER", "sh_op"));
+    }
+
+    #[test]
+    fn columns_that_are_gone_go() {
+        let without = |line: &str, gone: &str| without_columns(line, |column| column != gone);
+        let line =
+            "GRANT SELECT (`a`, `b,)`), INSERT, UPDATE (`b,)`) ON `d`.`t` TO `u`@`%` WITH GRANT OPTION";
+        assert_eq!(without(line, "c").as_deref(), Some(line));
+        assert_eq!(
+            without(line, "b,)").as_deref(),
+            Some("GRANT SELECT (`a`), INSERT ON `d`.`t` TO `u`@`%` WITH GRANT OPTION")
+        );
+        assert_eq!(without("GRANT SELECT (`a`) ON `d`.`t` TO `u`@`%`", "a"), None);
     }
 }

@@ -18,7 +18,8 @@ use tracing::{info, warn};
 use super::catalog::{self, Table};
 use super::config::{NonTransactional, Plan};
 use super::connect::Session;
-use super::{Error, sql};
+use super::{Error, privileges, sql};
+use crate::sources::Missing;
 
 /// How often a single connection tries to get a snapshot that fits the definitions.
 const ATTEMPTS: u32 = 5;
@@ -57,6 +58,8 @@ pub(super) struct Snapshot {
     pub(super) locked: bool,
     /// Whether several connections could see the same instant.
     pub(super) shared: bool,
+    /// The tables that the user may not read, where that is allowed.
+    pub(super) missing: Vec<Missing>,
 }
 
 impl Snapshot {
@@ -87,12 +90,21 @@ impl Snapshot {
             begin(worker).await?;
         }
         let coordinates = coordinates(&mut control).await?;
-        let (databases, tables) = listed(&mut control, plan).await?;
+        let (databases, tables, missing) = listed(&mut control, plan).await?;
         let everyone = workers.iter_mut().chain([&mut control]);
         try_join_all(everyone.map(|session| lock_all_definitions(session, &tables, 0))).await?;
         let seconds = seconds(&mut control).await?;
-        let mut snapshot =
-            Self { control, workers, databases, tables, seconds, coordinates, locked: true, shared: true };
+        let mut snapshot = Self {
+            control,
+            workers,
+            databases,
+            tables,
+            seconds,
+            coordinates,
+            locked: true,
+            shared: true,
+            missing,
+        };
         let keep = plan.non_transactional == NonTransactional::Lock && !plan.schema_only;
         if !(keep && snapshot.tables.iter().any(|table| !table.transactional && table.has_rows())) {
             snapshot.unlock().await?;
@@ -106,7 +118,7 @@ impl Snapshot {
         for attempt in 1..=ATTEMPTS {
             begin(&mut control).await?;
             match settled(plan, &mut control).await {
-                Ok((databases, tables)) => {
+                Ok((databases, tables, missing)) => {
                     let coordinates = coordinates_of_the_snapshot(&mut control).await?;
                     let seconds = seconds(&mut control).await?;
                     let (workers, locked, shared) = (Vec::new(), false, false);
@@ -119,6 +131,7 @@ impl Snapshot {
                         coordinates,
                         locked,
                         shared,
+                        missing,
                     });
                 }
                 Err(Error::Statement { code: Some(code), why, .. }) if CHANGED.contains(&code) => {
@@ -146,20 +159,43 @@ async fn begin(session: &mut Session) -> Result<(), Error> {
     session.run("cannot open a snapshot", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await
 }
 
-async fn listed(control: &mut Session, plan: &Plan) -> Result<(Vec<String>, Vec<Table>), Error> {
+/// The databases, their tables, and the tables that the user may not read, where that is allowed.
+type Listed = (Vec<String>, Vec<Table>, Vec<Missing>);
+
+async fn listed(control: &mut Session, plan: &Plan) -> Result<Listed, Error> {
     let databases = catalog::databases(control, plan).await?;
     let mut tables = Vec::new();
     for database in &databases {
         tables.extend(catalog::tables(control, plan, database).await?);
     }
-    Ok((databases, tables))
+    let missing =
+        if plan.allow_missing_privileges { take_closed(control, &mut tables).await? } else { Vec::new() };
+    Ok((databases, tables, missing))
+}
+
+/// Takes out the tables that the user may not read.
+async fn take_closed(control: &mut Session, tables: &mut Vec<Table>) -> Result<Vec<Missing>, Error> {
+    let (mut open, mut missing) = (Vec::with_capacity(tables.len()), Vec::new());
+    for table in std::mem::take(tables) {
+        match lock_definitions(control, std::slice::from_ref(&table), 0).await {
+            Err(error) if privileges::is_denied(&error) => {
+                missing.push(Missing { name: format!("table {}", table.object()), why: error.to_string() });
+            }
+            done => {
+                done?;
+                open.push(table);
+            }
+        }
+    }
+    *tables = open;
+    Ok(missing)
 }
 
 /// Lists the tables and reads from each, so that a definition that the snapshot does not know is found now.
-async fn settled(plan: &Plan, control: &mut Session) -> Result<(Vec<String>, Vec<Table>), Error> {
-    let (databases, tables) = listed(control, plan).await?;
+async fn settled(plan: &Plan, control: &mut Session) -> Result<Listed, Error> {
+    let (databases, tables, missing) = listed(control, plan).await?;
     lock_all_definitions(control, &tables, 1).await?;
-    Ok((databases, tables))
+    Ok((databases, tables, missing))
 }
 
 async fn lock_all_definitions(session: &mut Session, tables: &[Table], rows: u8) -> Result<(), Error> {

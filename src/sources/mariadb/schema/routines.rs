@@ -1,20 +1,25 @@
 //! Stored procedures, functions and packages.
 
+use super::super::config::Plan;
 use super::super::connect::Session;
 use super::super::dump::Part;
-use super::super::script::Label;
+use super::super::script::{Label, object_name};
 use super::super::tally::Tally;
 use super::super::{Error, sql};
 use super::program::Program;
 use super::{cell, hidden};
+use crate::sources::Missing;
 
-/// Writes a database's routines: packages before their bodies, the rest in the order of their names.
+/// Writes a database's routines: packages before their bodies, the rest in the order of their names. Returns those that
+/// the server does not show, where that is allowed.
 pub(in super::super) async fn dump(
     control: &mut Session,
+    plan: &Plan,
     part: &mut Part,
     database: &str,
     tally: &mut Tally,
-) -> Result<(), Error> {
+) -> Result<Vec<Missing>, Error> {
+    let mut missing = Vec::new();
     control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
     let query = format!(
         "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {} \
@@ -31,8 +36,18 @@ pub(in super::super) async fn dump(
         let doing = format!("cannot read the definition of the {} {database}.{name}", class.to_lowercase());
         let rows = control.rows(&doing, format!("SHOW CREATE {class} {}", sql::quoted(&name))).await?;
         let row = rows.into_iter().next().unwrap_or_default();
+        let text = match row.get(2).cloned().flatten().ok_or_else(|| hidden(&doing)) {
+            Err(error) if plan.allow_missing_privileges => {
+                let name = object_name(database, &name);
+                let name = format!("{} {name}", class.to_lowercase());
+                missing.push(Missing { name, why: error.to_string() });
+                tally.emit("routines");
+                continue;
+            }
+            text => text?,
+        };
         let program = Program {
-            text: row.get(2).cloned().flatten().ok_or_else(|| hidden(&doing))?,
+            text,
             sql_mode: Some(cell(&row, 1)),
             client: cell(&row, 3),
             connection: cell(&row, 4),
@@ -42,5 +57,5 @@ pub(in super::super) async fn dump(
         program.hand_over(part, &label, database, &collation, &cell(&row, 5)).await?;
         tally.emit("routines");
     }
-    Ok(())
+    Ok(missing)
 }

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::catalog::{self, Table};
 use super::super::config::Plan;
 use super::super::connect::{Session, lossy};
-use super::super::privileges::{Grant, is_system};
+use super::super::privileges::{Grant, is_system, without_columns};
 use super::super::script::Script;
 use super::super::tally::Tally;
 use super::super::{Error, sql};
+use super::views::View;
 use super::{RESTORING_MODE, cell};
 
 /// `ER_PASSWORD_NO_MATCH`: the account is stored and not in use, as one with a host's name under `skip_name_resolve`.
@@ -173,11 +174,12 @@ pub(in super::super) struct Known {
 }
 
 impl Known {
-    /// Reads the names of the dump's tables, views and routines.
+    /// Reads the names of the dump's tables, views and routines. Of views that are `broken` the dump has comments only.
     pub(in super::super) async fn read(
         control: &mut Session,
         plan: &Plan,
         tables: &[Table],
+        broken: &BTreeSet<View>,
         databases: &[String],
     ) -> Result<Self, Error> {
         let mut known = Self { tables: BTreeSet::new(), routines: BTreeMap::new() };
@@ -186,6 +188,7 @@ impl Known {
             for view in catalog::views(control, plan, database).await? {
                 known.tables.insert((database.clone(), view));
             }
+            known.tables.retain(|view| !broken.contains(view));
             let query = format!(
                 "SELECT ROUTINE_NAME, ROUTINE_TYPE FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {}",
                 sql::literal(database)
@@ -235,16 +238,31 @@ pub(in super::super) async fn grants(
                 // Shown with another host than the stored one: see `proxies`.
                 continue;
             }
-            let grant = Grant::parse(&line);
-            if let Some(grant) = grant.as_ref().filter(|grant| !known.has(grant)) {
+            let Some(grant) = Grant::parse(&line) else {
+                script.statement(line);
+                tally.count("grants");
+                continue;
+            };
+            if !known.has(&grant) {
                 script.comment(&line);
                 let object = format!("{}.{}", grant.database, grant.object);
                 notes.push(format!("a grant to {name} is about {object}, which is not in the dump"));
-            } else if grant.is_some_and(|grant| grant.class.starts_with("PACKAGE")) {
+            } else if grant.class.starts_with("PACKAGE") {
                 // The only mode in which every version reads a grant on a package.
                 script.statement("SET sql_mode = 'ORACLE'");
                 script.statement(line);
                 script.statement(format!("SET sql_mode = '{RESTORING_MODE}'"));
+            } else if let Some(gone) = columns_gone(control, &grant).await? {
+                let object = format!("{}.{}", grant.database, grant.object);
+                script.comment(&line);
+                if let Some(line) = without_columns(&line, |column| !gone.contains(&column.to_lowercase())) {
+                    script.statement(line);
+                }
+                let gone: Vec<String> = gone.into_iter().collect();
+                notes.push(format!(
+                    "a grant to {name} is about columns that {object} has not: {}",
+                    gone.join(", ")
+                ));
             } else {
                 script.statement(line);
             }
@@ -254,6 +272,19 @@ pub(in super::super) async fn grants(
     proxies(control, script, tally, &in_use).await?;
     creators(control, script).await?;
     Ok(notes)
+}
+
+/// The columns that a grant is about and that its table does not have, in lower case: a server keeps the privileges of a
+/// column that is dropped, shows them, and takes no grant of them.
+async fn columns_gone(control: &mut Session, grant: &Grant) -> Result<Option<BTreeSet<String>>, Error> {
+    if grant.columns.is_empty() {
+        return Ok(None);
+    }
+    let columns = catalog::columns(control, &grant.database, &grant.object).await?;
+    let there: BTreeSet<String> = columns.iter().map(|column| column.name.to_lowercase()).collect();
+    let mut gone: BTreeSet<String> = grant.columns.iter().map(|column| column.to_lowercase()).collect();
+    gone.retain(|column| !there.contains(column));
+    Ok((!gone.is_empty()).then_some(gone))
 }
 
 /// Writes who may act as whom. The row without any proxied account is the installer's own for `root`: every server has

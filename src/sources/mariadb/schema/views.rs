@@ -6,7 +6,7 @@ use super::super::config::Plan;
 use super::super::connect::{Session, lossy};
 use super::super::dump::Part;
 use super::super::names::{self, Place};
-use super::super::script::Label;
+use super::super::script::{Label, object_name};
 use super::super::tally::Tally;
 use super::super::{Error, catalog, privileges, sql};
 use super::program::Program;
@@ -21,7 +21,7 @@ const WITHOUT_DEFINER: [u16; 2] = [1449, 1045];
 const INVALID: u16 = 1356;
 
 /// A view by database and name.
-type View = (String, String);
+pub(in super::super) type View = (String, String);
 
 /// Writes a placeholder for each view: the same columns, all of them NULL, which goes with every type.
 pub(in super::super) async fn placeholders(
@@ -31,7 +31,8 @@ pub(in super::super) async fn placeholders(
     database: &str,
 ) -> Result<(), Error> {
     for view in catalog::views(control, plan, database).await? {
-        if broken(control, database, &view).await?.is_some() {
+        let closed = plan.allow_missing_privileges && is_closed(control, database, &view).await?;
+        if closed || broken(control, database, &view).await?.is_some() {
             continue;
         }
         let columns = catalog::columns(control, database, &view).await?;
@@ -48,13 +49,16 @@ pub(in super::super) async fn placeholders(
     Ok(())
 }
 
-/// What became of views that the server itself cannot open. The definition of each stands in the dump as a comment.
+/// What became of views that the server itself cannot open. The definition of each stands in the dump as a comment, where
+/// the user may see it.
 #[derive(Debug, Default)]
 pub(in super::super) struct Broken {
     /// Those that nobody can open: nothing is lost.
     pub(in super::super) notes: Vec<String>,
     /// Those that others may be able to open.
     pub(in super::super) missing: Vec<Missing>,
+    /// All of them.
+    pub(in super::super) views: BTreeSet<View>,
 }
 
 /// Writes the views of all databases as they are, in place of their placeholders, each after those that it refers to: a
@@ -70,7 +74,7 @@ pub(in super::super) async fn finals(
     let all_is_open = privileges::may_read_and_execute_all(control).await?;
     let mut open: Option<(String, Part)> = None;
     let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
-    for (database, view) in in_order(control, plan, databases).await? {
+    for (database, view) in in_order(control, plan, databases, &mut broken, tally).await? {
         let mut part = match open.take() {
             Some((of, part)) if of == database => part,
             other => {
@@ -111,6 +115,7 @@ async fn write(
         Program { text, client, connection, ..Program::default() }.write(part.script());
         return Ok(());
     };
+    found.views.insert((database.to_owned(), view.to_owned()));
     let name = format!("view {}.{}", catalog::encoded(database), catalog::encoded(view));
     part.script().comment(&format!("The {name} could not be opened on the server: {why}"));
     part.script().comment(&lossy(&text));
@@ -141,15 +146,39 @@ async fn shown(
     Ok(row)
 }
 
-/// All views, each after those that its text refers to.
-async fn in_order(control: &mut Session, plan: &Plan, databases: &[String]) -> Result<Vec<View>, Error> {
+/// Whether the user may not see a view's definition.
+async fn is_closed(control: &mut Session, database: &str, view: &str) -> Result<bool, Error> {
+    match shown(control, database, view).await {
+        Err(error) if privileges::is_denied(&error) => Ok(true),
+        row => row.map(|_| false),
+    }
+}
+
+/// All views, each after those that its text refers to; without those whose definition the user may not see, where that
+/// is allowed.
+async fn in_order(
+    control: &mut Session,
+    plan: &Plan,
+    databases: &[String],
+    found: &mut Broken,
+    tally: &mut Tally,
+) -> Result<Vec<View>, Error> {
     let mut views: BTreeMap<View, BTreeSet<View>> = BTreeMap::new();
     let mut order = Vec::new();
     for database in databases {
         for view in catalog::views(control, plan, database).await? {
-            let row = shown(control, database, &view).await?;
-            let text = row.get(1).cloned().flatten().unwrap_or_default();
             let key = (database.clone(), view);
+            let row = match shown(control, database, &key.1).await {
+                Err(error) if plan.allow_missing_privileges && privileges::is_denied(&error) => {
+                    let name = format!("view {}", object_name(database, &key.1));
+                    found.missing.push(Missing { name, why: error.to_string() });
+                    found.views.insert(key);
+                    tally.emit("views");
+                    continue;
+                }
+                row => row?,
+            };
+            let text = row.get(1).cloned().flatten().unwrap_or_default();
             views.insert(key.clone(), tables(&text, database));
             order.push(key);
         }

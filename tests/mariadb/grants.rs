@@ -1,0 +1,94 @@
+//! Grants: what a restore can give again, and what the reader's own hide.
+
+use chupacabra::sources::Request;
+use chupacabra::sources::mariadb::Config;
+use tokio_util::sync::CancellationToken;
+
+use crate::dumped::{config, dump, only, source};
+use crate::support::mariadb::{MariaDb, feed};
+
+/// A server keeps grants on columns that are gone and on views that nobody can open. No server takes them again.
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_on_what_is_gone_end_no_restore() {
+    let from = MariaDb::start(&[]);
+    from.sql(
+        "CREATE DATABASE gone; USE gone; CREATE TABLE t (`a,)` INT, b INT, c INT); CREATE TABLE base (a INT); CREATE VIEW v AS SELECT a FROM base; \
+         CREATE USER some; GRANT SELECT (`a,)`, b), INSERT, UPDATE (b) ON t TO some WITH GRANT OPTION; CREATE USER few; GRANT SELECT (b) ON t TO few; \
+         GRANT SELECT ON v TO few; GRANT SELECT (c) ON t TO few; ALTER TABLE t DROP COLUMN b; DROP TABLE base",
+    );
+    let dumped = dump(Config { system: true, ..config(&from) }).await.unwrap();
+    let mut notes: Vec<&String> =
+        dumped.summary.notes.iter().filter(|note| note.starts_with("a grant")).collect();
+    notes.sort_unstable();
+    assert_eq!(
+        notes,
+        [
+            "a grant to `few`@`%` is about columns that gone.t has not: b",
+            "a grant to `few`@`%` is about gone.v, which is not in the dump",
+            "a grant to `some`@`%` is about columns that gone.t has not: b",
+        ]
+    );
+    let to = MariaDb::start(&[]);
+    let granted = "SHOW GRANTS FOR some; SHOW GRANTS FOR few";
+    let expected = "GRANT USAGE ON *.* TO `some`@`%`\nGRANT SELECT (`a,)`), INSERT ON `gone`.`t` TO `some`@`%` WITH GRANT OPTION\n\
+                    GRANT USAGE ON *.* TO `few`@`%`\nGRANT SELECT (`c`) ON `gone`.`t` TO `few`@`%`";
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql(granted).trim(), expected);
+    to.sql("DROP USER some; DROP USER few");
+    let request = Request { replace: true, ..Request::default() };
+    source(config(&to)).restore(&dumped.package, &request, &CancellationToken::new()).await.unwrap();
+    assert_eq!(to.sql(granted).trim(), expected);
+}
+
+/// Of an account's grants on databases the server takes the most certain one: a narrow grant hides what a wide one shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_narrower_grant_hides_is_said() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE DATABASE narrow; CREATE TABLE narrow.t (a INT); CREATE TRIGGER narrow.tr BEFORE INSERT ON narrow.t FOR EACH ROW SET NEW.a = 1; \
+         CREATE USER reader; GRANT RELOAD ON *.* TO reader; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `%`.* TO reader",
+    );
+    let reader = || Config { user: "reader".to_owned(), ..only(&server, "narrow") };
+    let dumped = dump(reader()).await.unwrap();
+    assert_eq!(dumped.summary.counts.get("triggers"), Some(&1), "the wide grant alone shows it");
+    server.sql("GRANT SELECT, SHOW VIEW, EVENT ON narrow.* TO reader");
+    let error = dump(reader()).await.map(|_| ()).unwrap_err().to_string();
+    assert_eq!(error, "the user reader@% lacks triggers of narrow (TRIGGER is not granted on `narrow`)");
+    server.sql("GRANT TRIGGER ON narrow.* TO reader");
+    assert_eq!(dump(reader()).await.unwrap().summary.counts.get("triggers"), Some(&1));
+}
+
+/// Whoever accepts what may not be seen gets the rest, and is told object by object.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_closed_to_the_reader_is_missing_where_that_is_allowed() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE DATABASE ajar; USE ajar; CREATE TABLE t (a INT); INSERT INTO t VALUES (1); CREATE TABLE secret (a INT); INSERT INTO secret VALUES (2); \
+         CREATE VIEW v AS SELECT a FROM t; CREATE PROCEDURE p() SELECT 1; CREATE USER reader; GRANT RELOAD ON *.* TO reader; \
+         GRANT SELECT ON t TO reader; GRANT INSERT ON secret TO reader; GRANT SELECT ON v TO reader; GRANT EXECUTE ON ajar.* TO reader",
+    );
+    let reader = |allow_missing_privileges| Config {
+        user: "reader".to_owned(),
+        allow_missing_privileges,
+        ..only(&server, "ajar")
+    };
+    let closed = async || {
+        let dumped = dump(reader(true)).await.unwrap();
+        let missing = dumped.summary.missing.iter().map(|missing| missing.name.clone());
+        let closed: Vec<String> = missing.filter(|name| !name.contains(" of ")).collect();
+        (closed, dumped)
+    };
+    let (missing, dumped) = closed().await;
+    assert_eq!(missing, ["table ajar.secret", "procedure ajar.p", "view ajar.v"]);
+    let to = MariaDb::start(&[]);
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(
+        to.sql("SHOW TABLES FROM ajar; SELECT * FROM ajar.t").trim(),
+        "t\n1",
+        "nor is there a placeholder"
+    );
+    server.sql("REVOKE RELOAD ON *.* FROM reader; GRANT SHOW VIEW ON ajar.v TO reader");
+    assert_eq!(closed().await.0, ["table ajar.secret", "procedure ajar.p"], "over one connection");
+    let error = source(reader(false)).probe().await.unwrap_err().to_string();
+    assert!(error.starts_with("the user reader@% lacks rows of ajar"), "{error}");
+}
