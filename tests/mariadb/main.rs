@@ -6,6 +6,7 @@ mod support;
 
 mod accepted;
 mod consistency;
+mod definitions;
 mod dumped;
 mod elsewhere;
 mod facts;

@@ -13,7 +13,7 @@ use super::schema::{self, Emitter};
 use super::script::Script;
 use super::snapshot::Snapshot;
 use super::tally::Tally;
-use super::{Error, privileges, ranges, select, sql};
+use super::{Error, generated, privileges, ranges, select, sql};
 use crate::package::member::Time;
 use crate::package::outlet::Outlet;
 use crate::sources::{Consistency, ConsistencyKind, Missing, Summary};
@@ -75,7 +75,6 @@ impl<'a> Dump<'a> {
             let mut part = self.emitter.part(path);
             let control = &mut self.snapshot.control;
             schema::database(control, part.script(), database).await?;
-            part.script().use_database(database);
             control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
             let tables: Vec<Table> =
                 self.snapshot.tables.iter().filter(|table| table.database == *database).cloned().collect();
@@ -175,6 +174,11 @@ impl<'a> Dump<'a> {
         let columns = catalog::columns(control, &table.database, &table.name).await?;
         let history = self.history(&table, &columns).await?;
         let control = &mut self.snapshot.control;
+        for column in generated::differing(control, &table, &columns, history).await? {
+            let name = format!("values of {}.{}", table.object(), encoded(&column));
+            let why = "some are of another time zone, and a restore makes them anew in UTC".to_owned();
+            self.missing.push(Missing { name, why });
+        }
         let conditions = if self.snapshot.shared {
             ranges::of(control, &table, &columns, history).await?
         } else {

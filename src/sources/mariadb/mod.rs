@@ -10,6 +10,7 @@ mod connect;
 mod data;
 mod dump;
 mod fingerprint;
+mod generated;
 mod globs;
 mod history;
 mod names;

@@ -124,7 +124,7 @@ impl Script {
 /// What some statements make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Label {
-    /// `database`, `table`, `sequence`, `view`, `placeholder`, `trigger`, `function`, `procedure`, `package`,
+    /// `database`, `defaults`, `table`, `sequence`, `view`, `placeholder`, `trigger`, `function`, `procedure`, `package`,
     /// `package_body`, `event`.
     pub(super) kind: String,
     /// Its name, `database.name`, encoded.

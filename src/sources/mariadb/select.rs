@@ -1,5 +1,7 @@
 //! How each column of a table is read and written: the expression in `SELECT`, the literal in `INSERT`.
 
+use std::collections::BTreeSet;
+
 use super::Error;
 use super::catalog::{Column, Table};
 use super::history::{CURRENT, Ends};
@@ -94,15 +96,7 @@ fn select(table: &Table, column: &Column) -> Result<Selected, Error> {
         "bit" | "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "vector"
         | "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
         | "multipolygon" | "geometrycollection" => plain(Literal::Binary),
-        // Member '' and the error value both read as ''; their numbers differ.
-        "enum" | "set"
-            if column.full_type.contains("('',")
-                || column.full_type.contains(",'',")
-                || column.full_type.contains(",'')")
-                || column.full_type.contains("('')") =>
-        {
-            (format!("CAST({quoted} AS UNSIGNED)"), Literal::Number)
-        }
+        "enum" | "set" if read_alike(column) => (format!("CAST({quoted} AS UNSIGNED)"), Literal::Number),
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" | "json" => {
             (quoted.clone(), text(column.charset.as_deref()))
         }
@@ -112,6 +106,24 @@ fn select(table: &Table, column: &Column) -> Result<Selected, Error> {
         }
     };
     Ok(Selected { name: column.name.clone(), expression, literal })
+}
+
+/// Whether values of an ENUM or SET with different numbers read alike, or are taken for each other when they are written:
+/// member '' and the error value, and members that differ in nothing or in case, which a server takes where it is not
+/// strict.
+fn read_alike(column: &Column) -> bool {
+    let exact = ["_bin", "_cs"].iter().any(|end| column.collation.ends_with(end));
+    let (mut seen, mut rest) = (BTreeSet::new(), column.full_type.as_str());
+    while let Some(start) = rest.find('\'') {
+        let end = super::names::name_end(rest.as_bytes(), start);
+        let member = rest[start + 1..end].strip_suffix('\'').unwrap_or_default();
+        let member = if exact { member.to_owned() } else { member.to_lowercase() };
+        if member.is_empty() || !seen.insert(member) {
+            return true;
+        }
+        rest = &rest[end..];
+    }
+    false
 }
 
 fn text(charset: Option<&str>) -> Literal {
@@ -168,4 +180,30 @@ fn introduced(out: &mut Vec<u8>, value: &[u8], charset: &str) {
         out.push(b' ');
     }
     sql::hexadecimal(out, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alike(full_type: &str, collation: &str) -> bool {
+        let [name, data_type, extra, generation] = [""; 4].map(str::to_owned);
+        let (full_type, collation) = (full_type.to_owned(), collation.to_owned());
+        read_alike(&Column { name, data_type, full_type, charset: None, collation, extra, generation })
+    }
+
+    #[test]
+    fn members_that_are_taken_for_each_other_are_found() {
+        for twins in
+            ["enum('')", "enum('a','')", "set('a','b','A')", "enum('Ä','ä')", "enum('it''s','x','it''s')"]
+        {
+            assert!(alike(twins, "utf8mb4_general_ci"), "{twins}");
+        }
+        for apart in
+            ["enum('a')", "set('a','b')", "enum('''','a')", "enum('a,b',',','b')", "enum(''',''','(')"]
+        {
+            assert!(!alike(apart, "utf8mb4_general_ci"), "{apart}");
+        }
+        assert!(!alike("enum('a','A')", "utf8mb4_bin") && alike("enum('a','a')", "utf8mb4_bin"));
+    }
 }

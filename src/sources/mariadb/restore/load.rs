@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::super::config::Plan;
 use super::super::connect::Session;
+use super::super::schema::DEFAULTS;
 use super::super::script::{self, Label, Statement};
 use super::server::{self, Server};
 use super::target::decoded;
@@ -26,6 +27,9 @@ use crate::package::open::VisitError;
 /// The charset of scripts, as their preamble sets it, and the one under which those that are ASCII are read.
 const AS_WRITTEN: &str = "SET NAMES utf8mb4";
 const ONE_BYTE_EACH: &str = "SET NAMES latin1";
+
+/// The labels of statements that make nothing of their own.
+const UNCOUNTED: [&str; 2] = ["placeholder", DEFAULTS];
 
 /// A member out of the package.
 pub(super) struct Member {
@@ -168,7 +172,8 @@ impl Loader {
             }
             if statement.label != last {
                 last.clone_from(&statement.label);
-                if let Some(label) = statement.label.filter(|label| label.kind != "placeholder") {
+                if let Some(label) = statement.label.filter(|label| !UNCOUNTED.contains(&label.kind.as_str()))
+                {
                     *self.counts.entry(label.kind).or_default() += 1;
                 }
             }

@@ -1,5 +1,6 @@
 //! Definitions: what stands in a dump beside the rows.
 
+mod defaults;
 pub(super) mod events;
 mod program;
 pub(super) mod routines;
@@ -26,12 +27,19 @@ use crate::package::outlet::Outlet;
 pub(super) const RESTORING_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES";
 
 /// The settings under which all other members are restored.
+///
+/// A `TIMESTAMP NOT NULL` without a default value has none wherever it is restored: where servers give it one, it would be
+/// the time of each change.
 const SETTINGS: [&str; 3] = [
     "SET NAMES utf8mb4",
     "SET SESSION time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES'",
     "SET SESSION unique_checks = 0, foreign_key_checks = 0, check_constraint_checks = 0, sql_notes = 0, \
-     innodb_strict_mode = 0",
+     innodb_strict_mode = 0 /*M!101100 , explicit_defaults_for_timestamp = 1 */",
 ];
+
+/// The kind of label below which a database gets its charset, collation and comment: one that is there already, empty,
+/// keeps its own otherwise, and routines made in it get those. Not wanted where a part of a package is restored.
+pub(super) const DEFAULTS: &str = "defaults";
 
 /// The first member: the settings that all others rely on.
 pub(super) fn preamble(version: &str) -> Script {
@@ -81,10 +89,27 @@ impl Emitter {
     }
 }
 
-/// Writes a database's definition.
+/// Writes a database's definition, and enters it.
 pub(super) async fn database(control: &mut Session, script: &mut Script, name: &str) -> Result<(), Error> {
     script.object(&Label::new("database", name, ""));
-    database_for_more(control, script, name).await
+    database_for_more(control, script, name).await?;
+    script.use_database(name);
+    let query = format!(
+        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT \
+         FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
+        sql::literal(name)
+    );
+    let doing = format!("cannot read the defaults of the database {name}");
+    let row = control.rows(&doing, query).await?.into_iter().next().ok_or_else(|| hidden(&doing))?;
+    script.object(&Label::new(DEFAULTS, name, ""));
+    script.statement(format!(
+        "ALTER DATABASE {} CHARACTER SET {} COLLATE {} COMMENT {}",
+        sql::quoted(name),
+        cell(&row, 0),
+        cell(&row, 1),
+        sql::literal(&cell(&row, 2))
+    ));
+    Ok(())
 }
 
 /// Writes a database's definition where it only is to be there: it comes with its label later, and is made once.
@@ -106,7 +131,13 @@ pub(super) async fn table(control: &mut Session, script: &mut Script, table: &Ta
     let doing = format!("cannot read the definition of {}.{}", table.database, table.name);
     let definition = shown(control, &doing, &query, 1).await?;
     script.object(&Label::new("table", &table.database, &table.name));
+    // `?` may stand for what the server does not show of a default value.
+    let asks = table.has_rows() && definition.contains(&b'?');
+    let unshown = if asks { defaults::unshown(control, table).await? } else { Vec::new() };
     script.statement(definition);
+    for alter in unshown {
+        script.statement(alter);
+    }
     Ok(())
 }
 

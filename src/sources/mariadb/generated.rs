@@ -1,0 +1,120 @@
+//! Stored values of generated columns, which no package has: a server makes them anew as rows are restored, and takes none
+//! that it is given. What an expression makes of a TIMESTAMP is as the time zone of whoever writes the row, so values from
+//! another zone than that of a restore, which is UTC, would become others.
+
+use std::collections::BTreeSet;
+
+use super::catalog::{Column, Table};
+use super::connect::Session;
+use super::{Error, catalog, names, sql};
+
+/// The stored columns of a table that hold values which their expressions do not have in the session's time zone.
+pub(super) async fn differing(
+    session: &mut Session,
+    table: &Table,
+    columns: &[Column],
+    history: bool,
+) -> Result<Vec<String>, Error> {
+    let zoned = zoned(columns);
+    if zoned.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list: Vec<String> =
+        zoned.iter().map(|column| format!("COALESCE(MAX({}), 0)", differs(column))).collect();
+    let query = format!(
+        "SELECT {} FROM {}{}",
+        list.join(", "),
+        sql::qualified(&table.database, &table.name),
+        if history { " FOR SYSTEM_TIME ALL" } else { "" }
+    );
+    let doing = format!("cannot look at the generated columns of {}.{}", table.database, table.name);
+    let found = session.rows(&doing, query).await?.into_iter().next().unwrap_or_default();
+    let differs = found.into_iter().map(|cell| catalog::text(cell) != "0");
+    Ok(zoned
+        .into_iter()
+        .zip(differs)
+        .filter(|(_, differs)| *differs)
+        .map(|(column, _)| column.name.clone())
+        .collect())
+}
+
+/// The stored columns whose values come from a TIMESTAMP, perhaps by way of others.
+fn zoned(columns: &[Column]) -> Vec<&Column> {
+    let times = columns.iter().filter(|column| column.data_type == "timestamp");
+    let mut from: BTreeSet<String> = times.map(|column| column.name.to_lowercase()).collect();
+    let generated: Vec<&Column> = columns
+        .iter()
+        .filter(|column| column.extra.contains("GENERATED") && !column.generation.starts_with("ROW "))
+        .collect();
+    let reads = |column: &Column, from: &BTreeSet<String>| {
+        let sql = column.generation.as_bytes();
+        let all = names::chains(sql).into_iter().flat_map(|chain| chain.names);
+        all.map(|name| names::name(sql, &name).to_lowercase()).any(|name| from.contains(&name))
+    };
+    // A column may read one that stands after it: as many rounds as there are columns reach all.
+    for _ in 0..generated.len() {
+        let more: Vec<String> = generated
+            .iter()
+            .filter(|column| reads(column, &from))
+            .map(|column| column.name.to_lowercase())
+            .collect();
+        let before = from.len();
+        from.extend(more);
+        if from.len() == before {
+            break;
+        }
+    }
+    generated.into_iter().filter(|column| column.extra.contains("STORED") && reads(column, &from)).collect()
+}
+
+/// Whether a stored value is not that of its expression, as far as the column's type can hold it.
+fn differs(column: &Column) -> String {
+    let (stored, expression) = (sql::quoted(&column.name), &column.generation);
+    let size = column.full_type.find(')').and_then(|end| column.full_type[..=end].split_once('('));
+    let size = size.map_or_else(String::new, |(_, size)| format!("({size}"));
+    match column.data_type.as_str() {
+        "date" => format!("NOT ({stored} <=> CAST({expression} AS DATE))"),
+        "time" => format!("NOT ({stored} <=> CAST({expression} AS TIME{size}))"),
+        "datetime" | "timestamp" => format!("NOT ({stored} <=> CAST({expression} AS DATETIME{size}))"),
+        "decimal" => format!("NOT ({stored} <=> CAST({expression} AS DECIMAL{size}))"),
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => format!(
+            "NOT (BINARY RTRIM(CONVERT({stored} USING utf8mb4)) \
+             <=> BINARY RTRIM(CAST({expression} AS CHAR{size} CHARACTER SET utf8mb4)))"
+        ),
+        _ => format!("NOT ({stored} <=> ({expression}))"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, full_type: &str, extra: &str, generation: &str) -> Column {
+        Column {
+            name: name.to_owned(),
+            data_type: full_type.split('(').next().unwrap().to_owned(),
+            full_type: full_type.to_owned(),
+            charset: None,
+            collation: String::new(),
+            extra: extra.to_owned(),
+            generation: generation.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_comes_from_a_timestamp_is_found() {
+        let columns = [
+            column("late", "int(11)", "STORED GENERATED", "hour(`Between`)"),
+            column("between", "datetime", "VIRTUAL GENERATED", "`ts` + interval 1 day"),
+            column("ts", "timestamp", "", ""),
+            column("d", "date", "STORED GENERATED", "cast(`ts` as date)"),
+            column("other", "date", "STORED GENERATED", "cast(`n` as date)"),
+            column("s", "timestamp(6)", "STORED GENERATED", "ROW START"),
+        ];
+        let found: Vec<&str> = zoned(&columns).iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(found, ["late", "d"]);
+        assert_eq!(differs(&columns[3]), "NOT (`d` <=> CAST(cast(`ts` as date) AS DATE))");
+        let fine = column("f", "datetime(3)", "STORED GENERATED", "`ts`");
+        assert_eq!(differs(&fine), "NOT (`f` <=> CAST(`ts` AS DATETIME(3)))");
+    }
+}

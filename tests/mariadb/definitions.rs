@@ -1,0 +1,120 @@
+//! Definitions that a server shows or makes in another way than it should, on the source or on the target.
+
+use chupacabra::sources::Request;
+use chupacabra::sources::mariadb::Config;
+use tokio_util::sync::CancellationToken;
+
+use crate::dumped::{Dumped, config, dump, only, source};
+use crate::shared::{both_ways, source_server, target_server};
+use crate::support::mariadb::{MariaDb, feed};
+
+async fn restored(server: &MariaDb, dumped: &Dumped) {
+    source(config(server))
+        .restore(&dumped.package, &Request::default(), &CancellationToken::new())
+        .await
+        .unwrap();
+}
+
+/// A stored value that a restore makes anew as another is named, and one that it makes anew as it was is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn generated_values_of_another_time_zone_are_missing() {
+    let from = source_server();
+    from.sql(
+        "CREATE DATABASE zoned; CREATE DATABASE zoned_past; USE zoned; CREATE TABLE t (ts TIMESTAMP NULL, d DATE AS (DATE(ts)) STORED, dt DATETIME AS (ts) STORED, \
+         v DATETIME(6) AS (ts) VIRTUAL, h INT AS (HOUR(v)) STORED, c VARCHAR(30) AS (CONCAT(ts)) STORED, \
+         u BIGINT AS (UNIX_TIMESTAMP(ts)) STORED, n INT AS (YEAR(ts) * 0) STORED); \
+         SET time_zone = '+00:00'; INSERT INTO t (ts) VALUES ('2026-01-01 23:30:00'), (NULL); \
+         USE zoned_past; CREATE TABLE w (ts TIMESTAMP NULL, d DATE AS (DATE(ts)) STORED) WITH SYSTEM VERSIONING; \
+         SET time_zone = '+09:00'; INSERT INTO w (ts) VALUES ('2026-01-01 03:00:00'); DELETE FROM w; \
+         SET time_zone = '+00:00'; INSERT INTO w (ts) VALUES ('2026-01-01 03:00:00')",
+    );
+    let missing = async |config: Config| {
+        let summary = dump(config).await.unwrap().summary;
+        summary.missing.into_iter().map(|missing| missing.name).collect::<Vec<_>>()
+    };
+    assert_eq!(missing(only(from, "zoned_past")).await, ["values of zoned_past.w.d"], "history counts");
+    assert_eq!(missing(only(from, "zoned")).await, Vec::<String>::new());
+    both_ways(from, &dump(only(from, "zoned")).await.unwrap(), &["zoned"]).await;
+    from.sql("USE zoned; SET time_zone = '+09:00'; INSERT INTO t (ts) VALUES ('2026-01-01 03:00:00')");
+    let named = ["d", "dt", "h", "c"].map(|column| format!("values of zoned.t.{column}"));
+    assert_eq!(missing(only(from, "zoned")).await, named);
+}
+
+/// The server shows `?` for a character of four bytes. The default value has it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn default_values_keep_characters_that_the_server_does_not_show() {
+    let from = source_server();
+    from.sql(
+        "SET NAMES utf8mb4; CREATE DATABASE smiles CHARACTER SET utf8mb4; USE smiles; \
+         CREATE TABLE `a?` (id INT, `c?` VARCHAR(20) DEFAULT 'it''s \\\\ 😀?', w CHAR(5) CHARACTER SET utf16 NOT NULL DEFAULT '🦀', \
+         why VARCHAR(9) DEFAULT '?', e VARCHAR(9) DEFAULT (CONCAT('😀', '?')), l VARCHAR(9) CHARACTER SET latin1 DEFAULT '?'); \
+         INSERT INTO `a?` (id) VALUES (0); CREATE TABLE v (id INT, c VARCHAR(9) DEFAULT '😀') WITH SYSTEM VERSIONING",
+    );
+    let dumped = dump(only(from, "smiles")).await.unwrap();
+    both_ways(from, &dumped, &["smiles"]).await;
+    let to = target_server();
+    to.sql("USE smiles; INSERT INTO `a?` (id) VALUES (1); INSERT INTO v (id) VALUES (1)");
+    assert_eq!(
+        to.sql("SET NAMES utf8mb4; SELECT `c?`, w, why, e, l FROM smiles.`a?` WHERE id = 1; SELECT c FROM smiles.v")
+            .trim(),
+        "it's \\\\ 😀?\t🦀\t?\t😀?\t?\n😀"
+    );
+}
+
+/// Whoever prepares a database for a restore need not know its charset. One that is not empty keeps its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_there_and_empty_gets_its_defaults() {
+    let (from, to) = (source_server(), MariaDb::start(&[]));
+    from.sql(
+        "CREATE DATABASE prepared CHARACTER SET latin1 COLLATE latin1_german1_ci COMMENT 'it''s'; USE prepared; CREATE TABLE t (a INT); \
+         CREATE FUNCTION f(a VARCHAR(10)) RETURNS VARCHAR(10) DETERMINISTIC RETURN a",
+    );
+    let dumped = dump(only(from, "prepared")).await.unwrap();
+    let collations = "SHOW CREATE DATABASE prepared; SELECT DATABASE_COLLATION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'prepared'";
+    let expected = from.sql(collations);
+    to.sql("CREATE DATABASE prepared CHARACTER SET utf8mb4 COMMENT 'here'");
+    restored(&to, &dumped).await;
+    assert_eq!(to.sql(collations), expected);
+    to.sql("DROP DATABASE prepared; CREATE DATABASE prepared CHARACTER SET utf8mb4");
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql(collations), expected);
+    to.sql("DROP DATABASE prepared; CREATE DATABASE prepared CHARACTER SET utf8mb4 COMMENT 'here'");
+    let own = to.sql("SHOW CREATE DATABASE prepared");
+    let part = Request { only: vec!["prepared.t".to_owned()], ..Request::default() };
+    let done = source(config(&to)).restore(&dumped.package, &part, &CancellationToken::new()).await.unwrap();
+    assert_eq!(to.sql("SHOW CREATE DATABASE prepared"), own);
+    assert_eq!(to.sql("SHOW TABLES FROM prepared").trim(), "t");
+    assert_eq!(done.counts.keys().map(String::as_str).collect::<Vec<_>>(), ["database", "table"]);
+}
+
+/// A server with the old way of TIMESTAMP would make a column the time of each change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timestamp_without_a_default_value_gets_none() {
+    let from = source_server();
+    from.sql("CREATE DATABASE stamps; CREATE TABLE stamps.t (id INT, ts TIMESTAMP NOT NULL)");
+    let dumped = dump(only(from, "stamps")).await.unwrap();
+    let shown = "SHOW CREATE TABLE stamps.t";
+    let to = MariaDb::start(&["--explicit-defaults-for-timestamp=OFF"]);
+    to.sql("CREATE DATABASE stamps; CREATE TABLE stamps.t (id INT, ts TIMESTAMP NOT NULL)");
+    assert!(to.sql(shown).contains("ON UPDATE"), "the control: {}", to.sql(shown));
+    to.sql("DROP DATABASE stamps");
+    restored(&to, &dumped).await;
+    assert_eq!(to.sql(shown), from.sql(shown));
+    to.sql("DROP DATABASE stamps");
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql(shown), from.sql(shown));
+}
+
+/// A server that is not strict takes members that it cannot tell apart by their names.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_the_same_name_keep_their_numbers() {
+    let from = source_server();
+    from.sql(
+        "CREATE DATABASE twins; USE twins; SET sql_mode = ''; CREATE TABLE t (e ENUM('a', 'A', 'b', 'a'), s SET('x', 'X'), \
+         k ENUM('a', 'A') CHARACTER SET utf8mb4 COLLATE utf8mb4_bin); INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (4, 3, 2), (NULL, 0, 1)",
+    );
+    let dumped = dump(only(from, "twins")).await.unwrap();
+    both_ways(from, &dumped, &["twins"]).await;
+    let script = String::from_utf8(dumped.script(&["db/twins/2-data"])).unwrap();
+    assert!(script.contains("(2,2,'A')"), "where members differ, their names are written: {script}");
+}
