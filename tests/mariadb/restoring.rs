@@ -332,3 +332,18 @@ async fn a_copy_beside_its_original_stands_alone() {
     server.sql("DROP DATABASE shop");
     assert_eq!(server.sql("SELECT * FROM copy.v; SELECT * FROM copy.w; INSERT INTO copy.a VALUES (1); SELECT MAX(id) FROM copy.a").trim(), "3\n3\tb\n101");
 }
+
+/// A server may keep all names of tables in lower case. What it was given is there all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_folds_names_has_them() {
+    let from = source_server();
+    from.sql("CREATE DATABASE Folded; USE Folded; CREATE TABLE Orders (Id INT PRIMARY KEY); INSERT INTO Orders VALUES (1), (2); CREATE VIEW Seen AS SELECT Id FROM Orders");
+    let dumped = dump(only(from, "Folded")).await.unwrap();
+    let to = MariaDb::start(&["--lower-case-table-names=1"]);
+    let done = restored(&to, &dumped, Request::default()).await.unwrap();
+    assert_eq!(done.compared, "1 tables and sequences by fingerprint");
+    assert_eq!(to.sql("SHOW TABLES FROM folded; SELECT COUNT(*) FROM folded.seen").trim(), "orders\nseen\n2");
+    to.sql("DELETE FROM folded.orders WHERE id = 2");
+    let error = restored(&to, &dumped, Request::default()).await.unwrap_err().to_string();
+    assert!(error.starts_with("the target is not empty: database `Folded`"), "{error}");
+}

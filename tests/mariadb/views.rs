@@ -1,8 +1,10 @@
 //! Views, and other definitions that reach into each other.
 
+use chupacabra::sources::Request;
 use chupacabra::sources::mariadb::Config;
+use tokio_util::sync::CancellationToken;
 
-use crate::dumped::{config, dump, only};
+use crate::dumped::{config, dump, only, source};
 use crate::shared::{both_ways, source_server};
 use crate::support::mariadb::{MariaDb, feed};
 
@@ -76,4 +78,38 @@ async fn a_view_that_only_this_reader_cannot_open_is_missing() {
     assert!(dumped.summary.notes[0].starts_with("the view shown.stale cannot be opened"));
     let dumped = dump(only(&server, "shown")).await.unwrap();
     assert!(dumped.summary.missing.is_empty(), "root opens it: {:?}", dumped.summary.missing);
+}
+
+/// What a view names may not be in the package. Everything else is restored, and the views are named.
+#[tokio::test(flavor = "multi_thread")]
+async fn views_of_what_is_not_there_end_no_restore() {
+    let from = MariaDb::start(&[]);
+    from.sql(
+        "CREATE DATABASE here; CREATE DATABASE away; CREATE TABLE away.x (a INT); USE here; CREATE TABLE logs (a INT); CREATE TABLE z (a INT); \
+         INSERT INTO z VALUES (1); CREATE VIEW a AS SELECT a FROM logs; CREATE VIEW b AS SELECT a FROM away.x; \
+         CREATE VIEW c AS SELECT a FROM b; CREATE VIEW e AS SELECT a FROM z; \
+         CREATE EVENT ev ON SCHEDULE EVERY 1 YEAR DISABLE DO SELECT 1; CREATE USER u; GRANT SELECT ON here.a TO u; GRANT SELECT ON here.e TO u",
+    );
+    let part = Config { exclude_tables: vec!["here.logs".to_owned()], system: true, ..only(&from, "here") };
+    let dumped = dump(part).await.unwrap();
+    let to = MariaDb::start(&[]);
+    let request = Request { replace: true, ..Request::default() };
+    let stop = CancellationToken::new();
+    let error = source(config(&to)).restore(&dumped.package, &request, &stop).await.unwrap_err();
+    let said = error.to_string();
+    let begin = "everything is restored and compared but what names something that is not there: ";
+    assert!(said.starts_with(begin), "{said}");
+    for unmade in ["view here.a: Table 'here.logs'", "view here.b: ", "view here.c: "] {
+        assert!(said.contains(unmade), "{unmade}: {said}");
+    }
+    assert!(said.contains("2-grants.0001.sql: Table 'here.a'") && !said.contains("here.e"), "{said}");
+    let left = "SHOW TABLES FROM here; SELECT * FROM here.e";
+    assert_eq!(to.sql(left).trim(), "e\nz\n1", "no placeholder is left");
+    assert_eq!(to.sql("SHOW EVENTS FROM here").lines().count(), 1);
+    assert!(to.sql("SHOW GRANTS FOR u").contains("`here`.`e`"));
+    // Where what they name is there, they are made.
+    to.sql("CREATE DATABASE away; CREATE TABLE away.x (a INT); INSERT INTO away.x VALUES (5)");
+    let views = Request { only: vec!["here.[bc]".to_owned()], ..Request::default() };
+    source(config(&to)).restore(&dumped.package, &views, &stop).await.unwrap();
+    assert_eq!(to.sql("SELECT * FROM here.c").trim(), "5");
 }

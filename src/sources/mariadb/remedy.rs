@@ -53,6 +53,9 @@ fn of_restore(error: &restore::Error) -> Option<String> {
             "`chupacabra show` lists what is in the package"
         }
         restore::Error::NotEmpty(_) => "give an empty server or another database name, or say `--replace`",
+        restore::Error::Unmade(_) => {
+            "make what they name and then them, or leave such views out of backups with `exclude_tables`"
+        }
         restore::Error::Mismatch(_) => "see whether something else writes to the target, and restore again",
         _ => return None,
     };

@@ -17,6 +17,9 @@ use crate::package::digest::Fingerprint;
 /// An object of the index: its encoded name, its kind and its fingerprint.
 type Object<'a> = (&'a String, &'a (String, Fingerprint));
 
+/// How a server keeps names of databases and tables: 1 means in lower case, whatever they were given as.
+const FOLDS: &str = "SELECT @@lower_case_table_names";
+
 /// The queries that read one object's rows.
 struct Reading {
     doing: String,
@@ -45,10 +48,14 @@ pub(super) async fn compare(
         session.read(plan).await?;
     }
     let control = sessions.first_mut().ok_or(Error::Stopped)?;
+    let folds = control.count("cannot read lower_case_table_names", FOLDS).await? == 1;
     let mut pieces = VecDeque::new();
     for (object, (name, (kind, _))) in objects.iter().enumerate() {
         let (database, table) = split(name);
-        let reading = queries(control, &wanted.database_name(&database), &table, kind).await?;
+        let database = wanted.database_name(&database);
+        let (database, table) =
+            if folds { (database.to_lowercase(), table.to_lowercase()) } else { (database, table) };
+        let reading = queries(control, &database, &table, kind).await?;
         let Reading { doing, queries, columns } = reading;
         pieces.extend(queries.into_iter().map(|query| Piece {
             object,

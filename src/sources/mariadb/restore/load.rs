@@ -15,6 +15,7 @@ use super::super::config::Plan;
 use super::super::connect::Session;
 use super::super::schema::DEFAULTS;
 use super::super::script::{self, Label, Statement};
+use super::super::sql;
 use super::server::{self, Server};
 use super::target::decoded;
 use super::wanted::{Wanted, split};
@@ -27,6 +28,16 @@ use crate::package::open::VisitError;
 /// The charset of scripts, as their preamble sets it, and the one under which those that are ASCII are read.
 const AS_WRITTEN: &str = "SET NAMES utf8mb4";
 const ONE_BYTE_EACH: &str = "SET NAMES latin1";
+
+/// Server errors that mean: something that a statement names is not there.
+const ABSENT: [u16; 6] = [
+    1049, // ER_BAD_DB_ERROR
+    1054, // ER_BAD_FIELD_ERROR
+    1146, // ER_NO_SUCH_TABLE
+    1305, // ER_SP_DOES_NOT_EXIST
+    1356, // ER_VIEW_INVALID
+    4091, // ER_UNKNOWN_SEQUENCES
+];
 
 /// The labels of statements that make nothing of their own.
 const UNCOUNTED: [&str; 2] = ["placeholder", DEFAULTS];
@@ -67,6 +78,8 @@ pub(super) struct Loader {
     shared: Arc<Shared>,
     counts: BTreeMap<String, u64>,
     bytes: u64,
+    /// What could not be made because something that it names is not there, and what the server said.
+    unmade: Vec<String>,
 }
 
 struct Shared {
@@ -83,7 +96,7 @@ impl Loader {
         }
         let shared = Arc::new(Shared { wanted, packet: server.packet });
         let (busy, counts) = (JoinSet::new(), BTreeMap::new());
-        Ok(Self { control: server.control, free, busy, shared, counts, bytes: 0 })
+        Ok(Self { control: server.control, free, busy, shared, counts, bytes: 0, unmade: Vec::new() })
     }
 
     /// Loads members until the last has arrived and is in. Events only if it is their turn: they may change rows.
@@ -118,6 +131,11 @@ impl Loader {
         std::mem::take(&mut self.free)
     }
 
+    /// What could not be made because something that it names is not there, and what the server said.
+    pub(super) fn unmade(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unmade)
+    }
+
     /// Ends the connections. Returns how many objects of each class were made, and the bytes of statements.
     pub(super) async fn close(self) -> (BTreeMap<String, u64>, u64) {
         for session in self.free {
@@ -149,6 +167,17 @@ impl Loader {
         Ok(())
     }
 
+    /// Goes on without what a statement makes. A view's placeholder goes: it would show rows of NULLs.
+    async fn leave(&mut self, statement: &Statement<'_>, error: &super::super::Error) -> Result<(), Error> {
+        if let Some(label) = statement.label.as_ref().filter(|label| label.kind == "view") {
+            let (_, view) = split(&label.name);
+            let drop = format!("DROP VIEW IF EXISTS {}", sql::quoted(&view));
+            self.control.run("cannot drop the placeholder of a view", drop).await?;
+        }
+        self.unmade.push(error.to_string());
+        Ok(())
+    }
+
     async fn definitions(&mut self, member: &Member) -> Result<(), Error> {
         let doing = format!("cannot restore {}", member.path);
         let database = database_of(&member.path);
@@ -164,7 +193,14 @@ impl Loader {
                 Some(label) => format!("cannot restore the {label}"),
                 None => doing.clone(),
             };
-            self.control.run(&doing, &sql).await?;
+            match self.control.run(&doing, &sql).await {
+                Err(error) if is_of_what_is_absent(&error) && may_be_unmade(&statement, &member.path) => {
+                    self.leave(&statement, &error).await?;
+                    last.clone_from(&statement.label);
+                    continue;
+                }
+                done => done?,
+            }
             if everywhere {
                 for session in &mut self.free {
                     session.run(&doing, &sql).await?;
@@ -180,6 +216,17 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// Whether the server refused because something is not there.
+fn is_of_what_is_absent(error: &super::super::Error) -> bool {
+    matches!(error, super::super::Error::Statement { code: Some(code), .. } if ABSENT.contains(code))
+}
+
+/// Whether the rest of a restore is sound without what a statement makes: a view may name what the package does not have,
+/// and a grant may be about it.
+fn may_be_unmade(statement: &Statement<'_>, path: &str) -> bool {
+    path.starts_with("system/2-grants") || statement.label.as_ref().is_some_and(|label| label.kind == "view")
 }
 
 impl Shared {

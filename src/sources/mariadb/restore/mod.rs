@@ -95,6 +95,9 @@ pub enum Error {
         /// What it defines.
         what: String,
     },
+    /// Views and grants that name what is not there. Everything else is restored and compared.
+    #[error("everything is restored and compared but what names something that is not there: {0}")]
+    Unmade(String),
     /// The restored content is not the dumped one.
     #[error("restored content differs from the dump: {0}")]
     Mismatch(String),
@@ -160,7 +163,11 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
         };
         load(package, Selection::Where(Box::new(events)), &mut loader, true).await?;
     }
+    let unmade = loader.unmade();
     (restored.counts, restored.bytes) = loader.close().await;
+    if !unmade.is_empty() {
+        return Err(Error::Unmade(unmade.join("; ")));
+    }
     restored.compared = format!("{compared} tables and sequences by fingerprint");
     if wanted.renamed.is_some() {
         let note = "bodies of routines, triggers and events name databases as their authors wrote them";
