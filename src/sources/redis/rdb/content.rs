@@ -36,11 +36,13 @@ pub struct Content {
     pub field_expires: Option<i64>,
     /// The name of the module's type, if it is a module's.
     pub module: Option<String>,
+    /// A hash of a vector set that does not depend on the order of its elements.
+    pub unordered: Option<u128>,
 }
 
 impl Content {
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, hash: 0, bytes: 0, elements: 0, field_expires: None, module: None }
+        Self { kind, hash: 0, bytes: 0, elements: 0, field_expires: None, module: None, unordered: None }
     }
 
     fn sum(&mut self, row: &[u8], bytes: usize) {

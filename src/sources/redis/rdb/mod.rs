@@ -12,6 +12,7 @@ mod module;
 pub mod reader;
 mod stream;
 pub mod types;
+mod vectors;
 pub mod walk;
 pub mod write;
 

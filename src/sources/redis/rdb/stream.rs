@@ -2,7 +2,8 @@
 //!
 //! The hash takes everything in the order in which servers write it (radix trees are ordered), except for what
 //! versions know and others do not: the first id, the greatest deleted id, the number of entries ever added and read
-//! (RDB 10), and when a consumer was last active (RDB 11).
+//! (RDB 10), when a consumer was last active (RDB 11), and what is remembered of producers that may repeat themselves
+//! (RDB 13).
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -50,6 +51,9 @@ pub(super) fn read<F: Feed>(reader: &mut Reader<F>, version: u8, content: &mut C
     hash.number(groups);
     for _ in 0..groups {
         group(reader, version, &mut hash, &mut text)?;
+    }
+    if version >= 4 {
+        producers(reader, &mut text)?;
     }
     content.hash = hash.0.digest128();
     Ok(())
@@ -101,5 +105,26 @@ fn group<F: Feed>(
             hash.0.update(&reader.array::<16>("a consumer's pending entry")?);
         }
     }
+    Ok(())
+}
+
+/// Passes over what Redis 8.6 remembers of messages by their producers' own ids (`rdbSaveStreamIdmpEntries`): for how
+/// long and how many, then by producer the ids and those of their entries, then how many there ever were.
+fn producers<F: Feed>(reader: &mut Reader<F>, text: &mut Vec<u8>) -> Result<(), Error> {
+    let what = "a stream's producers";
+    reader.count(what)?;
+    reader.count(what)?;
+    for _ in 0..reader.count(what)? {
+        reader.string(text, what)?;
+        release(text);
+        for _ in 0..reader.count(what)? {
+            reader.string(text, what)?;
+            release(text);
+            reader.count(what)?;
+            reader.count(what)?;
+        }
+    }
+    reader.count(what)?;
+    reader.count(what)?;
     Ok(())
 }

@@ -245,6 +245,17 @@ fn stream(version: u8, entries: &[u8], delivered: u8) -> Vec<u8> {
     }
     body.push(1);
     body.extend_from_slice(&[7; 16]);
+    if version >= 4 {
+        // For 100 s and 50 messages at most, of one producer, who sent two; three were sent, one of them again.
+        body.extend_from_slice(&[0x40, 100, 50, 1]);
+        write::string(b"producer", &mut body);
+        body.push(2);
+        for id in [1, 2] {
+            write::string(b"message", &mut body);
+            body.extend_from_slice(&[id, 0]);
+        }
+        body.extend_from_slice(&[3, 1]);
+    }
     body
 }
 
@@ -255,15 +266,25 @@ fn streams_of_every_version() {
     assert_eq!((newest.kind, newest.elements), (Kind::Stream, 2));
     assert_eq!(redis(15, &stream(1, &entries, 1)), newest);
     assert_eq!(redis(19, &stream(2, &entries, 1)), newest);
+    let body = stream(4, &entries, 1);
+    assert_eq!(content("REDIS0013", 26, &body).unwrap(), newest);
+    for end in 0..body.len() {
+        assert!(content("REDIS0013", 26, &body[..end]).is_err(), "cut at {end}");
+    }
+    assert!(matches!(content("VALKEY080", 26, &body), Err(Error::Unknown { code: 26, .. })));
     assert_ne!(redis(21, &stream(3, &entries, 2)), newest, "one more delivery");
     assert_ne!(redis(21, &stream(3, &listpack(&["1", "a", "c"]), 1)), newest);
 }
 
 /// `ReJSON-RL` version 3, as a module's id.
 fn module_id() -> [u8; 9] {
+    id_of(b"ReJSON-RL")
+}
+
+fn id_of(name: &[u8; 9]) -> [u8; 9] {
     let characters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let place = |c: &u8| characters.iter().position(|known| known == c).unwrap() as u64;
-    let id = b"ReJSON-RL".iter().fold(0, |id, c| id << 6 | place(c)) << 10 | 3;
+    let id = name.iter().fold(0, |id, c| id << 6 | place(c)) << 10 | 3;
     let mut bytes = [0x81; 9];
     bytes[1..].copy_from_slice(&id.to_be_bytes());
     bytes
@@ -280,6 +301,61 @@ fn modules_are_walked_and_named() {
     assert!(error.to_string().contains("unknown RDB module part 9"), "{error}");
 }
 
+/// A vector set of elements in this order, each with a vector and two numbers.
+fn vectors(flags: u8, elements: &[(&str, &str)]) -> Content {
+    let mut body = id_of(b"vectorset").to_vec();
+    for number in [8, u8::try_from(elements.len()).unwrap(), 16, flags] {
+        body.extend_from_slice(&[2, number]);
+    }
+    if flags & 1 > 0 {
+        body.extend_from_slice(&[2, 9, 5, 2, b'm', b'x']);
+    }
+    let string = |text: &str, body: &mut Vec<u8>| {
+        body.push(5);
+        write::string(text.as_bytes(), body);
+    };
+    for (name, vector) in elements {
+        string(name, &mut body);
+        if flags & 2 > 0 {
+            string("attribute", &mut body);
+        }
+        string(vector, &mut body);
+        body.extend_from_slice(&[2, 2, 2, 7, 2, 0]);
+    }
+    body.push(0);
+    redis(7, &body)
+}
+
+#[test]
+fn vector_sets_are_alike_in_whatever_order_and_only_then() {
+    for flags in [0, 1, 2, 3] {
+        let set = vectors(flags, &[("a", "one"), ("b", "two")]);
+        assert!(set.unordered.is_some());
+        let turned = vectors(flags, &[("b", "two"), ("a", "one")]);
+        assert_eq!((turned.unordered, turned.bytes), (set.unordered, set.bytes));
+        assert_ne!(turned.hash, set.hash);
+        let exchanged = vectors(flags, &[("a", "two"), ("b", "one")]);
+        assert_eq!(exchanged.bytes, set.bytes);
+        assert_ne!(exchanged.unordered, set.unordered, "the vectors of two elements");
+        assert_ne!(vectors(flags, &[("a", "one")]).unordered, set.unordered);
+        assert_ne!(vectors(flags ^ 1, &[("a", "one"), ("b", "two")]).unordered, set.unordered);
+    }
+    let other = redis(7, &[&id_of(b"vectorset")[..], PARTS].concat());
+    assert_eq!(other.unordered, None, "another layout");
+    assert_eq!(redis(7, &[&module_id()[..], PARTS].concat()).unordered, None, "another module");
+}
+
+/// To Valkey 243 is a slot on its way in; to Redis what modules know of a key, which must not be taken for that.
+#[test]
+fn a_slot_on_its_way_in_is_valkeys_alone() {
+    let mut body = vec![opcode::SLOT_IMPORT, 3, b'j', b'o', b'b', 1, 4, 5];
+    write::key(b"key", None, 0, &text(&["v"]), &mut body);
+    let items = walk_in(&file("VALKEY080", &body), 3).unwrap();
+    assert!(matches!(&items[..], [Item::Key(_), Item::End { checked: true }]), "{items:?}");
+    let said = walk_in(&file("REDIS0013", &body), 3).unwrap_err().to_string();
+    assert_eq!(said, "unknown RDB opcode or value type 243 (0xF3) at byte 9, after key ``");
+}
+
 /// Everything that can stand in a file, together.
 fn everything() -> Vec<u8> {
     let mut body = Vec::new();
@@ -290,7 +366,6 @@ fn everything() -> Vec<u8> {
     body.extend_from_slice(&[&module_id()[..], &[2, 1], PARTS].concat());
     write::database(3, &mut body);
     body.extend_from_slice(&[opcode::RESIZE_DB, 9, 1, opcode::SLOT_INFO, 1, 2, 3]);
-    body.extend_from_slice(&[opcode::SLOT_IMPORT, 3, b'j', b'o', b'b', 1, 4, 5]);
     body.extend_from_slice(&[opcode::IDLE, 0x40, 100]);
     write::key(b"idle", Some(1_700_000_000_000), 0, &text(&["v"]), &mut body);
     body.extend_from_slice(&[opcode::FREQ, 77, opcode::EXPIRE, 1, 0, 0, 0]);
@@ -302,6 +377,7 @@ fn everything() -> Vec<u8> {
         (16, wrapped(&listpack(&["f", "v"]))),
         (13, wrapped(&ziplist(&["f", "v"]))),
         (21, stream(3, &listpack(&["1", "a"]), 1)),
+        (26, stream(4, &listpack(&["1", "a"]), 1)),
         (7, [&module_id()[..], PARTS].concat()),
         (18, [vec![1, 2], wrapped(&listpack(&["a", "7"]))].concat()),
         (5, [vec![1], text(&["m"]), 1f64.to_le_bytes().to_vec()].concat()),
@@ -322,7 +398,7 @@ fn a_file_is_walked_alike_however_it_arrives() {
     assert!(matches!(whole.last(), Some(Item::End { checked: true })));
     let keys: Vec<_> =
         whole.iter().filter_map(|i| if let Item::Key(key) = i { Some(key) } else { None }).collect();
-    assert_eq!(keys.len(), 11);
+    assert_eq!(keys.len(), 12);
     assert_eq!((keys[0].database, keys[0].idle, keys[0].expires), (3, Some(100), Some(1_700_000_000_000)));
     assert_eq!((keys[1].freq, keys[1].expires), (Some(77), Some(1_000)));
     assert_eq!(keys[2].content.bytes, 12);
@@ -385,7 +461,7 @@ fn the_unknown_is_named_with_its_place() {
 #[test]
 fn hostile_lengths_end_as_errors() {
     let huge = [0x81, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
-    for code in [0u8, 1, 2, 3, 4, 5, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 24, 25] {
+    for code in [0u8, 1, 2, 3, 4, 5, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 24, 25, 26] {
         for tail in [&[][..], &[0xC3], &huge, &[2, b'a', b'b']] {
             let body = [&huge[..], tail].concat();
             assert!(content("REDIS0012", code, &body).is_err(), "type {code}");

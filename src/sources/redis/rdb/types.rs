@@ -92,6 +92,7 @@ impl Format {
             23 if !self.valkey => Shape::HashListpackExpiring { minimum: false },
             24 if !self.valkey => Shape::HashRelative { minimum: true },
             25 if !self.valkey => Shape::HashListpackExpiring { minimum: true },
+            26 if !self.valkey => Shape::Stream(4),
             _ => return None,
         })
     }

@@ -110,7 +110,8 @@ impl<F: Feed> Walker<F> {
                         self.reader.count("a slot's sizes")?;
                     }
                 }
-                opcode::SLOT_IMPORT => self.slot_import()?,
+                // To Redis the number means what modules know of the next key, which is not walked.
+                opcode::SLOT_IMPORT if self.format.valkey => self.slot_import()?,
                 opcode::FUNCTION..=opcode::END => return self.special(code).map(Some),
                 _ => return self.key(code, expires, idle, freq).map(|key| Some(Item::Key(key))),
             }
