@@ -19,6 +19,9 @@ const ENOUGH: usize = 192 << 10;
 
 const MARK: usize = 40;
 
+/// The port that we give as ours, who listen to nobody: servers take any number, sentinels only ports.
+const NO_PORT: &str = "65536";
+
 /// The instant of a snapshot.
 #[derive(Debug)]
 pub(super) struct Begun {
@@ -139,6 +142,9 @@ async fn greet(connection: &mut Connection) -> Result<(), Error> {
     if let Reply::Error(said) = connection.ask(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await? {
         return Err(forbidden(&endpoint, "replconf", &said));
     }
+    // A sentinel that finds us among the master's replicas would keep us as one of them for ever, at the port 0 that a
+    // server assumes, and each run's address anew. It takes no port that cannot be.
+    connection.ask(&["REPLCONF", "listening-port", NO_PORT]).await?;
     // Valkey 9 sends RDB version 80 only to those who say that they know it; Redis does not know the option. With
     // `rdb-only` (6.2 and later) nothing is fed to us that is written meanwhile, so no output buffer fills.
     connection.ask(&["REPLCONF", "version", "9.0.0"]).await?;
