@@ -12,9 +12,8 @@ pub(super) const ACL: &str = "chupacabra-acl";
 /// The fields that hold `CONFIG GET *`, one setting each.
 pub(super) const CONFIG: &str = "chupacabra-config";
 
-/// Settings that hold passwords.
-const SECRETS: [&str; 5] =
-    ["requirepass", "masterauth", "primaryauth", "tls-key-file-pass", "tls-client-key-file-pass"];
+/// Settings that hold passwords, besides those whose names say so: modules have settings of their own.
+const SECRETS: [&str; 2] = ["masterauth", "primaryauth"];
 
 /// The metadata fields that the plan asks for.
 pub(super) async fn collect(plan: &Plan, endpoint: &Endpoint) -> Result<Vec<u8>, Error> {
@@ -31,9 +30,28 @@ pub(super) async fn collect(plan: &Plan, endpoint: &Endpoint) -> Result<Vec<u8>,
     }
     if plan.include_config {
         let settings: Vec<(String, String)> = client.run("CONFIG GET", &[b"*"]).await?;
-        for (name, value) in settings.iter().filter(|(name, _)| !SECRETS.contains(&name.as_str())) {
+        for (name, value) in settings.iter().filter(|(name, _)| !is_secret(name)) {
             rdb::write::aux(CONFIG, format!("{name} {value}").as_bytes(), &mut fields);
         }
     }
     Ok(fields)
+}
+
+fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name) || name.contains("pass") || name.contains("secret")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_known_by_their_names() {
+        for name in
+            ["requirepass", "masterauth", "primaryauth", "tls-key-file-pass", "search-oss-global-password"]
+        {
+            assert!(is_secret(name), "{name}");
+        }
+        assert!(!is_secret("maxmemory-policy") && !is_secret("masteruser"));
+    }
 }
