@@ -9,4 +9,5 @@ mod places;
 mod restores;
 mod round_trips;
 mod site;
+mod targets;
 mod versions;

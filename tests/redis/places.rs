@@ -158,6 +158,19 @@ fn a_node_of_a_cluster_says_which_slots_it_has() {
         let plain = Instance::start(product, &[]);
         site.good(&["restore", "cache", "--into", &plain.url()]);
         assert_eq!(plain.state().len(), 3);
+        assert!(!site.record()["notes"].to_string().contains("on their way"));
+        // To a node that this one only has heard of.
+        let other = Instance::start(product, &["--cluster-enabled", "yes", "--databases", "1"]);
+        node.run(0, &format!("CLUSTER MEET 127.0.0.1 {}", other.port));
+        let id: String = cmd("CLUSTER").arg("MYID").query(&mut other.connect(0)).unwrap();
+        let migrate = || {
+            let slot = ["SETSLOT", "300", "MIGRATING", &id];
+            cmd("CLUSTER").arg(&slot).query::<Value>(&mut node.connect(0)).is_ok()
+        };
+        wait_until(Duration::from_secs(30), migrate, || node.log());
+        site.good(&["backup"]);
+        let notes = site.record()["notes"].to_string();
+        assert!(notes.contains(&format!("on their way to or from another node ([300->-{id}])")), "{notes}");
     }
     let plain = Instance::start(Product::Redis, &[]);
     let said = Site::at(plain.port, ", cluster_node: true").bad(&["backup"]);
@@ -174,6 +187,34 @@ fn node(product: Product) -> Instance {
     };
     wait_until(Duration::from_secs(30), settled, || node.log());
     node
+}
+
+/// A node takes no transaction over keys of several slots, and a replica answers for its master only if it is told to.
+#[test]
+fn a_node_of_a_cluster_is_read_key_by_key_and_its_replica_too() {
+    for product in [Product::Redis, Product::Valkey] {
+        let master = node(product);
+        for i in 0..1_000 {
+            let _: Value = cmd("SET").arg(format!("key {i}")).arg(i).query(&mut master.connect(0)).unwrap();
+        }
+        let replica = Instance::start(product, &["--cluster-enabled", "yes", "--databases", "1"]);
+        replica.run(0, &format!("CLUSTER MEET 127.0.0.1 {}", master.port));
+        let id: String = cmd("CLUSTER").arg("MYID").query(&mut master.connect(0)).unwrap();
+        let follow =
+            || cmd("CLUSTER").arg("REPLICATE").arg(&id).query::<Value>(&mut replica.connect(0)).is_ok();
+        wait_until(Duration::from_secs(30), follow, || replica.log());
+        let linked = || replica.info("role") == "slave" && replica.info("master_link_status") == "up";
+        wait_until(Duration::from_secs(30), linked, || replica.log());
+        for server in [&master, &replica] {
+            let site = Site::at(server.port, ", mode: scan, cluster_node: true");
+            site.good(&["backup"]);
+            assert_eq!(site.record()["counts"]["keys"], 1_000);
+            assert_eq!(site.record()["consistency"]["coordinates"]["cluster_slots"], "0-16383");
+            let plain = Instance::start(product, &[]);
+            site.good(&["restore", "cache", "--into", &plain.url()]);
+            assert_eq!(plain.run(0, "DBSIZE"), Value::Int(1_000));
+        }
+    }
 }
 
 /// Few rights never make a part of a cluster a whole.

@@ -185,3 +185,65 @@ fn the_output_buffer_limit_is_never_exceeded() {
         assert_eq!(site.record()["counts"]["keys"], 4000);
     }
 }
+
+/// Redis 8, the newest server of the line.
+fn newest() -> Product {
+    named("CHUPACABRA_REDIS_SERVERS").pop().unwrap()
+}
+
+/// Vector sets come back with their elements the other way round.
+#[test]
+#[ignore = "needs servers of other versions: tests/run --ring redis_versions"]
+fn vector_sets() {
+    let source = Instance::start(newest(), &[]);
+    let mut connection = source.connect(0);
+    for i in 0..300u32 {
+        let vector = [i, i * 7 % 31, i * 11 % 17, 1];
+        let mut add = cmd("VADD");
+        add.arg("vectors").arg("VALUES").arg(4).arg(&vector).arg(format!("element {i}"));
+        let _: Value = add.query(&mut connection).unwrap();
+    }
+    let attribute = ["vectors", "element 3", "{\"a\":1}"];
+    let _: Value = cmd("VSETATTR").arg(&attribute).query(&mut connection).unwrap();
+    let _: Value = cmd("VREM").arg("vectors").arg("element 100").query(&mut connection).unwrap();
+    let shown = |server: &Instance| -> Vec<Value> {
+        let mut connection = server.connect(0);
+        let mut ask =
+            |words: &[&str]| cmd(words[0]).arg(&words[1..]).query::<Value>(&mut connection).unwrap();
+        let mut shown = vec![ask(&["VCARD", "vectors"]), ask(&["VGETATTR", "vectors", "element 3"])];
+        shown.extend((0..300).map(|i| ask(&["VEMB", "vectors", &format!("element {i}")])));
+        shown
+    };
+    for mode in ["psync", "scan"] {
+        let site = Site::at(source.port, &format!(", mode: {mode}"));
+        site.good(&["backup"]);
+        for way in ["via=restore", "via=replication"] {
+            let target = Instance::start(newest(), &[]);
+            site.good(&["restore", "cache", "--into", &target.url(), "--switch", way]);
+            assert_eq!(shown(&target), shown(&source), "{mode}, {way}");
+        }
+    }
+}
+
+/// A server without a module that the package needs would end over the file: it is not told to load it.
+#[test]
+#[ignore = "needs a server with modules: tests/run --ring redis_versions"]
+fn a_target_without_the_module_keeps_what_it_has() {
+    let with = |variable: &str| Instance::start(named(variable)[0], &[]);
+    let values = with("CHUPACABRA_REDIS_MODULES");
+    values.run(0, "JSON.SET doc $ 1");
+    let outside = with("CHUPACABRA_REDIS_SEARCH");
+    outside.run(0, "FT.CREATE people SCHEMA name TEXT");
+    for (source, why) in [(values, "is a value of the module type"), (outside, "has data of the module type")]
+    {
+        let site = Site::at(source.port, "");
+        site.good(&["backup"]);
+        let target = Instance::start(newest(), &[]);
+        target.run(0, "SET precious 1");
+        let words = ["restore", "cache", "--replace", "--switch", "via=replication", "--into", &target.url()];
+        let said = site.bad(&words);
+        assert!(said.contains(why), "{said}");
+        assert_eq!(target.run(0, "DBSIZE"), Value::Int(1), "{why}");
+        assert_eq!(target.info("role"), "master", "{why}");
+    }
+}

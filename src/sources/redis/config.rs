@@ -27,7 +27,8 @@ pub struct Config {
     /// Sentinels that know where the server is.
     pub sentinel: Option<Sentinel>,
     /// The ACL user. Needs `+psync +replconf +ping +info` for `mode: psync`; for `mode: scan` `~* +ping +info +select
-    /// +dbsize +scan +multi +exec +dump +pexpiretime +memory|usage +function|dump`. Default: the server's default user.
+    /// +dbsize +scan +multi +exec +dump +pexpiretime +memory|usage +function|dump`, for a replica of a cluster
+    /// `+readonly` too, and before Redis 7.0 `+time`. Default: the server's default user.
     pub username: Option<String>,
     /// The user's password.
     pub password: Option<SecretRef>,

@@ -33,7 +33,7 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet, stop: &CancellationToken) 
             other => return other,
         }
     }
-    by_scan(&endpoint, &outlet, fields, coordinates, stop).await
+    by_scan(plan, &endpoint, &outlet, fields, coordinates, stop).await
 }
 
 /// Whether the server forbids replicas, and another way is worth a try.
@@ -72,6 +72,7 @@ async fn by_replication(
 }
 
 async fn by_scan(
+    plan: &Plan,
     endpoint: &Endpoint,
     outlet: &Outlet,
     fields: Vec<u8>,
@@ -83,11 +84,15 @@ async fn by_scan(
     let read = async {
         tokio::select! {
             () = stop.cancelled() => Err(Error::Stopped),
-            result = scan::scan(endpoint, send) => result,
+            result = scan::scan(plan, endpoint, send) => result,
         }
     };
     let (read, walked) = tokio::join!(read, walk);
-    let Scanned { notes, missing } = read?;
+    let Scanned { notes, missing } = match read {
+        // Whoever reads ends when the walker has stopped: the walker has the reason.
+        Err(Error::Closed(closed)) => return Err(walked.err().unwrap_or(Error::Closed(closed))),
+        read => read?,
+    };
     let summary = summarize(outlet, walked?, coordinates, ConsistencyKind::Fuzzy, notes).await?;
     Ok(Summary { missing, ..summary })
 }
@@ -151,6 +156,12 @@ async fn summarize(
     }
     if !walked.tally.checked {
         notes.push("the server writes no RDB checksums (`rdbchecksum no`)".to_owned());
+    }
+    if let Some(moving) = coordinates.get(probe::MOVING) {
+        notes.push(format!(
+            "slots are on their way to or from another node ({moving}): each of their keys may be in the backup of \
+             either node, of both or of neither"
+        ));
     }
     let mut counts = walked.tally.counts();
     counts.insert("members".to_owned(), walked.members);

@@ -153,6 +153,29 @@ pub enum Error {
         /// The key.
         key: String,
     },
+    /// The target lacks a module whose data outside of the keyspace it would end over.
+    #[error("the package has data of the module type `{module}`, which {server} does not have")]
+    ModuleAbsent {
+        /// The target.
+        server: String,
+        /// The module's type.
+        module: String,
+    },
+    /// No key is as asked for.
+    #[error("no key in the package matches {0}")]
+    NoSuchKey(String),
+    /// The target takes no argument as long as a value.
+    #[error("key `{key}` has {bytes} bytes, and {server} takes {longest} at most (`proto-max-bulk-len`)")]
+    TooLong {
+        /// The target.
+        server: String,
+        /// The key.
+        key: String,
+        /// How long its value is.
+        bytes: u64,
+        /// The longest argument that the target takes.
+        longest: u64,
+    },
     /// A module keeps data outside of the keyspace.
     #[error("the module type `{0}` keeps data outside of the keyspace, which cannot be restored key by key")]
     ModuleData(String),
@@ -226,6 +249,15 @@ impl Error {
             Self::TooNew { version, .. } => format!("restore into a server that reads RDB version {version}"),
             Self::ModuleMissing { .. } => {
                 "load the module on the target, or restore the rest with `--only`".into()
+            }
+            Self::ModuleAbsent { .. } => "load the module on the target".into(),
+            Self::NoSuchKey(_) => {
+                "`*`, `?`, `{}` and `[]` are special in `--only`: to mean one of them, write it in brackets, as `[{]`".into()
+            }
+            Self::TooLong { .. } => {
+                "raise `proto-max-bulk-len` (and `client-query-buffer-limit`) on the target, or restore with \
+                 `via=replication`"
+                    .into()
             }
             Self::Evicted { .. } => {
                 "give the target more `maxmemory`, or `maxmemory-policy noeviction`, and restore again with `--replace`"

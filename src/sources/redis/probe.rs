@@ -8,6 +8,9 @@ use super::{Error, Plan, dump, psync};
 use crate::sources::Facts;
 use crate::stores::{Finding, Severity};
 
+/// The coordinate that names slots on their way to or from another node.
+pub(super) const MOVING: &str = "cluster_slots_moving";
+
 /// What `INFO` says, by field.
 pub(super) type Info = BTreeMap<String, String>;
 
@@ -19,9 +22,7 @@ pub(super) async fn probe(plan: &Plan) -> Result<Facts, Error> {
     let mut client = Client::open(&endpoint, 0).await?;
     let info = info(&mut client).await?;
     check_cluster(plan, &endpoint, &info)?;
-    if info.get("master_link_status").is_some_and(|status| status != "up") {
-        return Err(Error::MasterLinkDown(endpoint.server()));
-    }
+    check_link(&endpoint, &info)?;
     if plan.mode == Mode::Psync {
         match replica_allowed(&endpoint, &mut client).await {
             Err(error) if plan.fallback == Fallback::Scan && dump::is_forbidden(&error) => {
@@ -86,6 +87,14 @@ fn check_cluster(plan: &Plan, endpoint: &Endpoint, info: &Info) -> Result<(), Er
     }
 }
 
+/// A replica without a link to its master has what was once there.
+pub(super) fn check_link(endpoint: &Endpoint, info: &Info) -> Result<(), Error> {
+    match info.get("master_link_status") {
+        Some(status) if status != "up" => Err(Error::MasterLinkDown(endpoint.server())),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the server lets us in as a replica.
 async fn replica_allowed(endpoint: &Endpoint, client: &mut Client) -> Result<(), Error> {
     let server = endpoint.server();
@@ -112,6 +121,7 @@ pub(super) async fn coordinates(
     let mut client = Client::open(endpoint, 0).await?;
     let info = info(&mut client).await?;
     check_cluster(plan, endpoint, &info)?;
+    check_link(endpoint, &info)?;
     for field in ["run_id", "role"] {
         if let Some(value) = info.get(field) {
             coordinates.insert(field.to_owned(), value.clone());
@@ -120,21 +130,24 @@ pub(super) async fn coordinates(
     coordinates.insert("product".to_owned(), product(&info));
     if plan.cluster_node {
         let nodes: String = client.run("CLUSTER NODES", &[]).await?;
-        let slots = own_slots(&nodes);
-        coordinates.insert("cluster_slots".to_owned(), slots);
+        coordinates.insert("cluster_slots".to_owned(), own_slots(&nodes, false));
+        let moving = own_slots(&nodes, true);
+        if !moving.is_empty() {
+            coordinates.insert(MOVING.to_owned(), moving);
+        }
     }
     Ok(())
 }
 
-/// The slots of the node that was asked, or of its master, as `0-5460,7000`.
-fn own_slots(nodes: &str) -> String {
+/// The slots of the node that was asked, or of its master, as `0-5460,7000`; or those on their way in or out.
+fn own_slots(nodes: &str, moving: bool) -> String {
     let lines: Vec<Vec<&str>> = nodes.lines().map(|line| line.split(' ').collect()).collect();
     let myself = lines.iter().find(|line| line.get(2).is_some_and(|flags| flags.contains("myself")));
     let Some(myself) = myself else { return String::new() };
     let master = lines.iter().find(|line| line.first() == myself.get(3)).unwrap_or(myself);
     // Slots on their way in or out are written in brackets.
-    let settled = master.iter().skip(8).filter(|slot| !slot.starts_with('['));
-    settled.copied().collect::<Vec<_>>().join(",")
+    let slots = master.iter().skip(8).filter(|slot| slot.starts_with('[') == moving);
+    slots.copied().collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -144,9 +157,10 @@ mod tests {
     #[test]
     fn slots_of_a_master_and_of_a_replica() {
         let master = "a 127.0.0.1:1@2 myself,master - 0 0 1 connected 0-100 200 [300->-b]\n";
-        assert_eq!(own_slots(master), "0-100,200");
+        assert_eq!(own_slots(master, false), "0-100,200");
+        assert_eq!(own_slots(master, true), "[300->-b]");
         let replica = "b 127.0.0.1:3@4 myself,slave a 0 0 1 connected\n\
                        a 127.0.0.1:1@2 master - 0 0 1 connected 5-6\n";
-        assert_eq!(own_slots(replica), "5-6");
+        assert_eq!((own_slots(replica, false), own_slots(replica, true)), ("5-6".to_owned(), String::new()));
     }
 }

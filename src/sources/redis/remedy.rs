@@ -7,7 +7,7 @@ impl Error {
     /// What it means for the exit code.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Occupied { .. } | Self::Request(_) => Verdict::Refused,
+            Self::Occupied { .. } | Self::Request(_) | Self::NoSuchKey(_) => Verdict::Refused,
             Self::Differs(_) | Self::Evicted { .. } => Verdict::Differs,
             _ => Verdict::Failed,
         }

@@ -10,14 +10,19 @@ use tokio::sync::mpsc;
 
 use ::redis::Value;
 
-use super::Error;
 use super::connect::{Client, Endpoint};
+use super::probe::{self, Info};
 use super::rdb::types::opcode;
 use super::rdb::{self, Format, write};
+use super::{Error, Plan};
+use crate::package::outlet::Closed;
 use crate::sources::Missing;
 
 /// How many keys are asked for at once.
-const BATCH: usize = 500;
+const BATCH: u64 = 500;
+
+/// How many times as many names are asked for where most of them are passed over.
+const AHEAD: u64 = 10;
 
 /// How many bytes of values are asked for at once; a larger value is asked for alone.
 const BYTES: u64 = 1 << 20;
@@ -36,18 +41,18 @@ struct Writer {
 }
 
 impl Writer {
-    async fn flush(&mut self) {
+    /// Passes on what was collected; fails once the walker has stopped, which has the reason.
+    async fn flush(&mut self) -> Result<(), Error> {
         let piece = std::mem::take(&mut self.buffer);
         self.sum.update(&piece);
-        // The walker has stopped: it has the reason.
-        let _ = self.pieces.send(piece.into()).await;
+        self.pieces.send(piece.into()).await.map_err(|_| Error::Closed(Closed))
     }
 
-    async fn finish(mut self) {
+    async fn finish(mut self) -> Result<(), Error> {
         self.buffer.push(opcode::END);
-        self.flush().await;
-        let sum = self.sum.finalize();
-        let _ = self.pieces.send(sum.to_le_bytes().to_vec().into()).await;
+        self.flush().await?;
+        self.buffer = self.sum.finalize().to_le_bytes().to_vec();
+        self.flush().await
     }
 }
 
@@ -58,30 +63,69 @@ pub(super) struct Scanned {
     pub(super) missing: Vec<Missing>,
 }
 
+/// How a server is read.
+struct Source<'a> {
+    endpoint: &'a Endpoint,
+    /// A node of a cluster.
+    node: bool,
+    /// A replica.
+    replica: bool,
+}
+
+impl<'a> Source<'a> {
+    fn new(plan: &Plan, endpoint: &'a Endpoint, info: &Info) -> Self {
+        let replica = info.get("role").is_some_and(|role| role == "slave");
+        Self { endpoint, node: plan.cluster_node, replica }
+    }
+
+    async fn open(&self, database: u64) -> Result<Client, Error> {
+        let mut client = Client::open(self.endpoint, database).await?;
+        if self.node && self.replica {
+            client.read_replica().await?;
+        }
+        Ok(client)
+    }
+
+    fn together(&self) -> Together {
+        if self.node { Together::Each } else { Together::All }
+    }
+}
+
 /// Reads everything and passes it on as an RDB stream.
-pub(super) async fn scan(endpoint: &Endpoint, pieces: mpsc::Sender<Bytes>) -> Result<Scanned, Error> {
+pub(super) async fn scan(
+    plan: &Plan,
+    endpoint: &Endpoint,
+    pieces: mpsc::Sender<Bytes>,
+) -> Result<Scanned, Error> {
     let mut client = Client::open(endpoint, 0).await?;
+    let source = Source::new(plan, endpoint, &probe::info(&mut client).await?);
     let mut notes = vec!["read key by key: not at one point in time".to_owned()];
     let missing = modules(&mut client, &mut notes).await?;
-    let (format, functions) = functions(&mut client, &mut notes).await?;
+    let databases = databases(&mut client).await?;
+    let (format, functions) = match functions(&mut client).await? {
+        Some(found) => found,
+        None => (without_functions(&source, &databases, &mut notes).await?, Vec::new()),
+    };
     let sum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Redis);
     let mut writer = Writer { pieces, buffer: write::header(format), sum };
     write::aux("chupacabra-mode", b"scan", &mut writer.buffer);
     writer.buffer.extend_from_slice(&functions);
     let (mut gone, mut exact) = (0, true);
-    for database in databases(&mut client).await? {
-        let mut client = Client::open(endpoint, database).await?;
+    for database in databases {
+        let mut client = source.open(database).await?;
         write::database(database, &mut writer.buffer);
-        gone += read_database(&mut client, format, &mut writer).await?;
+        gone += read_database(&mut client, source.together(), format, &mut writer).await?;
         exact &= client.exact_expiry;
     }
+    // A replica that has lost its master meanwhile has shown what was once there.
+    probe::check_link(endpoint, &probe::info(&mut client).await?)?;
     if !exact {
         notes.push("expiries are exact to a second only: servers before 7.0 do not tell more".to_owned());
     }
     if gone > 0 {
         notes.push(format!("{gone} keys were deleted or expired while they were read"));
     }
-    writer.finish().await;
+    writer.finish().await?;
     Ok(Scanned { notes, missing })
 }
 
@@ -103,16 +147,14 @@ async fn modules(client: &mut Client, notes: &mut Vec<String>) -> Result<Vec<Mis
         .collect())
 }
 
-/// The libraries of functions as they stand in an RDB file, and the format that their payload is in.
-async fn functions(client: &mut Client, notes: &mut Vec<String>) -> Result<(Format, Vec<u8>), Error> {
+/// The libraries of functions as they stand in an RDB file, and the format that their payload is in; `None` if the
+/// server does not know the command.
+async fn functions(client: &mut Client) -> Result<Option<(Format, Vec<u8>)>, Error> {
     let payload: Vec<u8> = match client.run("FUNCTION DUMP", &[]).await {
         Ok(payload) => payload,
         Err(Error::NotAllowed { .. }) => return Err(client.endpoint().refused("FUNCTION DUMP", "NOPERM")),
-        // Functions came with 7.0, whose RDB version is 10; 6.2 writes version 9.
-        Err(Error::Answer { .. }) => {
-            notes.push("the server knows no functions".to_owned());
-            return Ok((Format { valkey: false, version: 9 }, Vec::new()));
-        }
+        // A server that is loading or busy answers with another word.
+        Err(Error::Answer { said, .. }) if said.starts_with("ERR ") => return Ok(None),
         Err(error) => return Err(error),
     };
     let Some((body, footer)) = payload.split_last_chunk::<10>() else {
@@ -120,7 +162,49 @@ async fn functions(client: &mut Client, notes: &mut Vec<String>) -> Result<(Form
         return Err(client.endpoint().refused("FUNCTION DUMP", said));
     };
     let version = u16::from_le_bytes([footer[0], footer[1]]);
-    Ok((Format::of_version(u32::from(version)), body.to_vec()))
+    Ok(Some((Format::of_version(u32::from(version)), body.to_vec())))
+}
+
+/// The format of a server that does not know FUNCTION, as the first key that is there has it: services hide the command
+/// of newer servers too.
+async fn without_functions(
+    source: &Source<'_>,
+    databases: &[u64],
+    notes: &mut Vec<String>,
+) -> Result<Format, Error> {
+    // Functions came with 7.0, whose RDB version is 10; 6.2 writes version 9.
+    let mut format = Format { valkey: false, version: 9 };
+    for database in databases {
+        if let Some(found) = first_format(&mut source.open(*database).await?).await? {
+            format = found;
+            break;
+        }
+    }
+    notes.push(if format.version == 9 {
+        "the server knows no functions".to_owned()
+    } else {
+        "the server does not know `FUNCTION DUMP`: libraries of functions, if there are any, are missing"
+            .to_owned()
+    });
+    Ok(format)
+}
+
+/// The format of the first key of a database that is still there when it is read.
+async fn first_format(client: &mut Client) -> Result<Option<Format>, Error> {
+    let mut cursor = "0".to_owned();
+    loop {
+        let (next, keys): (String, Vec<Vec<u8>>) = client.run("SCAN", &[cursor.as_bytes()]).await?;
+        for key in keys {
+            let payload: Option<Vec<u8>> = client.run("DUMP", &[&key]).await?;
+            if let Some(payload) = payload {
+                return Ok(Some(rdb::walk::payload(&payload)?.0));
+            }
+        }
+        cursor = next;
+        if cursor == "0" {
+            return Ok(None);
+        }
+    }
 }
 
 /// The databases that hold keys. None is passed over because its line looks otherwise.
@@ -132,25 +216,31 @@ async fn databases(client: &mut Client) -> Result<Vec<u64>, Error> {
 }
 
 /// Reads one database, and returns how many keys vanished meanwhile.
-async fn read_database(client: &mut Client, format: Format, writer: &mut Writer) -> Result<u64, Error> {
+async fn read_database(
+    client: &mut Client,
+    together: Together,
+    format: Format,
+    writer: &mut Writer,
+) -> Result<u64, Error> {
     let mut cursor = "0".to_owned();
     let mut gone = 0;
     // While a hash table is resized, SCAN may show a key twice, and a server refuses a file in which a key stands
     // twice. So keys are remembered, by their hashes; those of a large database in several passes, each of which
     // takes a part of the keys, so that memory does not depend on their number.
     let keys: u64 = client.run("DBSIZE", &[]).await?;
-    let passes = u128::from(keys / REMEMBERED + 1);
+    let passes = keys / REMEMBERED + 1;
+    let count = (BATCH * passes.min(AHEAD)).to_string();
+    let passes = u128::from(passes);
     for pass in 0..passes {
         let mut seen: HashSet<u128> = HashSet::new();
         loop {
-            let count = BATCH.to_string();
             let (next, mut keys): (String, Vec<Vec<u8>>) =
                 client.run("SCAN", &[cursor.as_bytes(), b"COUNT", count.as_bytes()]).await?;
             keys.retain(|key| {
                 let hash = xxhash_rust::xxh3::xxh3_128(key);
                 hash % passes == pass && seen.insert(hash)
             });
-            gone += read_keys(client, format, &keys, writer).await?;
+            gone += read_keys(client, together, format, &keys, writer).await?;
             cursor = next;
             if cursor == "0" {
                 break;
@@ -163,6 +253,7 @@ async fn read_database(client: &mut Client, format: Format, writer: &mut Writer)
 /// Reads keys, so many at a time that their values fit into memory.
 async fn read_keys(
     client: &mut Client,
+    together: Together,
     format: Format,
     keys: &[Vec<u8>],
     writer: &mut Writer,
@@ -185,16 +276,17 @@ async fn read_keys(
     let (mut gone, mut start, mut sum) = (0, 0, 0);
     for (at, size) in sizes.iter().enumerate() {
         if at > start && sum + size > BYTES {
-            gone += read_batch(client, format, &keys[start..at], writer).await?;
+            gone += read_batch(client, together, format, &keys[start..at], writer).await?;
             (start, sum) = (at, 0);
         }
         sum += size;
     }
-    Ok(gone + read_batch(client, format, &keys[start..], writer).await?)
+    Ok(gone + read_batch(client, together, format, &keys[start..], writer).await?)
 }
 
 async fn read_batch(
     client: &mut Client,
+    together: Together,
     format: Format,
     keys: &[Vec<u8>],
     writer: &mut Writer,
@@ -203,7 +295,7 @@ async fn read_batch(
         return Ok(0);
     }
     let mut gone = 0;
-    for (name, answers) in keys.iter().zip(fetch(client, keys, true).await?) {
+    for (name, answers) in keys.iter().zip(fetch(client, keys, together).await?) {
         let Some((payload, expires)) = answers else {
             gone += 1;
             continue;
@@ -216,40 +308,46 @@ async fn read_batch(
         }
         write::key(name, expires, code, &payload[1..payload.len() - 10], &mut writer.buffer);
         if writer.buffer.len() >= PIECE {
-            writer.flush().await;
+            writer.flush().await?;
         }
     }
     Ok(gone)
 }
 
 /// The server's clock, in milliseconds since 1970.
-async fn server_time(client: &mut Client) -> Result<i64, Error> {
-    let (seconds, micros): (i64, i64) = client.run("TIME", &[]).await?;
+pub(super) async fn server_time(client: &mut Client) -> Result<i64, Error> {
+    let time: Value = client.run("TIME", &[]).await?;
+    milliseconds(client, Some(time))
+}
+
+fn milliseconds(client: &Client, time: Option<Value>) -> Result<i64, Error> {
+    let parts = time.and_then(|time| ::redis::from_redis_value::<(i64, i64)>(time).ok());
+    let (seconds, micros) =
+        parts.ok_or_else(|| client.endpoint().refused("TIME", "something that is no time"))?;
     Ok(seconds * 1_000 + micros / 1_000)
 }
 
 /// A key's payload and absolute expiry; `None` if the key is gone.
 pub(super) type Fetched = Option<(Vec<u8>, Option<i64>)>;
 
-/// Fetches payloads and expiries; as one transaction, if somebody may write in between.
+/// Which of the keys that are fetched are read at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Together {
+    /// None, not even a key's value and expiry: nobody writes.
+    None,
+    /// Each for itself: a cluster's node takes no transaction over keys of several slots.
+    Each,
+    /// All of them.
+    All,
+}
+
+/// Fetches payloads and expiries.
 pub(super) async fn fetch(
     client: &mut Client,
     keys: &[Vec<u8>],
-    transaction: bool,
+    together: Together,
 ) -> Result<Vec<Fetched>, Error> {
-    let expiry = if client.exact_expiry { "PEXPIRETIME" } else { "PTTL" };
-    let mut pipeline = ::redis::pipe();
-    // Not the crate's own transaction: version 1.8 panics when MULTI is refused.
-    if transaction {
-        pipeline.cmd("MULTI");
-    }
-    for key in keys {
-        pipeline.cmd("DUMP").arg(key).cmd(expiry).arg(key);
-    }
-    if transaction {
-        pipeline.cmd("EXEC");
-    }
-    let mut answers = client.pipe("DUMP", &pipeline).await?;
+    let answers = client.pipe("DUMP", &questions(keys, together, client.exact_expiry)).await?;
     let refused = answers.iter().find_map(|answer| match answer {
         Value::ServerError(error) => Some(error),
         _ => None,
@@ -258,23 +356,19 @@ pub(super) async fn fetch(
         let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
         if client.exact_expiry && said.contains("nknown command") && said.contains("PEXPIRETIME") {
             client.exact_expiry = false;
-            return Box::pin(fetch(client, keys, transaction)).await;
+            return Box::pin(fetch(client, keys, together)).await;
         }
         return Err(client.endpoint().refused("DUMP", &said));
     }
-    let base = if client.exact_expiry { 0 } else { server_time(client).await? };
-    if transaction {
-        answers = match answers.pop() {
-            Some(Value::Array(answers)) => answers,
-            _ => return Err(client.endpoint().refused("EXEC", "something that is no transaction's answer")),
-        };
-    }
+    let mut answers = flat(answers, together, client.exact_expiry);
+    let base = if client.exact_expiry { 0 } else { milliseconds(client, answers.pop())? };
     let mut fetched = Vec::with_capacity(keys.len());
     let mut answers = answers.into_iter();
     while let (Some(payload), Some(expiry)) = (answers.next(), answers.next()) {
         fetched.push(match (payload, expiry) {
+            // That a key is not there may be found out between the two questions.
+            (Value::Nil, _) | (Value::BulkString(_), Value::Int(-2)) => None,
             (Value::BulkString(payload), Value::Int(at)) => Some((payload, (at >= 0).then_some(base + at))),
-            (Value::Nil, _) => None,
             (Value::ServerError(error), _) | (_, Value::ServerError(error)) => {
                 let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
                 return Err(client.endpoint().refused("DUMP", &said));
@@ -286,5 +380,87 @@ pub(super) async fn fetch(
         Ok(fetched)
     } else {
         Err(client.endpoint().refused("DUMP", "fewer answers than questions"))
+    }
+}
+
+/// What is asked for keys: payload and expiry of each; and, of a server that tells how long a key still lives, from when.
+fn questions(keys: &[Vec<u8>], together: Together, exact_expiry: bool) -> ::redis::Pipeline {
+    // Not the crate's own transaction: version 1.8 panics when MULTI is refused.
+    let mut pipeline = ::redis::pipe();
+    if together == Together::All {
+        pipeline.cmd("MULTI");
+    }
+    for key in keys {
+        if together == Together::Each {
+            pipeline.cmd("MULTI");
+        }
+        pipeline.cmd("DUMP").arg(key).cmd(if exact_expiry { "PEXPIRETIME" } else { "PTTL" }).arg(key);
+        if together == Together::Each {
+            pipeline.cmd("EXEC");
+        }
+    }
+    // In the same breath: the answers before it may be large, and take their time to arrive.
+    if !exact_expiry {
+        pipeline.cmd("TIME");
+    }
+    if together == Together::All {
+        pipeline.cmd("EXEC");
+    }
+    pipeline
+}
+
+/// The answers to [`questions`] one by one, without those of transactions.
+fn flat(mut answers: Vec<Value>, together: Together, exact_expiry: bool) -> Vec<Value> {
+    let of_transaction = |answer| match answer {
+        Value::Array(answers) => answers,
+        _ => Vec::new(),
+    };
+    match together {
+        Together::None => answers,
+        Together::All => answers.pop().map(of_transaction).unwrap_or_default(),
+        Together::Each => {
+            let time = if exact_expiry { None } else { answers.pop() };
+            answers.into_iter().flat_map(of_transaction).chain(time).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody reads a server to its end for a package that is no more.
+    #[tokio::test]
+    async fn whoever_reads_ends_with_the_walker() {
+        let (pieces, mut walker) = mpsc::channel(2);
+        let sum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Redis);
+        let mut writer = Writer { pieces, buffer: vec![1], sum };
+        assert!(writer.flush().await.is_ok());
+        assert_eq!(walker.recv().await.as_deref(), Some(&[1][..]));
+        drop(walker);
+        assert!(matches!(writer.flush().await, Err(Error::Closed(_))));
+        assert!(matches!(writer.finish().await, Err(Error::Closed(_))));
+    }
+
+    #[test]
+    fn answers_come_one_by_one_from_whatever_transactions() {
+        let pair = || vec![Value::BulkString(b"v".to_vec()), Value::Int(5)];
+        let time = || Value::Array(vec![Value::BulkString(b"7".to_vec()), Value::BulkString(b"8".to_vec())]);
+        let each = |exact: bool| {
+            let one = [Value::Okay, Value::Okay, Value::Okay, Value::Array(pair())];
+            let time = (!exact).then(time);
+            [one.clone(), one].concat().into_iter().chain(time).collect::<Vec<Value>>()
+        };
+        for exact in [true, false] {
+            let expected: Vec<Value> =
+                [pair(), pair()].concat().into_iter().chain((!exact).then(time)).collect();
+            assert_eq!(flat(expected.clone(), Together::None, exact), expected);
+            let all = vec![Value::Okay, Value::Array(expected.clone())];
+            assert_eq!(flat(all, Together::All, exact), expected);
+            assert_eq!(flat(each(exact), Together::Each, exact), expected);
+        }
+        let keys = [b"a".to_vec(), b"b".to_vec()];
+        assert_eq!(questions(&keys, Together::Each, true).len(), 8);
+        assert_eq!(questions(&keys, Together::All, false).len(), 7);
     }
 }

@@ -1,5 +1,7 @@
 //! Commands through the `redis` crate.
 
+use std::time::{Duration, Instant};
+
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo as _};
 use ::redis::{ClientTlsConfig, RedisConnectionInfo, RedisError, TlsCertificates, Value};
@@ -8,11 +10,20 @@ use super::Endpoint;
 use crate::sources::redis::Error;
 use crate::sources::redis::config::{Address, Tls};
 
+/// After such a silence a connection is opened again before it is used: the server (`timeout`), or what stands between,
+/// may have closed it, and that would only be found out by losing a command.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// A connection for commands.
 #[derive(Clone)]
 pub(in crate::sources::redis) struct Client {
     endpoint: Endpoint,
     connection: MultiplexedConnection,
+    database: u64,
+    /// A replica of a cluster answers for its master.
+    reads_replica: bool,
+    /// When the last answer came.
+    used: Instant,
     /// The server knows PEXPIRETIME (7.0 and later); found out when it is first asked.
     pub(in crate::sources::redis) exact_expiry: bool,
 }
@@ -20,29 +31,37 @@ pub(in crate::sources::redis) struct Client {
 impl Client {
     /// Connects and logs in, in database `database`.
     pub(in crate::sources::redis) async fn open(endpoint: &Endpoint, database: u64) -> Result<Self, Error> {
-        let mut login = RedisConnectionInfo::default()
-            .set_skip_set_lib_name()
-            .set_db(i64::try_from(database).unwrap_or(i64::MAX));
-        if let Some(password) = &endpoint.password {
-            login = login.set_password(password.expose());
-            if let Some(username) = &endpoint.username {
-                login = login.set_username(username);
-            }
+        let connection = connect(endpoint, database).await?;
+        let (endpoint, used) = (endpoint.clone(), Instant::now());
+        Ok(Self { endpoint, connection, database, reads_replica: false, used, exact_expiry: true })
+    }
+
+    /// Makes a cluster's replica answer for the slots of its master.
+    pub(in crate::sources::redis) async fn read_replica(&mut self) -> Result<(), Error> {
+        self.reads_replica = true;
+        self.run("READONLY", &[]).await
+    }
+
+    /// Chooses another database.
+    pub(in crate::sources::redis) async fn select(&mut self, database: u64) -> Result<(), Error> {
+        let _: () = self.run("SELECT", &[database.to_string().as_bytes()]).await?;
+        self.database = database;
+        Ok(())
+    }
+
+    /// Opens the connection again if it was silent for long, as it was.
+    async fn wake(&mut self) -> Result<(), Error> {
+        if self.used.elapsed() < IDLE {
+            return Ok(());
         }
-        let failed = |error: RedisError| answer(endpoint, "auth", &error);
-        let info = address(endpoint).into_connection_info().map_err(failed)?.set_redis_settings(login);
-        let client = match &endpoint.tls {
-            Some(tls) => ::redis::Client::build_with_tls(info, certificates(endpoint, tls)?),
-            None => ::redis::Client::open(info),
-        };
-        // The crate's own limit of 500 ms is too short for large values.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(endpoint.connect_timeout))
-            .set_response_timeout(Some(endpoint.timeout));
-        let client = client.map_err(failed)?;
-        let connection =
-            client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)?;
-        Ok(Self { endpoint: endpoint.clone(), connection, exact_expiry: true })
+        self.connection = connect(&self.endpoint, self.database).await?;
+        if self.reads_replica {
+            let answered: Result<(), RedisError> =
+                ::redis::cmd("READONLY").query_async(&mut self.connection).await;
+            answered.map_err(|error| answer(&self.endpoint, "READONLY", &error))?;
+        }
+        self.used = Instant::now();
+        Ok(())
     }
 
     pub(in crate::sources::redis) fn endpoint(&self) -> &Endpoint {
@@ -63,7 +82,10 @@ impl Client {
         for argument in arguments {
             command.arg(*argument);
         }
-        command.query_async(&mut self.connection).await.map_err(|error| answer(&self.endpoint, words, &error))
+        self.wake().await?;
+        let answered = command.query_async(&mut self.connection).await;
+        self.used = Instant::now();
+        answered.map_err(|error| answer(&self.endpoint, words, &error))
     }
 
     /// Runs a pipeline and returns every answer, errors as values.
@@ -72,12 +94,36 @@ impl Client {
         words: &str,
         pipeline: &::redis::Pipeline,
     ) -> Result<Vec<Value>, Error> {
-        let count = pipeline.len();
-        self.connection
-            .send_packed_commands(pipeline, 0, count)
-            .await
-            .map_err(|error| answer(&self.endpoint, words, &error))
+        self.wake().await?;
+        let answered = self.connection.send_packed_commands(pipeline, 0, pipeline.len()).await;
+        self.used = Instant::now();
+        answered.map_err(|error| answer(&self.endpoint, words, &error))
     }
+}
+
+/// Connects and logs in, in database `database`.
+async fn connect(endpoint: &Endpoint, database: u64) -> Result<MultiplexedConnection, Error> {
+    let mut login = RedisConnectionInfo::default()
+        .set_skip_set_lib_name()
+        .set_db(i64::try_from(database).unwrap_or(i64::MAX));
+    if let Some(password) = &endpoint.password {
+        login = login.set_password(password.expose());
+        if let Some(username) = &endpoint.username {
+            login = login.set_username(username);
+        }
+    }
+    let failed = |error: RedisError| answer(endpoint, "auth", &error);
+    let info = address(endpoint).into_connection_info().map_err(failed)?.set_redis_settings(login);
+    let client = match &endpoint.tls {
+        Some(tls) => ::redis::Client::build_with_tls(info, certificates(endpoint, tls)?),
+        None => ::redis::Client::open(info),
+    };
+    // The crate's own limit of 500 ms is too short for large values.
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(endpoint.connect_timeout))
+        .set_response_timeout(Some(endpoint.timeout));
+    let client = client.map_err(failed)?;
+    client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)
 }
 
 /// Names what an error of the crate means.

@@ -12,7 +12,12 @@ use crate::clock::Clock;
 use crate::sources::redis::connect::{Client, Endpoint};
 use crate::sources::redis::fingerprint::{self, Keyspace};
 use crate::sources::redis::rdb::{self, Key, shown};
+use crate::sources::redis::scan::Together;
 use crate::sources::redis::{Error, scan};
+
+/// The longest argument (`proto-max-bulk-len`): the least that can be set, and what it is if nobody sets it.
+const LEAST_LONGEST: u64 = 1 << 20;
+const USUAL_LONGEST: u64 = 512 << 20;
 
 /// Batches for several workers.
 type Batches = Arc<Mutex<mpsc::Receiver<Batch>>>;
@@ -24,7 +29,6 @@ pub(super) struct Done {
     pub(super) found: BTreeMap<u64, Keyspace>,
     /// Keys that expired before they could be compared.
     pub(super) expired: BTreeMap<u64, Keyspace>,
-    pub(super) users: u64,
 }
 
 impl Done {
@@ -34,7 +38,6 @@ impl Done {
                 all.entry(database).or_default().merge(&keyspace);
             }
         }
-        self.users += other.users;
     }
 }
 
@@ -68,6 +71,7 @@ async fn worker(order: &Arc<Order>, batches: &Batches, task: Task) -> Result<Don
     let mut worker = Worker {
         client: Client::open(&order.endpoint, 0).await?,
         database: 0,
+        longest: None,
         order: Arc::clone(order),
         done: Done::default(),
     };
@@ -83,6 +87,8 @@ async fn worker(order: &Arc<Order>, batches: &Batches, task: Task) -> Result<Don
 struct Worker {
     client: Client,
     database: u64,
+    /// The longest argument that the target takes, once it was asked.
+    longest: Option<u64>,
     order: Arc<Order>,
     done: Done,
 }
@@ -93,7 +99,7 @@ impl Worker {
             Batch::Keys(from, parcels, _lease) => {
                 let into = self.order.database(from);
                 if into != self.database {
-                    let _: () = self.client.run("SELECT", &[into.to_string().as_bytes()]).await?;
+                    self.client.select(into).await?;
                     self.database = into;
                 }
                 match task {
@@ -114,8 +120,7 @@ impl Worker {
                     other => other,
                 })
             }
-            Batch::User(rule) if task == Task::Restore => self.user(&rule).await,
-            Batch::Function(_) | Batch::User(_) => Ok(()),
+            Batch::Function(_) => Ok(()),
         }
     }
 
@@ -152,6 +157,7 @@ impl Worker {
     }
 
     async fn restore(&mut self, parcels: &[Parcel]) -> Result<(), Error> {
+        self.refuse_too_long(parcels).await?;
         let mut pipeline = ::redis::pipe();
         for Parcel { key, payload } in parcels {
             // To RESTORE 0 means that the key never expires; whatever the file says, that is not what it says.
@@ -174,6 +180,24 @@ impl Worker {
             }
         }
         if answers.len() == parcels.len() { Ok(()) } else { Err(self.refused("RESTORE", &Value::Nil)) }
+    }
+
+    /// A server hangs up on whoever sends a longer argument than it takes: fails before that, by the key's name.
+    async fn refuse_too_long(&mut self, parcels: &[Parcel]) -> Result<(), Error> {
+        let Some(parcel) = parcels.iter().max_by_key(|parcel| parcel.payload.len()) else { return Ok(()) };
+        let bytes = parcel.payload.len() as u64;
+        if bytes <= LEAST_LONGEST {
+            return Ok(());
+        }
+        let longest = match self.longest {
+            Some(longest) => longest,
+            None => *self.longest.insert(longest(&mut self.client).await?),
+        };
+        if bytes <= longest {
+            return Ok(());
+        }
+        let (server, key) = (self.endpoint().server(), shown(&parcel.key.name));
+        Err(Error::TooLong { server, key, bytes, longest })
     }
 
     /// Names why a key was not taken.
@@ -213,21 +237,25 @@ impl Worker {
             let count = fits.count().max(1);
             let (some, after) = rest.split_at(count);
             let names: Vec<Vec<u8>> = some.iter().map(|parcel| parcel.key.name.clone()).collect();
-            let fetched = scan::fetch(&mut self.client, &names, false).await?;
+            let fetched = scan::fetch(&mut self.client, &names, Together::None).await?;
+            let mut now = None;
             for (parcel, found) in some.iter().zip(fetched) {
-                self.compare_one(database, parcel, &found)?;
+                self.compare_one(database, parcel, &found, &mut now).await?;
             }
             rest = after;
         }
         Ok(())
     }
 
-    fn compare_one(&mut self, database: u64, parcel: &Parcel, found: &scan::Fetched) -> Result<(), Error> {
+    /// Compares a key with what was found of it; `now` is the target's time since then, once it was asked.
+    async fn compare_one(
+        &mut self,
+        database: u64,
+        parcel: &Parcel,
+        found: &scan::Fetched,
+        now: &mut Option<i64>,
+    ) -> Result<(), Error> {
         let key = &parcel.key;
-        let now = Clock::system().now().as_millisecond();
-        let expired = key.expires.is_some_and(|at| at <= now);
-        // A hash that has lost a field meanwhile is another; one that has lost all of them is gone.
-        let aged = key.content.field_expires.is_some_and(|at| at <= now);
         let mut same = false;
         if let Some((payload, expires)) = found {
             // Servers before 7.0 tell how long a key still lives, not until when: a second either way is the same.
@@ -242,10 +270,16 @@ impl Worker {
             } else {
                 let (_, code, content) = rdb::walk::payload(payload)?;
                 let copy = Key { expires, code, content, ..key.clone() };
-                fingerprint::one(&copy) == fingerprint::one(key)
+                fingerprint::one(&copy) == fingerprint::one(key) || are_alike(&copy, key)
             };
         }
-        let keyspaces = match (same, expired || aged) {
+        // A hash that has lost a field meanwhile is another; one that has lost all of them is gone.
+        let ends = [key.expires, key.content.field_expires].into_iter().flatten().min();
+        let expired = match ends {
+            Some(at) if !same => at <= self.time(now).await?,
+            _ => false,
+        };
+        let keyspaces = match (same, expired) {
             (true, _) => &mut self.done.found,
             (false, true) => &mut self.done.expired,
             (false, false) => {
@@ -262,19 +296,38 @@ impl Worker {
         Ok(())
     }
 
-    /// Restores a user: `user NAME RULES…`.
-    async fn user(&mut self, rule: &[u8]) -> Result<(), Error> {
-        let mut words = rule.split(|byte| *byte == b' ').skip(1);
-        let Some(name) = words.next() else { return Ok(()) };
-        let mut arguments = vec![name, b"reset"];
-        arguments.extend(words);
-        let _: () = self.client.run("ACL SETUSER", &arguments).await?;
-        self.done.users += 1;
-        Ok(())
+    /// The time by the target's clock, which alone decides what has expired there; by ours if it may not be asked.
+    async fn time(&mut self, now: &mut Option<i64>) -> Result<i64, Error> {
+        if let Some(now) = now {
+            return Ok(*now);
+        }
+        let time = match scan::server_time(&mut self.client).await {
+            Err(Error::NotAllowed { .. }) => Clock::system().now().as_millisecond(),
+            time => time?,
+        };
+        Ok(*now.insert(time))
     }
 }
 
-fn is_too_new(said: &str) -> bool {
+/// Whether two vector sets have the same elements, in whatever order.
+fn are_alike(copy: &Key, key: &Key) -> bool {
+    let (one, other) = (&copy.content, &key.content);
+    copy.expires == key.expires
+        && one.unordered.is_some()
+        && (one.unordered, one.bytes, &one.module) == (other.unordered, other.bytes, &other.module)
+}
+
+/// The longest argument that a server takes; what is the default if it does not say.
+async fn longest(client: &mut Client) -> Result<u64, Error> {
+    let told: Result<BTreeMap<String, u64>, Error> = client.run("CONFIG GET", &[b"proto-max-bulk-len"]).await;
+    match told {
+        Ok(told) => Ok(told.into_values().next().unwrap_or(USUAL_LONGEST)),
+        Err(Error::NotAllowed { .. } | Error::Answer { .. }) => Ok(USUAL_LONGEST),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn is_too_new(said: &str) -> bool {
     said.contains("payload version or checksum")
 }
 

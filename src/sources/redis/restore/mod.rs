@@ -1,9 +1,12 @@
 //! Restoring into a running server: key by key, or by playing its master once.
 
+mod fit;
 mod keys;
+mod only;
 mod replication;
 mod target;
 mod unpack;
+mod users;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use crate::package::member::Object;
 use crate::package::{self, Package};
 use crate::sources::{Request, Restored};
 use keys::{Done, Task, work};
+use only::Only;
 use target::Order;
 use unpack::{Unpacked, unpack};
 
@@ -43,35 +47,73 @@ pub(super) async fn restore(
 
 async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Error> {
     let objects = package.objects().await?;
+    refuse_collisions(order, &objects)?;
     if order.dry_run {
-        return dry_run(order, package).await;
+        let (unpacked, _) = fit::survey(order, package).await?;
+        refuse_unmet(order)?;
+        return Ok(restored(order, &unpacked, &Done::default(), 0));
     }
     let mut client = Client::open(&order.endpoint, 0).await?;
     let mut info = probe::info(&mut client).await?;
     evictions(order, &info)?;
     let product = probe::product(&info);
+    let named = |error| match error {
+        Error::TooNew { version, .. } => {
+            Error::TooNew { from: package.record().product.clone(), version, target: product.clone() }
+        }
+        other => other,
+    };
     let (unpacked, done) = if order.replication {
-        replication::replicate(order, package, &info).await?;
+        replication::refuse(order, &info)?;
+        let (unpacked, samples) = fit::survey(order, package).await?;
+        check_index(&objects, &unpacked)?;
+        fit::refuse_unfit(databases(&objects), &unpacked, &samples, &mut client).await.map_err(&named)?;
+        replication::replicate(order, package).await?;
         // What it evicted until now was not the package's, or is missed below.
         info = probe::info(&mut client).await?;
         run(order, package, Task::Compare).await?
     } else {
         refuse_occupied(order, &mut client, &objects, package).await?;
-        run(order, package, Task::Restore).await.map_err(|error| match error {
-            Error::TooNew { version, .. } => {
-                Error::TooNew { from: package.record().product.clone(), version, target: product }
-            }
-            other => other,
-        })?
+        run(order, package, Task::Restore).await.map_err(&named)?
     };
-    check(order, &objects, &unpacked, &done)?;
+    refuse_unmet(order)?;
+    check_index(&objects, &unpacked)?;
+    check(order, &unpacked, &done)?;
     check_functions(order, &mut client, &unpacked).await?;
     let after = probe::info(&mut client).await?;
     check_evictions(order, &info, &after)?;
     if order.replication {
         check_sizes(&after, &unpacked)?;
     }
-    Ok(restored(order, &unpacked, &done))
+    let users = users::restore(order, &mut client, &unpacked.users).await?;
+    Ok(restored(order, &unpacked, &done, users))
+}
+
+/// Fails if what was asked for by name is not in the package.
+fn refuse_unmet(order: &Order) -> Result<(), Error> {
+    order.only.as_ref().map_or(Ok(()), Only::refuse_unmet)
+}
+
+/// The databases that a package has keys of.
+fn databases(objects: &BTreeMap<String, Object>) -> impl Iterator<Item = u64> {
+    objects.keys().filter_map(|name| name.strip_prefix("db")?.parse().ok())
+}
+
+/// Two databases that go into one may have keys of the same name. Without leave to replace the second is refused; with it
+/// the first would be lost, and nobody could tell.
+fn refuse_collisions(order: &Order, objects: &BTreeMap<String, Object>) -> Result<(), Error> {
+    let mut taken = BTreeMap::new();
+    for from in databases(objects) {
+        let into = order.database(from);
+        if let (Some(other), true) = (taken.insert(into, from), order.replace) {
+            return Err(Error::Request(format!(
+                "databases {other} and {from} of the package would both go into database {into}, and with `--replace` \
+                 one of two keys of the same name be lost: send one of them elsewhere with `db=FROM:TO`, or leave \
+                 `--replace` out"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Compares the libraries of functions, unless the target has others besides.
@@ -134,10 +176,9 @@ async fn refuse_occupied(
     if order.replace {
         return Ok(());
     }
-    let numbers = objects.keys().filter_map(|name| name.strip_prefix("db")?.parse().ok());
-    for database in numbers.map(|number| order.database(number)).collect::<std::collections::BTreeSet<u64>>()
-    {
-        let _: () = client.run("SELECT", &[database.to_string().as_bytes()]).await?;
+    let into = databases(objects).map(|number| order.database(number));
+    for database in into.collect::<std::collections::BTreeSet<u64>>() {
+        client.select(database).await?;
         let keys: u64 = client.run("DBSIZE", &[]).await?;
         if keys > 0 {
             return run(order, package, Task::Look).await.map(drop);
@@ -167,26 +208,8 @@ async fn run(order: &Arc<Order>, package: &Package, task: Task) -> Result<(Unpac
     }
 }
 
-async fn dry_run(order: &Arc<Order>, package: &Package) -> Result<Restored, Error> {
-    let (pieces, receive_pieces) = mpsc::channel(DEPTH);
-    let (batches, mut receive_batches) = mpsc::channel(BATCHES);
-    let drain = async { while receive_batches.recv().await.is_some() {} };
-    let (read, unpacked, ()) = tokio::join!(
-        unpack::read(package, pieces),
-        unpack(receive_pieces, batches, Arc::clone(order)),
-        drain
-    );
-    read?;
-    Ok(restored(order, &unpacked?, &Done::default()))
-}
-
-/// Compares what was read with what the index says, and what the target has with what was read.
-fn check(
-    order: &Order,
-    objects: &BTreeMap<String, Object>,
-    unpacked: &Unpacked,
-    done: &Done,
-) -> Result<(), Error> {
+/// Compares what was read with what the index says.
+fn check_index(objects: &BTreeMap<String, Object>, unpacked: &Unpacked) -> Result<(), Error> {
     for object in unpacked.tally.objects() {
         if objects.get(&object.name) != Some(&object) {
             let name = &object.name;
@@ -196,6 +219,11 @@ fn check(
     if objects.len() != unpacked.tally.objects().len() {
         return Err(Error::Differs("the package lacks databases that the index names".to_owned()));
     }
+    Ok(())
+}
+
+/// Compares what the target has with what was read.
+fn check(order: &Order, unpacked: &Unpacked, done: &Done) -> Result<(), Error> {
     for (database, wanted) in &unpacked.wanted.databases {
         let mut found = Keyspace::default();
         for part in [&done.found, &done.expired] {
@@ -214,7 +242,7 @@ fn check(
     Ok(())
 }
 
-fn restored(order: &Order, unpacked: &Unpacked, done: &Done) -> Restored {
+fn restored(order: &Order, unpacked: &Unpacked, done: &Done, users: u64) -> Restored {
     let rows = |keyspaces: &BTreeMap<u64, Keyspace>| -> u64 {
         keyspaces.values().map(|keyspace| keyspace.fingerprint.rows).sum()
     };
@@ -230,8 +258,8 @@ fn restored(order: &Order, unpacked: &Unpacked, done: &Done) -> Restored {
         counts.insert("keys_expired".to_owned(), expired);
         notes.push(format!("{expired} keys or fields of hashes had expired before they could be compared"));
     }
-    if done.users > 0 {
-        counts.insert("users".to_owned(), done.users);
+    if users > 0 {
+        counts.insert("users".to_owned(), users);
     }
     if !order.is_whole() && unpacked.tally.functions.rows > 0 {
         notes.push("functions were left out because of `--only`".to_owned());

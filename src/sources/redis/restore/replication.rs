@@ -35,8 +35,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes the target take the package's RDB file as its master's.
-pub(super) async fn replicate(order: &Order, package: &Package, info: &Info) -> Result<(), Error> {
-    refuse(order, info)?;
+pub(super) async fn replicate(order: &Order, package: &Package) -> Result<(), Error> {
     let length = length(package).await?;
     let listening = listen(order).await?;
     let (host, port) = (listening.address.ip().to_string(), listening.address.port().to_string());
@@ -108,7 +107,8 @@ fn is_busy(error: &Error) -> bool {
     }
 }
 
-fn refuse(order: &Order, info: &Info) -> Result<(), Error> {
+/// Refuses a target that follows nobody, or somebody else, or would lose keys without leave.
+pub(super) fn refuse(order: &Order, info: &Info) -> Result<(), Error> {
     let field = |name: &str| info.get(name).map(String::as_str);
     let server = order.endpoint.server();
     if field("cluster_enabled") == Some("1") {

@@ -1,13 +1,10 @@
 //! What a restore is asked for, and into which server.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
-
+use super::only::Only;
 use crate::config::secret::SecretRef;
 use crate::sources::Request;
 use crate::sources::redis::config::{Address, Prefer, Tls};
@@ -30,7 +27,7 @@ pub(super) struct Order {
     /// Set while the target follows us.
     pub(super) following: AtomicBool,
     databases: BTreeMap<u64, u64>,
-    only: Option<GlobSet>,
+    pub(super) only: Option<Only>,
 }
 
 impl Order {
@@ -78,7 +75,7 @@ impl Order {
             acl,
             following: AtomicBool::new(false),
             databases,
-            only: globs(&request.only)?,
+            only: Only::of(&request.only)?,
         })
     }
 
@@ -89,7 +86,7 @@ impl Order {
 
     /// Whether a key is asked for.
     pub(super) fn wants(&self, key: &[u8]) -> bool {
-        self.only.as_ref().is_none_or(|only| only.is_match(Path::new(OsStr::from_bytes(key))))
+        self.only.as_ref().is_none_or(|only| only.wants(key))
     }
 
     /// Whether everything is asked for.
@@ -114,17 +111,6 @@ fn password(plan: &mut Plan, env: Option<String>, file: Option<PathBuf>) -> Resu
     let secret = SecretRef { env, file }.resolve();
     plan.password = Some(secret.map_err(|error| Error::Request(error.to_string()))?);
     Ok(())
-}
-
-fn globs(only: &[String]) -> Result<Option<GlobSet>, Error> {
-    if only.is_empty() {
-        return Ok(None);
-    }
-    let mut set = GlobSetBuilder::new();
-    for text in only {
-        set.add(Glob::new(text).map_err(|error| Error::Request(error.to_string()))?);
-    }
-    Ok(Some(set.build().map_err(|error| Error::Request(error.to_string()))?))
 }
 
 /// Points the plan at another server: `redis://[user@]host[:port]`, `rediss://…`, `unix:///path`.

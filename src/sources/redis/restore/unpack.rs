@@ -1,5 +1,6 @@
 //! From a package to keys with payloads that a server takes.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -63,8 +64,6 @@ pub(super) enum Batch {
     Keys(u64, Vec<Parcel>, Lease),
     /// A library of functions, as FUNCTION RESTORE takes it.
     Function(Vec<u8>),
-    /// An ACL user, as `ACL LIST` writes it.
-    User(Vec<u8>),
 }
 
 /// What the walk over a package's RDB file saw.
@@ -74,6 +73,11 @@ pub(super) struct Unpacked {
     /// What of it was asked for.
     pub(super) wanted: Tally,
     pub(super) bytes: u64,
+    pub(super) format: Format,
+    /// Types of modules that keep data outside of the keyspace.
+    pub(super) modules: BTreeSet<String>,
+    /// ACL users, as `ACL LIST` writes them, if they are asked for.
+    pub(super) users: Vec<Vec<u8>>,
 }
 
 /// Cuts payloads out of the stream.
@@ -135,6 +139,7 @@ impl Sender {
     fn run(mut self, mut walker: Walker<Cut>, order: &Order) -> Result<Unpacked, Error> {
         let format = walker.format();
         let (mut tally, mut wanted, mut bytes) = (Tally::default(), Tally::default(), 0);
+        let (mut modules, mut users) = (BTreeSet::new(), Vec::new());
         while let Some(item) = walker.item()? {
             tally.add(&item);
             match item {
@@ -149,17 +154,20 @@ impl Sender {
                     self.send(Batch::Function(take_payload(&mut walker, format)))?;
                 }
                 Item::Aux(name, value) if order.acl && name == extras::ACL.as_bytes() => {
-                    self.send(Batch::User(value))?;
+                    users.push(value);
                 }
                 Item::ModuleAux(module) if order.is_whole() && !order.replication => {
                     return Err(Error::ModuleData(module));
+                }
+                Item::ModuleAux(module) => {
+                    modules.insert(module);
                 }
                 Item::End { .. } => break,
                 _ => {}
             }
         }
         self.flush()?;
-        Ok(Unpacked { tally, wanted, bytes })
+        Ok(Unpacked { tally, wanted, bytes, format, modules, users })
     }
 
     fn key(&mut self, key: Key, payload: Vec<u8>) -> Result<(), Error> {
