@@ -89,13 +89,15 @@ fn a_target_that_could_not_load_the_file_keeps_what_it_has() {
     let newer = Instance::start(Product::Valkey, &[]);
     newer.run(0, "SET a 1");
     let few = ["--databases", "4", "--repl-diskless-load", "disabled"];
-    for (source, limits, why) in [
-        (&source, &few[..], "has no database 9, of which the package has keys: raise `databases` there"),
-        (&newer, &[], "which Redis 7.0"),
+    for (source, limits, room, why) in [
+        (&source, &few[..], "0", "has no database 9, of which the package has keys: raise `databases` there"),
+        (&newer, &[], "0", "which Redis 7.0"),
+        (&newer, &[], "1", "which Redis 7.0"),
     ] {
         let target = Instance::start(Product::Redis, limits);
         target.run(1, "SET precious 1");
         target.run(0, "SAVE");
+        target.run(0, &format!("CONFIG SET maxmemory {room}"));
         let before = std::fs::read(target.dir.path().join("dump.rdb")).unwrap();
         let site = Site::at(source.port, "");
         site.good(&["backup"]);
@@ -106,6 +108,14 @@ fn a_target_that_could_not_load_the_file_keeps_what_it_has() {
         assert_eq!(target.info("role"), "master");
         assert_eq!(std::fs::read(target.dir.path().join("dump.rdb")).unwrap(), before);
     }
+    // A server that is full makes room for a file that it reads.
+    let full = Instance::start(Product::Redis, &[]);
+    full.run(1, "SET stale 1");
+    full.run(0, "CONFIG SET maxmemory 1");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    site.good(&restore(&full.url(), &["--replace", "--switch", "via=replication"]));
+    assert_eq!((full.run(1, "DBSIZE"), full.run(9, "DBSIZE")), (Value::Int(0), Value::Int(1)));
 }
 
 /// A value longer than the target takes in one argument is refused by its name, and can go the other way.
@@ -122,6 +132,29 @@ fn a_value_that_is_too_long_for_the_target() {
     assert!(said.contains("`via=replication`"), "{said}");
     site.good(&restore(&target.url(), &BY_REPLICATION));
     site.good(&restore(&Instance::start(Product::Redis, &["--proto-max-bulk-len", "4mb"]).url(), &[]));
+}
+
+/// A node takes the keys of its own slots, and says of others where they belong.
+#[test]
+fn a_node_of_a_cluster_that_has_other_slots() {
+    let source = Instance::start(Product::Redis, &[]);
+    source.run(0, "SET {a}1 x");
+    source.run(0, "SET {b}1 x");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    let limits = ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--databases", "1"];
+    let node = Instance::start(Product::Redis, &limits);
+    let Value::Int(slot) = node.run(0, "CLUSTER KEYSLOT {a}1") else { panic!("CLUSTER KEYSLOT") };
+    node.run(0, &format!("CLUSTER ADDSLOTS {slot}"));
+    let settled = || {
+        let info: String = cmd("CLUSTER").arg("INFO").query(&mut node.connect(0)).unwrap();
+        info.contains("cluster_state:ok")
+    };
+    wait_until(Duration::from_secs(30), settled, || node.log());
+    let said = site.bad(&restore(&node.url(), &["--replace"]));
+    assert!(said.contains("`RESTORE {b}1`") && said.contains("slots which the record names"), "{said}");
+    site.good(&restore(&node.url(), &["--replace", "--only", "[{]a[}]*"]));
+    assert_eq!(node.run(0, "DBSIZE"), Value::Int(1));
 }
 
 /// Two databases into one: a key that both have would be lost, and each would compare equal right after it was written.

@@ -263,11 +263,21 @@ impl Error {
                 "give the target more `maxmemory`, or `maxmemory-policy noeviction`, and restore again with `--replace`"
                     .into()
             }
+            Self::Answer { said, .. } if is_another_nodes(said) => {
+                "the key's slot is another node's: restore into a node that has the slots which the record names \
+                 (`cluster_slots`), or into a server that is none of a cluster"
+                    .into()
+            }
             Self::NotLetGo { .. } => "on the target: `REPLICAOF NO ONE`; then restore again".into(),
             Self::ModuleData(_) => "restore with `via=replication`, into a server with that module".into(),
             _ => return None,
         })
     }
+}
+
+/// Whether a node of a cluster refuses a key because it has not its slot.
+fn is_another_nodes(said: &str) -> bool {
+    ["MOVED ", "ASK ", "CLUSTERDOWN "].iter().any(|word| said.starts_with(word))
 }
 
 fn is_replica_command(command: &str) -> bool {

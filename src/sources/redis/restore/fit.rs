@@ -85,12 +85,32 @@ async fn refuse_version(format: Format, client: &mut Client) -> Result<(), Error
     let answer: Result<(), Error> = client.run("FUNCTION RESTORE", &[&none, b"APPEND"]).await;
     let too_new = match answer {
         Err(Error::Answer { said, .. }) if super::keys::is_too_new(&said) => true,
+        // A server that is full takes nothing that could be more, and still has to make room for the file.
+        Err(Error::Answer { said, .. }) if said.starts_with("OOM") => {
+            !reads(version_of(client).await?, format)
+        }
         // Servers before 7.0 know no functions and read versions up to 9.
         Err(Error::Answer { said, .. }) if said.contains("nknown command") => format.version > 9,
         other => return other,
     };
     let (version, target) = (format.version, client.endpoint().server());
     if too_new { Err(Error::TooNew { from: "a file".to_owned(), version, target }) } else { Ok(()) }
+}
+
+/// The version that a server writes.
+async fn version_of(client: &mut Client) -> Result<u32, Error> {
+    let payload: Vec<u8> = client.run("FUNCTION DUMP", &[]).await?;
+    let Some(footer) = payload.last_chunk::<10>() else {
+        return Err(client.endpoint().refused("FUNCTION DUMP", "a payload that is too short"));
+    };
+    Ok(u32::from(u16::from_le_bytes([footer[0], footer[1]])))
+}
+
+/// Whether a server that writes `version` reads a file: none that is newer, and Valkey none of what Redis made of the
+/// format since they parted.
+fn reads(version: u32, file: Format) -> bool {
+    let parted = Format::of_version(version).valkey && !file.valkey && file.version > 11;
+    file.version <= version && !parted
 }
 
 fn no_database(client: &Client, database: u64, error: Error) -> Error {
@@ -132,5 +152,27 @@ async fn refuse_module(module: &str, key: &[u8], payload: &[u8], client: &mut Cl
             key: shown(key),
         }),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reads_what() {
+        let file = |version| Format::of_version(version);
+        for (server, version, is_read) in [
+            (10, 9, true),
+            (10, 10, true),
+            (10, 11, false),
+            (12, 80, false),
+            (80, 11, true),
+            (80, 12, false),
+            (80, 80, true),
+            (80, 81, false),
+        ] {
+            assert_eq!(reads(server, file(version)), is_read, "{version} by {server}");
+        }
     }
 }
