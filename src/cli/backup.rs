@@ -68,6 +68,9 @@ impl Args {
                 } else {
                     Ok(())
                 };
+                if session.screen.format() == Format::Json {
+                    conclude(&report);
+                }
                 output::verdict(printed, report.exit())
             }
             Err(error) => {
@@ -156,6 +159,18 @@ async fn sizes(
     Ok(sizes.map_err(|error| {
         Problem::failed("the sizes of the last packages cannot be had", help).because(error)
     })?)
+}
+
+/// The most characters of the last event's text: with all its fields it stays below the 2048 bytes of a log that
+/// Kubernetes keeps as the message of a container that failed.
+const LAST_WORDS: usize = 1_000;
+
+/// Tells last what is not good: what came after it hides it from whoever sees only the log's end.
+fn conclude(report: &Report) {
+    if report.exit() != Exit::Good {
+        let why = News::End(report).text(LAST_WORDS).replace('\n', "; ");
+        tracing::error!(error = why, "run ended");
+    }
 }
 
 /// Prints one row for each source and store, and below it what a person should look at. Why something failed has been

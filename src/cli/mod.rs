@@ -114,16 +114,27 @@ impl Cli {
         Session::new(self.config.clone(), clock, shutdown, screen)
     }
 
+    /// The mesh whose sidecar is to be told to quit when everything is over, however it ended.
+    pub fn mesh(&self) -> Mesh {
+        self.mesh
+    }
+
+    /// Says what is wrong with a command line, or shows the help that was asked for.
+    ///
+    /// Returns the mesh too, as far as the environment names it: a Job with a wrong argument must end as well.
+    pub fn refused(error: &clap::Error) -> (Exit, Mesh) {
+        // There is nobody left to tell if the stream is gone.
+        let _ = error.print();
+        let named = std::env::var("CHUPACABRA_MESH").ok();
+        let mesh = named.and_then(|name| Mesh::from_str(&name, false).ok()).unwrap_or(Mesh::None);
+        (if error.use_stderr() { Exit::Usage } else { Exit::Good }, mesh)
+    }
+
     /// Runs the verb.
     ///
     /// A boxed future, so that everything below it is compiled with this library and not once more with the binary.
     pub fn run(self, session: &Session) -> BoxFuture<'_, anyhow::Result<Exit>> {
-        let mesh = self.mesh;
-        Box::pin(async move {
-            let done = Box::pin(self.verb.run(session)).await;
-            mesh.quit().await;
-            done
-        })
+        Box::pin(self.verb.run(session))
     }
 }
 

@@ -54,6 +54,11 @@ impl News<'_> {
         }
     }
 
+    /// The news for people, in at most `longest` characters: the verdict, what is not good, the rest.
+    pub fn text(&self, longest: usize) -> String {
+        message::text(*self, None, longest)
+    }
+
     fn limit(&self) -> Duration {
         match self {
             Self::End(report) if report.stopped.is_some() => WHEN_STOPPED,

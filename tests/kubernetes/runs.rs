@@ -107,7 +107,11 @@ fn shards_that_could_not_agree_are_refused() {
 /// Answers every request with `answer`; gives the requests' first lines with their bodies.
 fn monitor(answer: &'static str) -> (u16, mpsc::Receiver<(String, String)>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
+    (listener.local_addr().unwrap().port(), listen(listener, answer))
+}
+
+/// The same for a listener that is there.
+fn listen(listener: TcpListener, answer: &'static str) -> mpsc::Receiver<(String, String)> {
     let (send, received) = mpsc::channel();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -132,7 +136,7 @@ fn monitor(answer: &'static str) -> (u16, mpsc::Receiver<(String, String)>) {
             stream.write_all(answer.as_bytes()).unwrap();
         }
     });
-    (port, received)
+    received
 }
 
 const NOTIFICATIONS: &str =
@@ -192,8 +196,12 @@ fn a_monitor_that_refuses_or_is_gone_never_fails_a_backup() {
     assert!(log.contains("nobody was notified") && !log.contains("top-secret"), "{log}");
 }
 
+/// Where Istio's sidecar is told to quit.
+const SIDECAR: u16 = 15_020;
+
+/// One test for all of it: the sidecar's port is always the same.
 #[test]
-fn a_sidecar_that_is_not_there_changes_nothing() {
+fn a_sidecar_is_told_to_quit_however_the_run_ends_and_changes_nothing() {
     let dir = scratch();
     site(dir.path(), 1, "");
     for mesh in ["istio", "linkerd", "none"] {
@@ -202,4 +210,49 @@ fn a_sidecar_that_is_not_there_changes_nothing() {
         assert_eq!(log.contains("the sidecar was not told to quit"), mesh != "none", "{log}");
     }
     assert_eq!(backup(dir.path()).args(["--mesh", "consul"]).output().unwrap().status.code(), Some(2));
+    let requests = listen(TcpListener::bind((Ipv4Addr::LOCALHOST, SIDECAR)).unwrap(), OK);
+    let told = |wrong: &[&str], code: i32| {
+        let output = backup(dir.path()).env("CHUPACABRA_MESH", "istio").args(wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        let heard: Vec<String> = requests.try_iter().map(|(line, _)| line).collect();
+        assert_eq!(heard, ["POST /quitquitquit HTTP/1.1"], "{wrong:?}");
+    };
+    told(&[], 0);
+    // An argument that there is not, a source that there is not, a run that fails.
+    told(&["--shart=0/2"], 2);
+    told(&["wbe"], 2);
+    std::fs::remove_dir_all(dir.path().join("tree-0")).unwrap();
+    told(&[], 4);
+}
+
+/// What Kubernetes keeps of the log of a container that failed (`FallbackToLogsOnError`).
+const KEPT: usize = 2048;
+
+#[test]
+fn the_end_of_the_log_says_what_failed_whatever_came_after_it() {
+    let dir = scratch();
+    site(dir.path(), 12, "");
+    let end = |code: i32| {
+        let output = backup(dir.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let log = output.stderr;
+        String::from_utf8_lossy(&log[log.len().saturating_sub(KEPT)..]).into_owned()
+    };
+    assert!(!end(0).contains("run ended"));
+    // The first one fails, and many good ones come after it.
+    std::fs::remove_dir_all(dir.path().join("tree-0")).unwrap();
+    let told = end(3);
+    let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    let why = last["error.message"].as_str().unwrap();
+    assert!(why.starts_with("backup PARTIAL: 11 of 12 good; app-0 (files): FAILED: cannot open"), "{told}");
+    // All fail: what is kept begins with the verdict all the same.
+    for number in 1..12 {
+        std::fs::remove_dir_all(dir.path().join(format!("tree-{number}"))).unwrap();
+    }
+    let told = end(4);
+    let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert!(
+        last["error.message"].as_str().unwrap().starts_with("backup FAILED: 0 of 12 good; app-0"),
+        "{told}"
+    );
 }
