@@ -20,8 +20,12 @@ const NAMED: &str = "shop-backup-chupacabra";
 const RENDERED: &str = "shop-chupacabra";
 /// What the server says of the log of every pod.
 const LOG: &str = "the log of the job";
+/// A Job whose pod comes late, as pods do: whoever asks for it first gets none.
+const LATE: &str = "late";
+/// A Job whose pod ends with another exit code than 0, and which code.
+const DIFFERS: (&str, i32) = ("differs", 5);
 
-/// A server with the chart's `CronJob`s, where every Job has a pod that is ready.
+/// A server with the chart's `CronJob`s, where every Job has a pod that has ended by itself.
 struct Cluster {
     address: String,
     seen: Arc<Mutex<Seen>>,
@@ -32,6 +36,8 @@ struct Seen {
     manifests: Vec<Value>,
     /// Method, path and body of what changed something.
     changes: Vec<(Method, String, Value)>,
+    /// How often somebody asked for pods of the Job that comes late.
+    asked: u32,
 }
 
 impl Cluster {
@@ -39,7 +45,7 @@ impl Cluster {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Seen { manifests, changes: Vec::new() }));
+        let seen = Arc::new(Mutex::new(Seen { manifests, changes: Vec::new(), asked: 0 }));
         let app = Router::new().fallback(answer).with_state(seen.clone());
         runtime.spawn(async move { axum::serve(listener, app).await });
         Self { address, seen, _runtime: runtime }
@@ -103,6 +109,12 @@ async fn answer(State(seen): State<Arc<Mutex<Seen>>>, request: Request) -> Respo
     };
     if parts.method != Method::GET {
         let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let named = |of: &Value| (of["kind"].clone(), of["metadata"]["name"].clone());
+        let there =
+            |(_, _, one): &(Method, String, Value)| sent["kind"] == "Job" && named(one) == named(&sent);
+        if parts.method == Method::POST && seen.lock().unwrap().changes.iter().any(there) {
+            return failure(StatusCode::CONFLICT, "AlreadyExists", "already exists");
+        }
         seen.lock().unwrap().changes.push((parts.method.clone(), path.clone(), sent.clone()));
         let done = json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" });
         return match parts.method {
@@ -120,8 +132,40 @@ async fn answer(State(seen): State<Arc<Mutex<Seen>>>, request: Request) -> Respo
         "/api/v1" => list("v1", &[("pods", "Pod"), ("secrets", "Secret")]),
         "/apis/batch/v1" => list("batch/v1", &[("jobs", "Job"), ("cronjobs", "CronJob")]),
         "/apis/apps/v1" => list("apps/v1", &[("deployments", "Deployment")]),
+        path if path.ends_with("/pods") => pods(&seen, parts.uri.query().unwrap_or_default()),
         _ => object(&seen, &path),
     }
+}
+
+fn failure(code: StatusCode, reason: &str, message: &str) -> Response {
+    let status = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason,
+        "code": code.as_u16(), "message": message });
+    said(code, &status)
+}
+
+/// The pod of the Job that the query names; to a watch too: kubectl then lists.
+fn pods(seen: &Mutex<Seen>, query: &str) -> Response {
+    let mut items = vec![pod(if query.contains(DIFFERS.0) { DIFFERS.1 } else { 0 })];
+    if query.contains(LATE) {
+        let mut seen = seen.lock().unwrap();
+        seen.asked += 1;
+        if seen.asked == 1 {
+            items.clear();
+        }
+    }
+    let list = json!({ "kind": "PodList", "apiVersion": "v1", "metadata": { "resourceVersion": "1" }, "items": items });
+    said(StatusCode::OK, &list)
+}
+
+/// A pod that has ended: it was never seen to be ready.
+fn pod(code: i32) -> Value {
+    let phase = if code == 0 { "Succeeded" } else { "Failed" };
+    let ended = json!({ "name": "chupacabra", "state": { "terminated": { "exitCode": code } } });
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "pod", "namespace": "shop", "uid": "2" },
+        "spec": { "containers": [{ "name": "chupacabra" }] },
+        "status": { "phase": phase, "conditions": [{ "type": "Ready", "status": "False" }], "containerStatuses": [ended] },
+    })
 }
 
 fn object(seen: &Mutex<Seen>, path: &str) -> Response {
@@ -139,18 +183,8 @@ fn object(seen: &Mutex<Seen>, path: &str) -> Response {
             return said(StatusCode::OK, &found);
         }
     }
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "pod", "namespace": "shop", "uid": "2" },
-        "spec": { "containers": [{ "name": "chupacabra" }] },
-        "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] },
-    });
-    // To a watch too: kubectl then lists.
-    if path.ends_with("/pods") {
-        let list = json!({ "kind": "PodList", "apiVersion": "v1", "metadata": { "resourceVersion": "1" }, "items": [pod] });
-        return said(StatusCode::OK, &list);
-    }
     if path.contains("/pods/") {
-        return said(StatusCode::OK, &pod);
+        return said(StatusCode::OK, &pod(0));
     }
     if path.contains("/jobs/") {
         let selector = json!({ "matchLabels": { "batch.kubernetes.io/job-name": name } });
@@ -169,22 +203,22 @@ fn object(seen: &Mutex<Seen>, path: &str) -> Response {
             json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {} });
         return said(StatusCode::OK, &deployment);
     }
-    let status = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "message": "not found" });
-    said(StatusCode::NOT_FOUND, &status)
+    failure(StatusCode::NOT_FOUND, "NotFound", "not found")
 }
 
-/// The shell function of the runbook, and the commands that a reader runs, one line each.
+/// The shell functions of the runbook, and the commands that a reader runs, one line each.
 fn runbook() -> (String, Vec<String>) {
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/README.md")).unwrap();
     let block = text.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
-    let (function, first) = block.split_once("\n}\n").unwrap();
+    let (functions, first) = block.split_once("\nrestore look").unwrap();
+    let first = format!("restore look{first}");
     let outside = text.replace(block, "");
     let indented = outside.lines().filter_map(|line| line.strip_prefix("    ")).map(str::to_owned);
     let commands = first.lines().map(str::to_owned).chain(indented);
     let commands =
         commands.filter(|line| line.starts_with("restore ") || line.starts_with("kubectl -n shop "));
-    (format!("{function}\n}}"), commands.collect())
+    (functions.to_owned(), commands.collect())
 }
 
 /// The arguments of a Job's only container.
@@ -254,9 +288,32 @@ fn every_command_of_the_runbook_does_what_it_says() {
 fn a_command_that_names_what_is_not_there_fails() {
     let cluster = Cluster::start(manifests(&[BASE, "restore: { enabled: false }"]));
     let (function, _) = runbook();
-    let output =
-        cluster.shell(scratch().path(), &format!("set -o pipefail\n{function}"), "restore look list");
+    let output = cluster.shell(scratch().path(), &function, "restore look list");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && told.contains("not found"), "{told}");
     assert!(cluster.changes().is_empty());
+}
+
+#[test]
+fn the_exit_code_of_a_restore_is_told_and_its_pod_may_come_late_and_end_at_once() {
+    let cluster = Cluster::start(manifests(&[BASE]));
+    let (functions, _) = runbook();
+    let dir = scratch();
+    for (job, code) in [(LATE, 0), DIFFERS] {
+        let output = cluster.shell(dir.path(), &functions, &format!("restore {job} list"));
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.contains(LOG) && told.contains(&format!("exit code {code}")), "{told}");
+    }
+}
+
+#[test]
+fn a_name_that_is_taken_shows_no_log_of_another_job() {
+    let cluster = Cluster::start(manifests(&[BASE]));
+    let (functions, _) = runbook();
+    let twice = "restore look list > /dev/null; restore look show web";
+    let output = cluster.shell(scratch().path(), &functions, twice);
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success() && told.contains("already exists"), "{told}");
+    assert!(!told.contains(LOG), "{told}");
 }
