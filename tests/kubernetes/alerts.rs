@@ -9,6 +9,7 @@ use crate::support::{scratch, tool};
 
 const OVERDUE: &str = "ChupaCabraBackupOverdue";
 const FAILED: &str = "ChupaCabraBackupFailed";
+const UNWATCHED: &str = "ChupaCabraBackupUnwatched";
 
 /// Schedules of every kind, one of them suspended, one with a limit of its own.
 const SCHEDULES: &str = r#"
@@ -51,7 +52,7 @@ fn promtool(rules: &Value, series: &[Value], expected: &[Expected]) -> Output {
     std::fs::write(dir.path().join("rules.yaml"), rules.to_string()).unwrap();
     let cases = expected.iter().map(|(at, alert, of)| {
         let (label, severity) =
-            if *alert == OVERDUE { ("cronjob", "critical") } else { ("job_name", "warning") };
+            if *alert == FAILED { ("job_name", "warning") } else { ("cronjob", "critical") };
         let alerts = of.iter().map(|name| {
             let name = format!("shop-chupacabra-{name}");
             json!({ "exp_labels": { "namespace": "shop", "severity": severity, label: name } })
@@ -131,6 +132,26 @@ fn each_schedule_is_overdue_by_its_own_measure_and_a_suspended_one_never_is() {
 fn a_schedule_that_was_never_successful_is_overdue_from_its_making_on() {
     let series = [cronjob("created", "nightly", "36000x3000")];
     holds(&rules(SCHEDULES), &series, &[("36h", OVERDUE, &[]), ("36h20m", OVERDUE, &["nightly"])]);
+}
+
+#[test]
+fn a_schedule_of_which_nothing_is_known_is_told_of() {
+    // One is deleted after ten hours, for one nothing was ever told, one is scraped badly for half an hour.
+    let series = [
+        cronjob("created", "nightly", "0x600 _x6000"),
+        cronjob("created", "weekly", "0x120 _x30 0x6000"),
+        cronjob("created", "monthly", "0x6000"),
+    ];
+    let expected: &[Expected] = &[
+        ("59m", UNWATCHED, &[]),
+        ("1h5m", UNWATCHED, &["hourly"]),
+        ("3h", UNWATCHED, &["hourly"]),
+        ("10h30m", UNWATCHED, &["hourly"]),
+        ("11h20m", UNWATCHED, &["hourly", "nightly"]),
+        // The one that is gone is not overdue: there is nothing to go by.
+        ("80h", OVERDUE, &[]),
+    ];
+    holds(&rules(SCHEDULES), &series, expected);
 }
 
 #[test]
@@ -214,6 +235,11 @@ fn the_limit_follows_the_cron() {
         ("0 4 1 * 0", 7 * 24),
         ("0 4 1 * *", 31 * 24),
         ("0 4 1 1 *", 366 * 24),
+        ("30 2 */2 * *", 2 * 24),
+        ("30 2 */40 * *", 31 * 24),
+        ("30 2 * * */3", 3 * 24),
+        ("30 2 1 */3 *", 93 * 24),
+        ("30 2 1 */12 *", 366 * 24),
     ] {
         let rules =
             rules(&format!("alerts: {{ enabled: true }}\nschedules: {{ nightly: {{ cron: '{cron}' }} }}"));

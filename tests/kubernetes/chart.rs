@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::rendered::{BASE, HELMS, MATRIX, SHARDS, chart, find, manifests, pods, text};
+use crate::rendered::{BASE, HELMS, MATRIX, SHARDS, chart, documents, find, manifests, pods, text};
 use crate::support::{chupacabra, run, scratch, tool};
 
 #[test]
@@ -112,6 +112,75 @@ fn the_program_accepts_the_rendered_configuration_with_what_the_pod_has() {
     let (code, told) = judged(&manifests(&[BASE]), "SHOP_PASSWORD");
     assert_eq!(code, Some(2), "{told}");
     assert!(told.contains("SHOP_PASSWORD"), "{told}");
+}
+
+/// Helm reads YAML 1.1: there the key is a truth value.
+#[test]
+fn the_key_on_of_a_notification_keeps_its_name() {
+    let on = "config: { notifications: { team: { on: [start, success] } } }";
+    for helm in HELMS {
+        let rendered = documents(&text(helm, "1.33", &[BASE, on]));
+        let (code, told) = judged(&rendered, "");
+        assert_eq!(code, Some(0), "{helm}: {told}");
+        let config =
+            find(&rendered, "ConfigMap", "chupacabra")["data"]["config.yaml"].as_str().unwrap().to_owned();
+        let config: Value = serde_saphyr::from_str(&config).unwrap();
+        let team = &config["notifications"]["team"];
+        assert_eq!((&team["on"], &team["true"]), (&json!(["start", "success"]), &Value::Null), "{helm}");
+        assert_eq!(team["telegram"]["topic"], 12_345_678, "{helm}");
+    }
+    // The negative control: a key that does not exist is still refused.
+    let (code, told) =
+        judged(&manifests(&[BASE, "config: { notifications: { team: { no: [start] } } }"]), "");
+    assert_eq!(code, Some(2), "{told}");
+}
+
+/// The claims of a pod: name of the volume, claim, whether the claim itself is read-only; and where they are mounted.
+fn claims(values: &[&str], name: &str) -> (Vec<(String, String, bool)>, Vec<(String, String)>) {
+    let rendered = manifests(&[&[BASE], values].concat());
+    let pod = &find(&rendered, "CronJob", name)["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let volumes = pod["volumes"].as_array().unwrap().iter().filter_map(|volume| {
+        let claim = volume.get("persistentVolumeClaim")?;
+        Some((word(&volume["name"]), word(&claim["claimName"]), claim["readOnly"] == true))
+    });
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap().iter();
+    let mounts = mounts.filter(|mount| mount["name"].as_str().unwrap().starts_with("volume-"));
+    (volumes.collect(), mounts.map(|mount| (word(&mount["name"]), word(&mount["mountPath"]))).collect())
+}
+
+#[test]
+fn the_files_of_a_source_are_never_given_to_the_group_of_the_pod() {
+    let group = "user: { fsGroup: 2000 }";
+    let of = |name: &str, claim: &str, read_only| (format!("volume-{name}"), claim.to_owned(), read_only);
+    let both = |source| vec![of("web", "web-data", source), of("nas", "backup-nas", false)];
+    // The kubelet changes owners and modes of whatever is not read-only as a claim.
+    assert_eq!(claims(&[group], "-nightly").0, both(true));
+    // Without a group nobody changes anything, and drivers that cannot mount twice in different ways are not asked to.
+    assert_eq!(claims(&[], "-nightly").0, both(false));
+    // What a restore writes to is no source, whatever else it is.
+    let into = "restore: { mount: [web], volumes: [{ name: target, claim: web-data, path: /restore }] }";
+    assert_eq!(claims(&[group, into], "-restore").0, [of("web", "web-data", false)]);
+    assert_eq!(claims(&[group, "restore: { mount: [web] }"], "-restore").0, [of("web", "web-data", true)]);
+}
+
+/// Kubernetes never starts a pod that has one claim in two volumes (kubernetes/kubernetes#127004).
+#[test]
+fn a_claim_that_is_mounted_twice_is_one_volume_of_the_pod() {
+    let parts = "volumes: [{ name: a, claim: data, path: /data/a, subPath: a }, { name: b, claim: data, path: /data/b, \
+                 subPath: b }, { name: nas, claim: data, path: /mnt/backup, readOnly: false }]";
+    let mounted = |volume: &str, path: &str| (format!("volume-{volume}"), path.to_owned());
+    let (volumes, mounts) = claims(&[parts], "-nightly");
+    assert_eq!(volumes, [("volume-a".to_owned(), "data".to_owned(), false)]);
+    assert_eq!(mounts, [mounted("a", "/data/a"), mounted("a", "/data/b"), mounted("a", "/mnt/backup")]);
+    // A schedule that leaves the first of them out, and a restore beside the store.
+    let (volumes, mounts) = claims(&[parts, "schedules: { nightly: { volumes: [b] } }"], "-nightly");
+    assert_eq!(volumes, [("volume-b".to_owned(), "data".to_owned(), false)]);
+    assert_eq!(mounts, [mounted("b", "/data/b")]);
+    let beside = "restore: { volumes: [{ name: target, claim: data, path: /restore }] }";
+    let (volumes, mounts) = claims(&[parts, beside], "-restore");
+    assert_eq!(volumes, [("volume-nas".to_owned(), "data".to_owned(), false)]);
+    assert_eq!(mounts, [mounted("nas", "/mnt/backup"), mounted("nas", "/restore")]);
 }
 
 #[test]
@@ -230,6 +299,46 @@ fn the_network_is_open_to_what_is_configured_and_to_nothing_else() {
     // MariaDB's usual port, Redis's configured one, the store's, and that of notifications.
     assert_eq!(ports(1), [443, 3306, 6380, 8333].into());
     assert_eq!((&policy["policyTypes"], &policy["ingress"]), (&json!(["Ingress", "Egress"]), &json!([])));
+    for (address, wanted) in [
+        ("http://bot-api:8081", 8081),
+        ("http://bot-api", 80),
+        ("https://[fd00::1]/", 443),
+        ("https://[fd00::1]:9000/bot", 9000),
+    ] {
+        let api = format!("config: {{ notifications: {{ team: {{ telegram: {{ api: '{address}' }} }} }} }}");
+        let rendered = manifests(&[BASE, "networkPolicy: { enabled: true }", &api]);
+        let egress = &find(&rendered, "NetworkPolicy", "chupacabra")["spec"]["egress"][1]["ports"];
+        let open = |port: u64| egress.as_array().unwrap().iter().any(|one| one["port"] == port);
+        assert!(open(wanted), "{address}: {egress}");
+        assert_eq!(open(443), wanted == 443, "{address}: {egress}");
+    }
+}
+
+#[test]
+fn a_meshs_sidecar_may_reach_its_control_plane_and_be_told_to_quit() {
+    let annotation = |values: &str, name: &str| {
+        let rendered = manifests(&[BASE, values]);
+        let metadata =
+            find(&rendered, "CronJob", name)["spec"]["jobTemplate"]["spec"]["template"]["metadata"].clone();
+        metadata["annotations"]["config.linkerd.io/proxy-admin-shutdown"].clone()
+    };
+    for name in ["-nightly", "-restore"] {
+        assert_eq!(annotation("mesh: linkerd", name), "enabled");
+        assert_eq!(annotation("mesh: istio", name), Value::Null);
+        let own = "{ mesh: linkerd, podAnnotations: { config.linkerd.io/proxy-admin-shutdown: disabled } }";
+        assert_eq!(annotation(own, name), "disabled");
+    }
+    for (mesh, wanted) in
+        [("none", &[][..]), ("istio", &[15008, 15012]), ("linkerd", &[4143, 8080, 8086, 8090])]
+    {
+        let rendered = manifests(&[BASE, "networkPolicy: { enabled: true }", &format!("mesh: {mesh}")]);
+        let policy = find(&rendered, "NetworkPolicy", "chupacabra");
+        let ports = policy["spec"]["egress"][1]["ports"].as_array().unwrap().iter();
+        let ports: Vec<u64> = ports.map(|one| one["port"].as_u64().unwrap()).collect();
+        for port in [15008, 15012, 4143, 8080, 8086, 8090] {
+            assert_eq!(ports.contains(&port), wanted.contains(&port), "{mesh}: {port}");
+        }
+    }
 }
 
 /// Where each of the clouds hands out credentials: addresses and ports.

@@ -1,8 +1,11 @@
 //! Pod Security `restricted`: its eight rules asserted on every pod that the chart renders.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::rendered::{BASE, MATRIX, SHARDS, manifests, pods};
+use crate::support::{chupacabra, run, scratch, shell, tool};
 
 /// Which of the rules a pod breaks (Pod Security Standards, `baseline` and `restricted`).
 fn breaches(pod: &Value) -> Vec<&'static str> {
@@ -102,12 +105,77 @@ fn each_rule_notices_its_breach() {
     }
 }
 
+/// What a pod that is root may do.
+fn rights(pod: &Value) -> Value {
+    let capabilities = &pod["containers"][0]["securityContext"]["capabilities"];
+    assert_eq!(capabilities["drop"], json!(["ALL"]));
+    capabilities["add"].clone()
+}
+
 #[test]
 fn reading_files_of_all_owners_is_one_value_and_breaks_just_what_the_manual_says() {
     let manifests = manifests(&[BASE, "readAllFiles: true"]);
     for (job, pod) in pods(&manifests) {
         assert_eq!(breaches(pod), ["runAsNonRoot", "runAsUser", "capabilities"], "{job}");
-        let capabilities = &pod["containers"][0]["securityContext"]["capabilities"];
-        assert_eq!(capabilities, &json!({ "drop": ["ALL"], "add": ["DAC_READ_SEARCH"] }), "{job}");
+        if !job.ends_with("-restore") {
+            assert_eq!(rights(pod), json!(["DAC_READ_SEARCH"]), "{job}");
+        }
     }
+}
+
+#[test]
+fn a_restore_is_root_where_it_is_told_to_be_or_files_of_all_owners_are_read() {
+    for values in ["readAllFiles: true", "restore: { asRoot: true }"] {
+        let manifests = manifests(&[BASE, values]);
+        for (job, pod) in pods(&manifests) {
+            if job.ends_with("-restore") {
+                assert_eq!(pod["securityContext"]["runAsUser"], 0, "{values}");
+                assert_eq!(rights(pod), json!(RESTORES), "{values}");
+            } else if values.contains("asRoot") {
+                assert_eq!(breaches(pod), Vec::<&str>::new(), "{job}");
+            }
+        }
+    }
+}
+
+/// What it takes to put files back as they were.
+const RESTORES: [&str; 6] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"];
+
+/// A tree with what only root can make is restored with just the rights of the pod; the comparison at the end decides.
+#[test]
+fn the_rights_of_a_restore_suffice_for_files_of_all_owners() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: the rights of a restore are not covered by this run");
+        return;
+    }
+    let dir = scratch();
+    let root = dir.path().display().to_string();
+    shell(&format!(
+        "cd '{root}'; age-keygen -o key.txt 2> /dev/null; mkdir -p tree/closed store; echo a > tree/closed/file
+         echo b > tree/setuid; cp /bin/true tree/capable; mknod tree/null c 1 3; ln -s file tree/link
+         chown -R -h 33:44 tree; chmod 6755 tree/setuid; setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 tree/capable; chmod 500 tree/closed
+         chmod 0 tree/closed/file
+         printf 'encryption: {{ recipients: [%s], identity: {{ file: {root}/key.txt }} }}\n' \"$(age-keygen -y key.txt)\" > c.yaml
+         echo 'stores: {{ nas: {{ local: {{ path: {root}/store/s }} }} }}' >> c.yaml
+         echo 'sources: {{ web: {{ files: {{ path: {root}/tree }} }} }}' >> c.yaml"
+    ));
+    let config = dir.path().join("c.yaml");
+    run(chupacabra().arg("--config").arg(&config).arg("backup"));
+    let restore = |rights: &[&str], into: &str| {
+        let named = rights.iter().map(|right| format!(",+{}", right.to_lowercase())).collect::<String>();
+        let mut command = Command::new(tool("setpriv"));
+        command.arg(format!("--bounding-set=-all{named}")).arg("--inh-caps=-all");
+        command.arg(chupacabra().get_program()).arg("--config").arg(&config);
+        command.args(["restore", "web", "--into"]).arg(dir.path().join(into)).output().unwrap()
+    };
+    let output = restore(&RESTORES, "back");
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && !told.contains("note:"), "{told}");
+    let listed = |tree: &str| {
+        let line = "find . -printf '%P %M %U:%G %s %l\n' | sort; getfattr -R -h -d -m security -e hex .";
+        shell(&format!("cd '{root}/{tree}'; {line}"))
+    };
+    assert_eq!(String::from_utf8(listed("back")).unwrap(), String::from_utf8(listed("tree")).unwrap());
+    // The negative control: with the right that reads everything nothing is restored.
+    assert!(!restore(&["DAC_READ_SEARCH"], "other").status.success());
 }

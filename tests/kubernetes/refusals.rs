@@ -28,6 +28,7 @@ fn unknown_keys_and_wrong_types_are_refused_with_their_place() {
         ("config: 7", "config", "object"),
         ("timeZone: 1", "timeZone", "string"),
         ("restore: { args: list }", "args", "array"),
+        ("restore: { asRoot: 1 }", "asRoot", "boolean"),
         ("restore: { mount: web }", "mount", "array"),
         ("schedules: { nightly: { maxAge: 10 } }", "maxAge", "60"),
         ("networkPolicy: { metadata: [azure] }", "metadata", "google"),
@@ -76,6 +77,12 @@ fn contradictions_are_told_in_words() {
             BASE,
             "restore: { volumes: [{ name: x, claim: x, path: /data/web }] }",
             "two volumes are mounted at /data/web",
+        ),
+        (
+            "1.33",
+            BASE,
+            "{ alerts: { enabled: true }, job: { failedJobsHistoryLimit: 0 } }",
+            "job.failedJobsHistoryLimit must be at least 1",
         ),
         (
             "1.28",

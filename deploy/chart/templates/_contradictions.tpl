@@ -24,6 +24,9 @@
 {{- fail (printf "restore.mount: there is no volume %s in volumes" .) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $values.alerts.enabled (eq (int $values.job.failedJobsHistoryLimit) 0) -}}
+{{- fail "alerts.enabled: job.failedJobsHistoryLimit must be at least 1, or else nobody is told of a Job that failed" -}}
+{{- end -}}
 {{- $config := dict -}}
 {{- if $values.config -}}
 {{- $config = include "chupacabra.config" . | fromYaml -}}

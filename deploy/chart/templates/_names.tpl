@@ -33,6 +33,14 @@ app.kubernetes.io/name: {{ include "chupacabra.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* A mesh's sidecar may have to be told that it may be told to quit (Linkerd, since 2.16). */}}
+{{- define "chupacabra.podAnnotations" -}}
+{{- $meshs := ternary (dict "config.linkerd.io/proxy-admin-shutdown" "enabled") dict (eq .Values.mesh "linkerd") -}}
+{{- with merge (deepCopy (default dict .Values.podAnnotations)) $meshs -}}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
 {{- define "chupacabra.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "chupacabra.fullname" .) .Values.serviceAccount.name -}}
@@ -50,11 +58,27 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end -}}
 
-{{/* The configuration as a text, whichever way it was written. */}}
+{{/* The port of an address: its own, or else the usual one of its scheme. */}}
+{{- define "chupacabra.port" -}}
+{{- $usual := ternary "80" "443" (hasPrefix "http://" .) -}}
+{{- regexFind ":[0-9]+(/|$)" . | trimPrefix ":" | trimSuffix "/" | default $usual -}}
+{{- end -}}
+
+{{/*
+The configuration as a text, whichever way it was written. Helm reads YAML 1.1, where the key `on` means `true`: in
+notifications it gets its name back, without which every run would end with an unknown key.
+*/}}
 {{- define "chupacabra.config" -}}
 {{- if kindIs "string" .Values.config -}}
 {{ .Values.config }}
 {{- else -}}
-{{ toYaml .Values.config }}
+{{- $config := deepCopy .Values.config -}}
+{{- range $name, $one := default dict $config.notifications -}}
+{{- if and (kindIs "map" $one) (hasKey $one "true") -}}
+{{- $_ := set $one "on" (get $one "true") -}}
+{{- $_ := unset $one "true" -}}
+{{- end -}}
+{{- end -}}
+{{ toYaml $config }}
 {{- end -}}
 {{- end -}}

@@ -6,6 +6,7 @@ The pod of a backup or a restore. Called with a dict:
   volumes    the claims to mount
   identity   the Secret with the private key, if the pod is to have it
   shards     how many share the work
+  rights     capabilities for which it runs as root; none: it runs as `user`
 */}}
 {{- define "chupacabra.pod" -}}
 {{- $root := .root -}}
@@ -26,7 +27,7 @@ imagePullSecrets:
 priorityClassName: {{ . }}
 {{- end }}
 securityContext:
-  {{- if $values.readAllFiles }}
+  {{- if .rights }}
   runAsNonRoot: false
   runAsUser: 0
   runAsGroup: 0
@@ -88,8 +89,8 @@ containers:
       readOnlyRootFilesystem: true
       capabilities:
         drop: [ALL]
-        {{- if $values.readAllFiles }}
-        add: [DAC_READ_SEARCH]
+        {{- with .rights }}
+        add: {{ toJson . }}
         {{- end }}
     {{- with default $values.resources $settings.resources }}
     resources:
@@ -110,7 +111,7 @@ containers:
         readOnly: true
       {{- end }}
       {{- range .volumes }}
-      - name: volume-{{ .name }}
+      - name: volume-{{ .volume }}
         mountPath: {{ .path | quote }}
         {{- with .subPath }}
         subPath: {{ . | quote }}
@@ -131,10 +132,17 @@ volumes:
     secret:
       secretName: {{ .identity }}
   {{- end }}
+  {{- $hasGroup := hasKey $values.user "fsGroup" }}
   {{- range .volumes }}
+  {{- if eq .volume .name }}
   - name: volume-{{ .name }}
     persistentVolumeClaim:
       claimName: {{ .claim }}
+      {{- if and $hasGroup .source }}
+      # Or else the kubelet gives all files of the source to fsGroup, and lets that group write.
+      readOnly: true
+      {{- end }}
+  {{- end }}
   {{- end }}
 {{- with default $values.nodeSelector $settings.nodeSelector }}
 nodeSelector:
@@ -150,16 +158,36 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* The claims as they are mounted: `readOnly` filled in. Called with a dict: volumes, only (names or nothing). */}}
+{{/*
+The claims as they are mounted: `readOnly` filled in; `volume`, the name of the pod's volume, which is one for each
+claim, because a pod that has the same claim in two of them never starts; `source`, if nothing is written to the claim.
+Called with a dict: volumes, only (names or nothing), writable (what is mounted besides, with its own default).
+*/}}
 {{- define "chupacabra.claims" -}}
 {{- $claims := list -}}
 {{- $only := .only -}}
 {{- range .volumes -}}
 {{- if or (not $only) (has .name $only) -}}
-{{- $readOnly := true -}}
-{{- if hasKey . "readOnly" -}}{{- $readOnly = .readOnly -}}{{- end -}}
-{{- $claims = append $claims (merge (dict "readOnly" $readOnly) .) -}}
+{{- $claims = append $claims (merge (dict "readOnly" (ternary .readOnly true (hasKey . "readOnly"))) .) -}}
 {{- end -}}
 {{- end -}}
-{{ toJson $claims }}
+{{- range .writable -}}
+{{- $claims = append $claims (merge (dict "readOnly" (ternary .readOnly false (hasKey . "readOnly"))) .) -}}
+{{- end -}}
+{{- $volumes := dict -}}
+{{- $written := dict -}}
+{{- range $claims -}}
+{{- if not (hasKey $volumes .claim) -}}
+{{- $_ := set $volumes .claim .name -}}
+{{- end -}}
+{{- if not .readOnly -}}
+{{- $_ := set $written .claim true -}}
+{{- end -}}
+{{- end -}}
+{{- $mounted := list -}}
+{{- range $claims -}}
+{{- $more := dict "volume" (get $volumes .claim) "source" (not (hasKey $written .claim)) -}}
+{{- $mounted = append $mounted (merge $more .) -}}
+{{- end -}}
+{{ toJson $mounted }}
 {{- end -}}
