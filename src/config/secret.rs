@@ -8,14 +8,15 @@ use serde::Deserialize;
 
 /// Where a secret comes from. Exactly one of the two keys is given.
 ///
-/// A secret is never written into the configuration itself and never passed as an argument.
+/// A secret is never written into the configuration itself and never passed as an argument. One newline at its end is
+/// dropped, wherever it comes from: a Kubernetes Secret that was made of a file has it as a variable too.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [{ "required": ["env"] }, { "required": ["file"] }]))]
 pub struct SecretRef {
     /// The name of an environment variable.
     pub env: Option<String>,
-    /// The path of a file, for example of a mounted Kubernetes Secret. One trailing newline is dropped.
+    /// The path of a file, for example of a mounted Kubernetes Secret.
     pub file: Option<PathBuf>,
 }
 
@@ -56,6 +57,9 @@ pub enum Error {
     /// The environment variable is not set.
     #[error("the environment variable `{0}` is not set")]
     Unset(String),
+    /// The environment variable is set to what is no text.
+    #[error("the environment variable `{0}` is no UTF-8 text")]
+    NotText(String),
     /// The environment variable or file is empty.
     #[error("`{0}` is empty")]
     Empty(String),
@@ -76,18 +80,28 @@ impl SecretRef {
     pub fn resolve(&self) -> Result<Secret, Error> {
         let (value, name) = match (&self.env, &self.file) {
             (Some(name), None) => {
-                (std::env::var(name).map_err(|_| Error::Unset(name.clone()))?, name.clone())
+                let unusable = |error| match error {
+                    std::env::VarError::NotPresent => Error::Unset(name.clone()),
+                    std::env::VarError::NotUnicode(_) => Error::NotText(name.clone()),
+                };
+                (std::env::var(name).map_err(unusable)?, name.clone())
             }
             (None, Some(path)) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| Error::Unreadable { path: path.clone(), source })?;
-                let value = text.strip_suffix('\n').unwrap_or(&text);
-                (value.strip_suffix('\r').unwrap_or(value).to_owned(), path.display().to_string())
+                (text, path.display().to_string())
             }
             _ => return Err(Error::NotOne),
         };
-        if value.is_empty() { Err(Error::Empty(name)) } else { Ok(Secret(value)) }
+        let value = without_newline(&value);
+        if value.is_empty() { Err(Error::Empty(name)) } else { Ok(Secret::new(value)) }
     }
+}
+
+/// The text without the newline at its end.
+fn without_newline(text: &str) -> &str {
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    line.strip_suffix('\r').unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -118,5 +132,10 @@ mod tests {
         std::fs::write(&path, "hunter2\n").unwrap();
         let file = SecretRef { env: None, file: Some(path) };
         assert_eq!(file.resolve().unwrap().expose(), "hunter2");
+        for (text, value) in
+            [("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a"), (" a ", " a "), ("\n", ""), ("", "")]
+        {
+            assert_eq!(without_newline(text), value, "{text:?}");
+        }
     }
 }

@@ -126,12 +126,17 @@ fn reading_files_of_all_owners_is_one_value_and_breaks_just_what_the_manual_says
 #[test]
 fn a_restore_is_root_where_it_is_told_to_be_or_files_of_all_owners_are_read() {
     for values in ["readAllFiles: true", "restore: { asRoot: true }"] {
-        let manifests = manifests(&[BASE, values]);
+        let manifests = manifests(&[BASE, "user: { fsGroup: 2000 }", values]);
         for (job, pod) in pods(&manifests) {
             if job.ends_with("-restore") {
                 assert_eq!(pod["securityContext"]["runAsUser"], 0, "{values}");
                 assert_eq!(rights(pod), json!(RESTORES), "{values}");
-            } else if values.contains("asRoot") {
+                // It needs no group to write, and the files of its target are given to none.
+                assert_eq!(pod["securityContext"]["fsGroup"], Value::Null, "{values}");
+                continue;
+            }
+            assert_eq!(pod["securityContext"]["fsGroup"], 2000, "{values}");
+            if values.contains("asRoot") {
                 assert_eq!(breaches(pod), Vec::<&str>::new(), "{job}");
             }
         }

@@ -1,6 +1,6 @@
 //! Values that cannot be meant are refused, in words that say what to change.
 
-use crate::rendered::{BASE, HELMS, template};
+use crate::rendered::{BASE, HELMS, manifests, template};
 
 /// What Helm says to these values on top of the base.
 fn told(helm: &str, version: &str, base: &str, values: &str) -> String {
@@ -81,6 +81,12 @@ fn contradictions_are_told_in_words() {
         (
             "1.33",
             BASE,
+            "job: { activeDeadlineSeconds: 172801 }",
+            "set retention.orphans_after in config to more than a run may take",
+        ),
+        (
+            "1.33",
+            BASE,
             "{ alerts: { enabled: true }, job: { failedJobsHistoryLimit: 0 } }",
             "job.failedJobsHistoryLimit must be at least 1",
         ),
@@ -101,5 +107,12 @@ fn contradictions_are_told_in_words() {
             let told = told(helm, version, base, values);
             assert!(told.contains(words), "{helm}: {values}: {told}");
         }
+    }
+    // The negative controls: as long as an orphan is left alone by default, or longer with that said.
+    for values in [
+        "job: { activeDeadlineSeconds: 172800 }",
+        "{ job: { activeDeadlineSeconds: 500000 }, config: { retention: { orphans_after: 7d } } }",
+    ] {
+        manifests(&[BASE, values]);
     }
 }

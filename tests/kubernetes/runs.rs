@@ -179,6 +179,25 @@ fn a_monitor_hears_of_the_start_and_of_every_end() {
     );
 }
 
+/// As a Secret has it that was made with `--from-file`, or of what `echo` wrote.
+#[test]
+fn a_secret_in_a_variable_may_end_with_a_newline() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir = scratch();
+    site(dir.path(), 1, NOTIFICATIONS);
+    let (port, requests) = monitor(OK);
+    run(backup(dir.path()).env("PING", format!("http://127.0.0.1:{port}/ping/uuid\n")));
+    let heard: Vec<String> = requests.try_iter().map(|(line, _)| line).collect();
+    assert_eq!(heard, ["POST /ping/uuid/start HTTP/1.1", "POST /ping/uuid HTTP/1.1"]);
+    // The negative controls: what is nothing, and no text, is refused and named.
+    for (value, why) in [(&b"\n"[..], "`PING` is empty"), (&b"http://\xff/"[..], "`PING` is no UTF-8 text")] {
+        let value = std::ffi::OsStr::from_bytes(value);
+        let output = backup(dir.path()).env("PING", value).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && told.contains(why), "{told}");
+    }
+}
+
 #[test]
 fn a_monitor_that_refuses_or_is_gone_never_fails_a_backup() {
     let dir = scratch();

@@ -34,6 +34,10 @@
 {{- fail (printf "config is not YAML: %s" .) -}}
 {{- end -}}
 {{- end -}}
+{{- $orphans := get (default dict $config.retention) "orphans_after" -}}
+{{- if and $values.config (not $orphans) (gt (int $values.job.activeDeadlineSeconds) 172800) -}}
+{{- fail "job.activeDeadlineSeconds: after 2 days another run takes an upload for an orphan and removes it; set retention.orphans_after in config to more than a run may take" -}}
+{{- end -}}
 {{- range $schedule, $settings := $values.schedules -}}
 {{- if $settings -}}
 {{- range $settings.sources -}}

@@ -12,6 +12,8 @@ The pod of a backup or a restore. Called with a dict:
 {{- $root := .root -}}
 {{- $values := $root.Values -}}
 {{- $settings := .settings -}}
+{{- /* Who may write everywhere needs no group for it, and gives a target's files to none. */}}
+{{- $group := and (hasKey $values.user "fsGroup") (not (has "DAC_OVERRIDE" (default list .rights))) -}}
 restartPolicy: Never
 serviceAccountName: {{ include "chupacabra.serviceAccount" $root }}
 automountServiceAccountToken: {{ $values.serviceAccount.automountToken }}
@@ -36,7 +38,7 @@ securityContext:
   runAsUser: {{ $values.user.id }}
   runAsGroup: {{ $values.user.group }}
   {{- end }}
-  {{- if hasKey $values.user "fsGroup" }}
+  {{- if $group }}
   fsGroup: {{ $values.user.fsGroup }}
   fsGroupChangePolicy: OnRootMismatch
   {{- end }}
@@ -132,13 +134,12 @@ volumes:
     secret:
       secretName: {{ .identity }}
   {{- end }}
-  {{- $hasGroup := hasKey $values.user "fsGroup" }}
   {{- range .volumes }}
   {{- if eq .volume .name }}
   - name: volume-{{ .name }}
     persistentVolumeClaim:
       claimName: {{ .claim }}
-      {{- if and $hasGroup .source }}
+      {{- if and $group .source }}
       # Or else the kubelet gives all files of the source to fsGroup, and lets that group write.
       readOnly: true
       {{- end }}
