@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::identity::IdentityCache;
 use aws_sdk_s3::Client as Sdk;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -28,6 +29,9 @@ use crate::stores::{Error, ObjectName, Reason};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long before their end temporary credentials are replaced; the SDK takes off up to half of it at random. By its
+/// own 10 seconds a clock that is a little behind the service's would use them for longer than they are good.
+const CREDENTIALS_MARGIN: Duration = Duration::from_mins(5);
 
 /// A bucket that can be spoken to.
 #[derive(Debug, Clone)]
@@ -160,7 +164,8 @@ where
 }
 
 async fn from_surroundings(plan: &Plan, http: SharedHttpClient) -> Builder {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    let cache = IdentityCache::lazy().buffer_time(CREDENTIALS_MARGIN).build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http).identity_cache(cache);
     if let Some(region) = &plan.region {
         loader = loader.region(Region::new(region.clone()));
     }

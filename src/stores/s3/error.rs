@@ -94,6 +94,12 @@ fn meaning(code: &str, status: u16) -> Row {
         | "IllegalLocationConstraintException" => {
             row(Reason::Rejected, "the bucket is in another region: correct `region` or `endpoint`")
         }
+        // A lifecycle rule has moved the object to where it cannot be read from.
+        "InvalidObjectState" => row(
+            Reason::Rejected,
+            "a lifecycle rule has moved the object into an archive: have the service restore it, and keep such rules \
+             away from packages",
+        ),
         "EntityTooLarge" => row(Reason::Rejected, "the service keeps no objects of this size"),
         "EntityTooSmall" => row(Reason::Rejected, "this service wants larger parts: raise `part_size`"),
         // A header or feature that this service does not know.
@@ -117,7 +123,7 @@ fn by_status(status: u16) -> Row {
         // Without a code nothing is known: the answer to a HEAD has none, and `RequestTimeout` is a 400.
         400 => AGAIN,
         // Asked to slow down, timed out, or in trouble: proxies say it without a code.
-        408 | 425 | 429 | 500 | 502 | 503 | 504 | 509 | 520..=524 => AGAIN,
+        408 | 425 | 429 | 500 | 502 | 503 | 504 | 509 | 520..=527 | 530 => AGAIN,
         404 => row(Reason::NotFound, ""),
         401 | 403 => {
             row(Reason::Denied, "the key is wrong or lacks a right on this bucket; `check` says which")
@@ -156,7 +162,7 @@ where
         }
         _ => connection_error(doing, error),
     }
-    .because(Cause(chain(error)))
+    .because(Cause(causes(error).join(": ")))
 }
 
 fn service_error<E: ProvideErrorMetadata>(
@@ -202,17 +208,10 @@ fn connection_error<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: std::error::Error + 'static,
 {
-    let chain = chain(error);
-    let found = |words: &[&str]| words.iter().any(|word| chain.contains(word));
-    if found(&[
-        "CredentialsNotLoaded",
-        "no providers in chain",
-        "ProviderError",
-        "InvalidConfiguration",
-        "credential",
-    ]) {
-        let help = "set `access_key_id` and `secret_access_key`, or provide credentials the way AWS does";
-        return Error::new(Reason::Denied, format!("cannot {doing}: no credentials can be had")).help(help);
+    let causes = causes(error);
+    let found = |words: &[&str]| words.iter().any(|word| causes.iter().any(|cause| cause.contains(word)));
+    if found(&WITHOUT_CREDENTIALS) {
+        return no_credentials(doing, &causes);
     }
     if found(&["UnknownIssuer", "InvalidCertificate", "invalid peer certificate", "CertificateRequired"]) {
         let help = "if the service has a certificate of your own authority, name it in `ca_bundle`";
@@ -230,12 +229,49 @@ where
     }
 }
 
+/// By which it is known that the request was not sent for want of credentials: the SDK's `CredentialsError`, and its
+/// cache's own patience.
+const WITHOUT_CREDENTIALS: [&str; 3] = ["credential", "no providers in chain", "identity resolver"];
+/// Nobody gives credentials out here, or it is set up wrongly.
+const NOWHERE: [&str; 2] =
+    ["the credential provider was not enabled", "the credentials provider was not properly configured"];
+/// Who gives them out has refused: codes of STS, statuses of the agents of pods.
+const REFUSED: [&str; 7] = [
+    "AccessDenied",
+    "ExpiredToken",
+    "ValidationError",
+    "StatusCode(400)",
+    "StatusCode(401)",
+    "StatusCode(403)",
+    "StatusCode(404)",
+];
+
+/// There are no credentials, or none just now.
+///
+/// Temporary ones end while a package is on its way, and new ones come over the network, from STS, from an agent of the
+/// pod's or from the instance: that one of these is away for a moment must not cost the upload of hours.
+fn no_credentials(doing: &str, causes: &[String]) -> Error {
+    let found = |words: &[&str]| words.iter().any(|word| causes.iter().any(|cause| cause.contains(word)));
+    let message = format!("cannot {doing}: no credentials can be had");
+    let help = "set `access_key_id` and `secret_access_key`, or provide credentials the way AWS does";
+    if found(&NOWHERE) {
+        return Error::new(Reason::Denied, message).help(help);
+    }
+    let message = format!("{message}: {}", causes.last().map(String::as_str).unwrap_or_default());
+    if found(&REFUSED) {
+        let help = "allow this pod or instance its role, whose credentials were refused to it";
+        return Error::new(Reason::Denied, message).help(help);
+    }
+    let help = "look whether who gives credentials out (STS, the pod's agent, the instance) can be reached from here";
+    Error::new(Reason::Transient(None), message).help(help)
+}
+
 /// What the SDK's error and its causes say, without the requests and answers that they carry.
-fn chain(error: &dyn std::error::Error) -> String {
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut said: Vec<String> = causes.map(ToString::to_string).collect();
     said.dedup();
-    said.join(": ")
+    said
 }
 
 /// What the SDK said, as text: its own types would keep the whole response.
@@ -259,5 +295,40 @@ mod tests {
         assert_eq!(meaning("SomethingNew", 400).reason, Reason::Rejected);
         assert_eq!(meaning("", 400).reason, Reason::Transient(None));
         assert_eq!(meaning("SomethingNew", 502).reason, Reason::Transient(None));
+        // A proxy that does not reach what is behind it (Cloudflare's statuses).
+        assert_eq!(meaning("", 530).reason, Reason::Transient(None));
+        let archived = meaning("InvalidObjectState", 403);
+        assert_eq!(archived.reason, Reason::Rejected);
+        assert!(archived.help.contains("lifecycle rule"), "{}", archived.help);
+    }
+
+    #[test]
+    fn credentials_that_are_away_for_a_moment_are_waited_for() {
+        let told = |causes: &[&str]| {
+            no_credentials(
+                "upload part 3",
+                &causes.iter().map(|cause| (*cause).to_owned()).collect::<Vec<_>>(),
+            )
+        };
+        let loading = "an error occurred while loading credentials";
+        for away in [
+            "tcp connect error: Connection refused (os error 111)",
+            "Non-success status from HTTP credential provider: StatusCode(503)",
+            "Error { code: \"Throttling\", message: \"Rate exceeded\" }",
+            "IdpCommunicationErrorException [IDPCommunicationErrorException]: x",
+        ] {
+            let error = told(&["dispatch failure", loading, away]);
+            assert_eq!(error.reason, Reason::Transient(None), "{away}");
+            assert_eq!(error.to_string(), format!("cannot upload part 3: no credentials can be had: {away}"));
+        }
+        for refused in [
+            "Error { code: \"AccessDenied\", message: \"Not authorized\" }",
+            "Non-success status from HTTP credential provider: StatusCode(403)",
+        ] {
+            assert_eq!(told(&["dispatch failure", loading, refused]).reason, Reason::Denied, "{refused}");
+        }
+        let nowhere =
+            ["the credential provider was not enabled", "no providers in chain provided credentials"];
+        assert_eq!(told(&nowhere).reason, Reason::Denied);
     }
 }
