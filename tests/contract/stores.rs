@@ -161,8 +161,8 @@ pub async fn the_second_of_two_uploads_fails(subject: &Subject) {
 
 /// An aborted upload is gone, the name is free, and there is nothing to sweep.
 pub async fn an_abort_leaves_nothing(subject: &Subject) {
-    for size in [0, 100, subject.boundary * 2 + 1] {
-        let name = name(&format!("abort/object-{size}"));
+    for (number, size) in [0, 100, subject.boundary * 2 + 1].into_iter().enumerate() {
+        let name = package("abort", number);
         let mut upload = subject.store.create(&name, &Intent::default()).await.unwrap();
         upload.write(pattern(size, 4)).await.unwrap();
         upload.abort().await.unwrap();
@@ -329,12 +329,13 @@ pub async fn downloads_may_be_dropped(subject: &Subject) {
 pub async fn sweeps_spare_the_finished_and_the_young(subject: &Subject) {
     let kept = name("sweep/finished");
     put(subject, &kept, &pattern(subject.boundary * 2, 1)).await.unwrap();
-    for text in ["sweep/interrupted", "other/interrupted"] {
-        let mut upload = subject.store.create(&name(text), &Intent::default()).await.unwrap();
+    for interrupted in [package("sweep", 1), package("other", 1)] {
+        let mut upload = subject.store.create(&interrupted, &Intent::default()).await.unwrap();
         upload.write(pattern(subject.boundary * 2, 2)).await.unwrap();
         drop(upload);
     }
-    let mut running = subject.store.create(&name("sweep/running"), &Intent::default()).await.unwrap();
+    let running_name = package("sweep", 2);
+    let mut running = subject.store.create(&running_name, &Intent::default()).await.unwrap();
     running.write(pattern(subject.boundary * 2, 3)).await.unwrap();
 
     let sweep = async |prefix, before, dry_run| subject.store.sweep(prefix, before, dry_run).await.unwrap();
@@ -346,7 +347,7 @@ pub async fn sweeps_spare_the_finished_and_the_young(subject: &Subject) {
     let elsewhere = sweep("other/", tomorrow(), false).await;
     assert_eq!(elsewhere.len(), told.len(), "a sweep keeps to its prefix");
     let found: Vec<String> = listed(subject, "").await.into_iter().map(|(name, _)| name).collect();
-    assert_eq!(found, ["sweep/finished", "sweep/running"]);
+    assert_eq!(found, ["sweep/finished", running_name.as_str()]);
     same(&get(subject, &kept, None).await.unwrap(), &pattern(subject.boundary * 2, 1));
 }
 
@@ -363,6 +364,11 @@ pub async fn a_check_finds_no_fault_and_leaves_none(subject: &Subject) {
     assert_eq!(listed(subject, "").await, [(kept.to_string(), 10)]);
     let left = subject.store.sweep("", tomorrow(), true).await.unwrap();
     assert_eq!(left, Vec::<String>::new(), "a check left something behind");
+}
+
+/// The name of a package: what has another shape a sweep takes for somebody else's.
+pub fn package(source: &str, number: usize) -> ObjectName {
+    name(&format!("{source}/{source}-20260102T030405.{number:03}Z.tar.gz.age"))
 }
 
 /// A sound name.

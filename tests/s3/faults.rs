@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chupacabra::config::units::Span;
 use chupacabra::stores::retry::{Limits, Retry, Sleeper};
 use chupacabra::stores::s3::{Config, S3};
-use chupacabra::stores::{Error, Intent, Reason, Store, Stored};
+use chupacabra::stores::{Error, Intent, Reason, Severity, Store, Stored};
 use futures_util::StreamExt as _;
 
 use crate::buckets::{PART, config, new_bucket, sdk, seaweedfs, store};
@@ -360,6 +360,31 @@ async fn every_fault_at_every_request_of_a_ranged_restore() {
     println!("restore in 8 ranges: {tally:?}");
     assert!(tally.wrong == 0 && tally.refused == LASTING.len() * 8 * 2, "{tally:?}");
     assert!(tally.recovered >= PASSING.len() * 8 * 2, "{tally:?}");
+}
+
+/// A key that may only write is enough where the `ETag` tells what the service has; where it does not, no backup would
+/// succeed, and the check says so before one is tried.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_may_not_look_is_enough_only_where_the_etag_tells() {
+    for foreign in [false, true] {
+        let rig = rig(|config| config).await;
+        rig.proxy.arm(move |_, kind| match kind {
+            Kind::Head | Kind::Get => Some((Fault::Answer(403, "AccessDenied"), u32::MAX)),
+            Kind::Put if foreign => Some((Fault::ForeignEtag, u32::MAX)),
+            _ => None,
+        });
+        let uploaded = rig.upload("blind", &pattern(1_000, 1)).await;
+        let findings = rig.store.check().await;
+        assert!(!rig.proxy.disarm().is_empty());
+        let bad = findings.iter().find(|finding| finding.severity == Severity::Bad);
+        match uploaded {
+            Ok(_) => assert!(!foreign && bad.is_none(), "{findings:#?}"),
+            Err(error) => {
+                assert!(foreign && error.reason == Reason::Denied, "{error:?}");
+                assert!(bad.is_some_and(|bad| bad.help.contains("allow s3:GetObject")), "{findings:#?}");
+            }
+        }
+    }
 }
 
 /// The proxy does what it says: without retries every passing fault is an error.

@@ -10,7 +10,7 @@ use chupacabra::stores::s3::config::{ChecksumKind, LockMode, ObjectLock};
 use chupacabra::stores::{Intent, Proof, Reason, Severity, Store, Stored};
 
 use crate::buckets::{PART, bucket_name, config, new_bucket, sdk, seaweedfs, store};
-use crate::contract::{name, pattern};
+use crate::contract::{name, package, pattern};
 
 async fn upload(store: &dyn Store, object: &str, size: usize) -> Stored {
     let mut upload = store.create(&name(object), &Intent::default()).await.unwrap();
@@ -41,6 +41,26 @@ async fn deleting_removes_every_version() {
     store.delete(&name("web/a")).await.unwrap();
     assert_eq!(versions(&bucket).await, 1, "only the neighbour is left");
     assert_eq!(store.list("web/").await.unwrap().len(), 1);
+}
+
+/// Another program's unfinished upload in the same bucket, below the same prefix, is not swept; an agent's is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_of_other_programs_are_not_swept() {
+    let (bucket, sdk) = (new_bucket().await, sdk(&seaweedfs().endpoint()));
+    let ours = package("web", 1);
+    for key in ["web/videos/long.mp4", "web/web-notes.tar.gz.age", ours.as_str()] {
+        let begin = sdk.create_multipart_upload().bucket(&bucket).key(format!("pre/fix/{key}"));
+        begin.send().await.unwrap();
+    }
+    let store = store(config(&seaweedfs().endpoint(), &bucket)).await;
+    let tomorrow = Clock::system().now() + Duration::from_hours(24);
+    let swept = store.sweep("web/", tomorrow, false).await.unwrap();
+    assert!(swept.len() == 1 && swept[0].starts_with(ours.as_str()), "{swept:?}");
+    let left = sdk.list_multipart_uploads().bucket(&bucket).send().await.unwrap();
+    let mut left: Vec<&str> =
+        left.uploads().iter().filter_map(aws_sdk_s3::types::MultipartUpload::key).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["pre/fix/web/videos/long.mp4", "pre/fix/web/web-notes.tar.gz.age"]);
 }
 
 async fn locked_bucket() -> String {

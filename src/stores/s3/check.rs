@@ -16,11 +16,13 @@ use super::S3;
 use super::checksum::{PartDigest, Whole};
 use super::client::Client;
 use super::object::Identity;
-use super::upload::Target;
+use super::upload::{S3Upload, Target};
 use super::{download, list};
 use crate::clock::Timestamp;
-use crate::stores::{Error, Finding, ObjectName, Reason, Severity};
+use crate::stores::{Error, Finding, ObjectName, Reason, Severity, Upload as _};
 
+/// Begins the names of a check's objects.
+pub(super) const NAMES: &str = "chupacabra-check-";
 const CONTENT: &[u8] = b"chupacabra check: this object may be removed\n";
 /// Signatures are refused beyond this (docs.aws.amazon.com, `RequestTimeTooSkewed`).
 const MOST_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
@@ -144,22 +146,29 @@ impl Check {
 
     /// One object in one request: written, read, and not overwritten.
     async fn single(&mut self, id: &str) -> Option<Target> {
-        let target = self.target(&format!("chupacabra-check-{id}"))?;
-        let mut digest = PartDigest::new(self.client.plan.checksum);
-        digest.update(CONTENT);
-        let part = digest.finish();
-        if let Err(error) = self.client.put(&target, Bytes::from_static(CONTENT), &part).await {
+        let target = self.target(&format!("{NAMES}{id}"))?;
+        if let Err(error) = self.upload(&target).await {
             self.bad("write", &error);
             return None;
         }
         self.good("write", "objects can be written");
         self.read(&target).await;
         if self.client.plan.quirks.conditional_put {
+            let mut digest = PartDigest::new(self.client.plan.checksum);
+            digest.update(CONTENT);
             let other = Target { identity: Identity::new(), ..target.clone() };
-            let again = self.client.put(&other, Bytes::from_static(CONTENT), &part).await;
+            let again = self.client.put(&other, Bytes::from_static(CONTENT), &digest.finish()).await;
             self.overwrite("overwrite", again.map(drop));
         }
         Some(target)
+    }
+
+    /// Writes the object as a backup does, with all that it looks at and compares.
+    async fn upload(&self, target: &Target) -> Result<(), Error> {
+        let parts = self.client.plan.parts.plan(None, None)?;
+        let mut upload = Box::new(S3Upload::new(self.client.clone(), target.clone(), parts));
+        upload.write(Bytes::from_static(CONTENT)).await?;
+        upload.finish().await.map(drop)
     }
 
     async fn read(&mut self, target: &Target) {
@@ -204,7 +213,7 @@ impl Check {
 
     /// One object in parts (one part: the last may be small), twice.
     async fn multipart(&mut self, id: &str) -> Option<Target> {
-        let target = self.target(&format!("chupacabra-check-{id}-parts"))?;
+        let target = self.target(&format!("{NAMES}{id}-parts"))?;
         if let Err(error) = self.complete(&target).await {
             self.bad("multipart", &error);
             return None;

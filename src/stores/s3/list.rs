@@ -3,8 +3,10 @@
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{BucketVersioningStatus, MultipartUpload};
 
+use super::check;
 use super::client::Client;
 use super::lock::why_refused;
+use crate::catalog::Key;
 use crate::clock::Timestamp;
 use crate::stores::{Error, Listed, ObjectName, Reason};
 
@@ -123,7 +125,8 @@ impl Client {
     }
 }
 
-/// Aborts unfinished uploads below `prefix` that were begun before `before`. Returns what they would have become.
+/// Aborts unfinished uploads of packages below `prefix` that were begun before `before`. Returns what they would have
+/// become.
 pub(super) async fn sweep(
     client: &Client,
     prefix: &str,
@@ -134,8 +137,8 @@ pub(super) async fn sweep(
     for upload in unfinished(client, prefix).await? {
         let begun = upload.initiated().and_then(|at| timestamp(*at));
         let (Some(key), Some(id), Some(begun)) = (upload.key(), upload.upload_id(), begun) else { continue };
-        // Uploads of other programs in the same bucket have other names.
-        let Some(name) = client.name(key).filter(|_| begun < before) else { continue };
+        // Uploads of other programs in the same bucket have names of another shape: they are not touched.
+        let Some(name) = client.name(key).filter(|name| is_ours(name) && begun < before) else { continue };
         if !dry_run {
             client.abort(key, id).await?;
         }
@@ -143,6 +146,11 @@ pub(super) async fn sweep(
     }
     swept.sort();
     Ok(swept)
+}
+
+/// Whether an object of this name is an agent's: part of a package, or a check's.
+fn is_ours(name: &ObjectName) -> bool {
+    Key::parse_object(name.as_str()).is_some() || name.as_str().starts_with(check::NAMES)
 }
 
 /// The multipart uploads that are neither completed nor aborted. Services that do not list them have none to show.

@@ -123,6 +123,12 @@ impl S3Upload {
             Err(error) if error.reason == Reason::Denied && said == Some(own) => {
                 return Ok(Stored { size, proof: Proof::PartChecksums });
             }
+            Err(error) if error.reason == Reason::Denied => {
+                return Err(error.help(
+                    "the key may write but not look, and the service's ETag does not tell what it has (with KMS it is \
+                     no MD5): allow s3:GetObject",
+                ));
+            }
             Err(error) => return Err(error),
         };
         if head.size != size {
