@@ -223,6 +223,37 @@ async fn rights_in_a_shared_drive() {
     found(&told, Severity::Bad, "folder", "notFound", "shared_drive");
 }
 
+/// A folder that is named by its id alone may be in a shared drive: there it is looked for, whoever made the files.
+#[tokio::test]
+async fn a_folder_by_its_id_may_be_in_a_shared_drive() {
+    let fake = Fake::start();
+    fake.world().add_drive(SHARED, "Team backups");
+    fake.world().add_folder("1TEAMFOLDER", "nightly", SHARED, "whole", Some(SHARED.into()));
+    fake.world().switches.without_storage = true;
+    let account = ServiceAccount { key: secret(&crate::drives::service_account_key(&fake)), subject: None };
+    let by_id = Config {
+        folder: None,
+        folder_id: Some("1TEAMFOLDER".into()),
+        oauth: None,
+        service_account: Some(account),
+        scope: Scope::Drive,
+        ..config(&fake)
+    };
+    let content = crate::contract::pattern(1_000, 1);
+    let mut upload =
+        store(by_id.clone()).await.create(&crate::contract::name("web/a"), &Intent::default()).await.unwrap();
+    upload.write(content).await.unwrap();
+    upload.finish().await.unwrap();
+    // Another process, that has made nothing.
+    let fresh = store(by_id.clone()).await;
+    assert_eq!(fresh.list("web/").await.unwrap().len(), 1);
+    assert!(fresh.open(&crate::contract::name("web/a"), None).await.is_ok());
+    let told = findings(by_id).await;
+    none_bad(&told);
+    found(&told, Severity::Good, "folder", "`nightly` in the shared drive `Team backups`", "");
+    assert!(told.iter().all(|one| one.topic != "storage" && one.topic != "room"), "{told:#?}");
+}
+
 #[tokio::test]
 async fn folders_that_are_files_invisible_or_trashed() {
     let fake = Fake::start();
@@ -257,6 +288,25 @@ async fn an_expired_token_is_replaced_and_the_session_goes_on() {
     fake.world().expire_tokens();
     upload.write(content.slice(crate::drives::CHUNK * 3..)).await.unwrap();
     assert_eq!(upload.finish().await.unwrap().size, content.len() as u64);
+}
+
+/// Tokens end every hour, and the token service has its own trouble at times: that passes, for users and for accounts.
+#[tokio::test]
+async fn a_token_that_cannot_be_had_for_a_moment_is_waited_for() {
+    let fake = Fake::start();
+    let account = ServiceAccount { key: secret(&crate::drives::service_account_key(&fake)), subject: None };
+    let service = Config { oauth: None, service_account: Some(account), ..config(&fake) };
+    for (object, config) in [("web/user", config(&fake)), ("web/service", service)] {
+        let store = store(config).await;
+        let content = crate::contract::pattern(crate::drives::CHUNK * 4, 1);
+        let mut upload = store.create(&crate::contract::name(object), &Intent::default()).await.unwrap();
+        upload.write(content.slice(..crate::drives::CHUNK * 3)).await.unwrap();
+        fake.world().expire_tokens();
+        fake.world().switches.troubled_tokens = 2;
+        upload.write(content.slice(crate::drives::CHUNK * 3..)).await.unwrap();
+        assert_eq!(upload.finish().await.unwrap().size, content.len() as u64, "{object}");
+        assert_eq!(fake.world().switches.troubled_tokens, 0, "{object}: nothing went wrong");
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) async fn check(store: &GoogleDrive) -> Vec<Finding> {
     check.clock(store).await;
     let Some(about) = about else { return check.findings };
     check.testing();
-    check.storage(&about);
+    check.storage(&about).await;
     if !check.folder().await {
         return check.findings;
     }
@@ -104,8 +104,10 @@ impl Check {
         self.say(Severity::Bad, "consent", what, help);
     }
 
-    fn storage(&mut self, about: &About) {
-        let own = self.client.plan.shared_drive.is_none();
+    async fn storage(&mut self, about: &About) {
+        // A folder that cannot be looked at is told of by itself.
+        let shared = self.client.folders().await.is_ok_and(|folders| folders.drive.is_some());
+        let own = self.client.plan.shared_drive.is_none() && !shared;
         let alone = match &self.client.plan.credentials {
             Credentials::ServiceAccount(account) => account.subject.is_none(),
             Credentials::WorkloadIdentity { .. } => true,
@@ -142,10 +144,10 @@ impl Check {
             }
             None => self.good("folder", format!("packages go into `{name}`")),
         }
-        if folders.0.len() > 1 {
+        if folders.ids.len() > 1 {
             let what = format!(
                 "there are {} folders `{name}`; all are read, the oldest is written to",
-                folders.0.len()
+                folders.ids.len()
             );
             self.say(
                 Severity::Notice,
@@ -201,7 +203,7 @@ impl Check {
             Err(error) => return self.bad("list", &error),
         };
         self.good("list", format!("{} objects can be listed", objects.len()));
-        if self.client.plan.shared_drive.is_some() {
+        if self.client.drive().is_some() {
             return;
         }
         let Some(quota) = &about.storage_quota else { return };

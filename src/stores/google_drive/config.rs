@@ -34,7 +34,7 @@ pub struct Config {
     pub folder: Option<String>,
     /// The folder by its id, from the end of its address in the browser, instead of `folder`.
     pub folder_id: Option<String>,
-    /// The id of the shared drive that the folder is in. Default: the user's own drive.
+    /// The id of the shared drive that the folder is in. Default: that of `folder_id`, or none: the user's own drive.
     pub shared_drive: Option<String>,
     /// A user, through an OAuth client of one's own: what `chupacabra drive login` prints.
     pub oauth: Option<OAuth>,

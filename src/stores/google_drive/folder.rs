@@ -16,14 +16,19 @@ use crate::stores::{Error, Reason};
 
 const FIELDS: &str = "id,name,mimeType,trashed,driveId,createdTime,capabilities(canAddChildren,canTrashChildren,canDeleteChildren)";
 
-/// The ids of the folders that the path leads to; never empty. The first one takes new files.
+/// The folders that the path leads to.
 #[derive(Debug, Clone)]
-pub(super) struct Folders(pub(super) Vec<String>);
+pub(super) struct Folders {
+    /// Their ids; never empty. The first one takes new files.
+    pub(super) ids: Vec<String>,
+    /// The shared drive that they are in.
+    pub(super) drive: Option<String>,
+}
 
 impl Folders {
     /// Where new files go.
     pub(super) fn first(&self) -> &str {
-        self.0.first().map_or("root", String::as_str)
+        self.ids.first().map_or("root", String::as_str)
     }
 }
 
@@ -33,18 +38,27 @@ impl Inner {
         self.shared.folders.get_or_try_init(|| self.resolve()).await
     }
 
+    /// The shared drive that the store is in: the configured one, or that of the folder once it has been looked at.
+    ///
+    /// A search that does not name the drive finds only what this account has made or opened there: an account that
+    /// restores what another has backed up would find nothing.
+    pub(super) fn drive(&self) -> Option<&str> {
+        let configured = self.plan.shared_drive.as_deref();
+        configured.or_else(|| self.shared.folders.get()?.drive.as_deref())
+    }
+
     async fn resolve(&self) -> Result<Folders, Error> {
         match &self.plan.folder {
             Folder::Id(id) => {
-                self.folder(id).await?;
-                Ok(Folders(vec![id.clone()]))
+                let drive = self.folder(id).await?.drive_id;
+                Ok(Folders { ids: vec![id.clone()], drive })
             }
             Folder::Path(segments) => {
                 let mut parents = vec![self.plan.shared_drive.clone().unwrap_or_else(|| "root".to_owned())];
                 for segment in segments {
                     parents = self.step(&parents, segment).await?;
                 }
-                Ok(Folders(parents))
+                Ok(Folders { ids: parents, drive: self.plan.shared_drive.clone() })
             }
         }
     }

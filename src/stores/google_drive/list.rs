@@ -27,7 +27,7 @@ impl Inner {
                 .metadata(doing, |hub, seen| {
                     let mut list = hub.files().list().q(search).page_size(PAGE).spaces("drive");
                     list = list.supports_all_drives(true).include_items_from_all_drives(true);
-                    if let Some(drive) = &self.plan.shared_drive {
+                    if let Some(drive) = self.drive() {
                         list = list.corpora("drive").drive_id(drive);
                     }
                     if let Some(token) = &token {
@@ -62,7 +62,7 @@ fn incomplete(doing: &str, what: &str) -> Error {
 async fn grouped(client: &Client, prefix: &str) -> Result<BTreeMap<ObjectName, Vec<Found>>, Error> {
     let mut groups: BTreeMap<ObjectName, Vec<Found>> = BTreeMap::new();
     let fields = format!("nextPageToken,incompleteSearch,files({FIELDS})");
-    for folder in &client.folders().await?.0 {
+    for folder in &client.folders().await?.ids {
         let search = format!("{} in parents and trashed = false", quoted(folder));
         for file in client.search("list objects", &search, &fields).await? {
             let Some(found) = Found::read(file)?.filter(|found| found.name.as_str().starts_with(prefix))
@@ -118,7 +118,7 @@ pub(super) async fn named(client: &Client, name: &ObjectName) -> Result<Vec<Foun
     let by_property = format!("appProperties has {{ key={} and value={} }}", quoted(&key), quoted(&value));
     let mut all: Vec<Found> = Vec::new();
     for term in [by_name, by_property] {
-        for folder in &client.folders().await?.0 {
+        for folder in &client.folders().await?.ids {
             let search = format!("{term} and {} in parents and trashed = false", quoted(folder));
             for file in client.search("look for the file", &search, &fields).await? {
                 all.extend(Found::read(file)?.filter(|found| found.name == *name));

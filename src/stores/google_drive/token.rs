@@ -228,6 +228,10 @@ fn refused(status: u16, code: &str, description: &str) -> Error {
             Reason::Denied,
             "the domain's policy asks for another consent: run `chupacabra drive login` again",
         ),
+        // The token service's own trouble. The crate that asks for service accounts keeps no status, only the code.
+        "internal_failure" | "server_error" | "temporarily_unavailable" | "rate_limit_exceeded" => {
+            (Reason::Transient(None), "")
+        }
         _ if status == 429 || status == 408 || status >= 500 => (Reason::Transient(None), ""),
         _ => (Reason::Denied, "check the credentials of this store"),
     };

@@ -35,6 +35,11 @@ pub(super) fn token(world: &mut World, asked: &Asked) -> Said {
         let body = json!({ "error": "deleted_client", "error_description": "The OAuth client was deleted." });
         return Said::json(401, &body);
     }
+    if world.switches.troubled_tokens > 0 {
+        world.switches.troubled_tokens -= 1;
+        let body = json!({ "error": "internal_failure", "error_description": "Backend Error" });
+        return Said::json(500, &body);
+    }
     let file_scope = "https://www.googleapis.com/auth/drive.file";
     match field("grant_type").as_deref() {
         Some("refresh_token") if world.switches.revoked => {

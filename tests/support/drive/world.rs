@@ -70,6 +70,8 @@ pub struct Switches {
     pub daily_cap: Option<u64>,
     /// The refresh token is revoked.
     pub revoked: bool,
+    /// So many requests for a token meet the token service's own trouble.
+    pub troubled_tokens: u32,
     /// The OAuth client is in testing: its refresh tokens live for so many seconds.
     pub testing: Option<u64>,
     /// The caller may not delete files for good in a shared drive.
@@ -157,6 +159,7 @@ impl World {
             without_storage: false,
             daily_cap: None,
             revoked: false,
+            troubled_tokens: 0,
             testing: None,
             content_manager: false,
             reader: false,
