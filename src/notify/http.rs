@@ -23,6 +23,7 @@ const LIMITS: Limits = Limits {
     first: Duration::from_millis(500),
     longest: Duration::from_secs(8),
     in_all: Duration::from_mins(1),
+    while_dead: Duration::from_mins(1),
 };
 
 /// The most of an answer that is read, in bytes, and the most of it that is told, in characters.

@@ -5,8 +5,8 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -23,6 +23,10 @@ pub struct Limits {
     pub longest: Duration,
     /// How long all waits of one request may be together. A server that asks for more is not waited for.
     pub in_all: Duration,
+    /// How long one request is tried while the service is dead: since something else was given up, nothing was
+    /// answered. Each request of a run would wait ten minutes for one that takes connections and says nothing, and
+    /// take the other stores' time.
+    pub while_dead: Duration,
 }
 
 impl Default for Limits {
@@ -33,6 +37,7 @@ impl Default for Limits {
             first: Duration::from_millis(250),
             longest: Duration::from_secs(20),
             in_all: Duration::from_mins(10),
+            while_dead: Duration::from_mins(2),
         }
     }
 }
@@ -60,17 +65,19 @@ pub(crate) async fn pause(wait: Duration) {
     Timer.sleep(wait).await;
 }
 
-/// Tries again what may pass by itself.
+/// Tries again what may pass by itself. Clones speak to the same service, and know together whether it is dead.
 #[derive(Debug, Clone)]
 pub struct Retry {
     limits: Limits,
     sleeper: Arc<dyn Sleeper>,
+    /// Whether all attempts at something failed, and nothing was answered since.
+    dead: Arc<AtomicBool>,
 }
 
 impl Retry {
     /// Retries within these limits.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, sleeper: Arc::new(Timer) }
+        Self { limits, sleeper: Arc::new(Timer), dead: Arc::default() }
     }
 
     /// The same limits with another way to pass the time, for tests.
@@ -90,17 +97,25 @@ impl Retry {
         let mut waits = self.waits();
         loop {
             let error = match attempt(waits.failed).await {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.answered();
+                    return Ok(value);
+                }
                 Err(error) => error,
             };
             waits.wait_after(what, error).await?;
         }
     }
 
+    /// The service has answered.
+    fn answered(&self) {
+        self.dead.store(false, Ordering::Relaxed);
+    }
+
     /// The waits of one request, for loops that are not shaped like [`run`](Self::run): a download that goes on
     /// where it was cut.
     pub fn waits(&self) -> Waits {
-        Waits { retry: self.clone(), failed: 0, waited: Duration::ZERO }
+        Waits { retry: self.clone(), failed: 0, waited: Duration::ZERO, begun: Instant::now() }
     }
 }
 
@@ -110,17 +125,21 @@ pub struct Waits {
     retry: Retry,
     failed: u32,
     waited: Duration,
+    begun: Instant,
 }
 
 impl Waits {
     /// Waits as long as is right after this error; gives it back if it is for good or the limits are reached.
     pub async fn wait_after(&mut self, what: &str, error: Error) -> Result<(), Error> {
         let Reason::Transient(asked) = error.reason else {
+            self.retry.answered();
             return Err(error);
         };
         self.failed += 1;
         let limits = self.retry.limits;
-        if self.failed >= limits.attempts {
+        let dead = self.retry.dead.load(Ordering::Relaxed) && self.begun.elapsed() >= limits.while_dead;
+        if dead || self.failed >= limits.attempts {
+            self.retry.dead.store(true, Ordering::Relaxed);
             return Err(gave_up(error, &format!("tried {} times", self.failed)));
         }
         let wait = self.backoff().max(asked.unwrap_or_default());
@@ -135,8 +154,10 @@ impl Waits {
 
     /// Starts counting anew: there was progress.
     pub fn reset(&mut self) {
+        self.retry.answered();
         self.failed = 0;
         self.waited = Duration::ZERO;
+        self.begun = Instant::now();
     }
 
     fn backoff(&self) -> Duration {
@@ -206,7 +227,13 @@ mod tests {
 
     fn limits() -> Limits {
         let seconds = Duration::from_secs;
-        Limits { attempts: 5, first: seconds(1), longest: seconds(4), in_all: seconds(100) }
+        Limits {
+            attempts: 5,
+            first: seconds(1),
+            longest: seconds(4),
+            in_all: seconds(100),
+            while_dead: seconds(50),
+        }
     }
 
     /// Fails with `reason` as often as told, then succeeds; returns the outcome and the waits in seconds.
@@ -250,6 +277,36 @@ mod tests {
         assert!(outcome.is_ok() && waits == [60.0], "{waits:?}");
         let (outcome, waits) = failing(1, Reason::Transient(Some(Duration::from_hours(1)))).await;
         assert!(outcome.unwrap_err().to_string().contains("wait 3600s") && waits.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_dead_service_is_not_waited_for_as_long_at_every_request() {
+        let limits = Limits { while_dead: Duration::from_millis(300), ..limits() };
+        let retry = Retry::new(limits).with_sleeper(Arc::new(Recorder::default()));
+        // How often something is tried that takes so long and then ends in this way.
+        let tried = async |millis: u64, end: fn() -> Result<(), Error>| {
+            let attempts = AtomicU64::new(0);
+            let attempt = |_| async {
+                attempts.fetch_add(1, Ordering::Relaxed);
+                pause(Duration::from_millis(millis)).await;
+                end()
+            };
+            drop(retry.clone().run("test", attempt).await);
+            attempts.load(Ordering::Relaxed)
+        };
+        let silence = || Err(Error::new(Reason::Transient(None), "no answer"));
+        assert_eq!(tried(100, silence).await, 5);
+        assert!(tried(100, silence).await < 5 && tried(100, silence).await < 5);
+        // What is refused at once costs no time, and may pass soon.
+        assert_eq!(tried(0, silence).await, 5);
+        // A success, and a refusal that is one: somebody is there.
+        let answers: [fn() -> Result<(), Error>; 2] =
+            [|| Ok(()), || Err(Error::new(Reason::NotFound, "not there"))];
+        for answer in answers {
+            assert_eq!(tried(0, answer).await, 1);
+            assert_eq!(tried(100, silence).await, 5);
+            assert!(tried(100, silence).await < 5);
+        }
     }
 
     #[tokio::test]

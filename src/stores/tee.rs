@@ -112,9 +112,16 @@ impl Leg {
         }
     }
 
-    /// Has the upload aborted, and keeps the error that made it necessary.
+    /// Has the upload aborted, and keeps the first error that made it necessary.
     fn fail(&mut self, error: Error) {
-        let State::Open(upload) = std::mem::replace(&mut self.state, State::Failed(error)) else { return };
+        let upload = match std::mem::replace(&mut self.state, State::Failed(error)) {
+            State::Open(upload) => upload,
+            // What it failed for first is why.
+            failed @ State::Failed(_) => {
+                self.state = failed;
+                return;
+            }
+        };
         let store = self.store.clone();
         self.aborting.spawn(async move {
             if let Err(error) = upload.abort().await {
@@ -176,6 +183,22 @@ mod tests {
     fn leg(store: &str, limit: usize) -> Leg {
         let state = State::Open(Box::new(Limited(limit)));
         Leg { store: store.to_owned(), state, aborting: JoinSet::new() }
+    }
+
+    #[tokio::test]
+    async fn the_first_error_of_a_store_is_kept() {
+        let mut tee = Tee { legs: vec![leg("small", 10), leg("large", 1_000)] };
+        tee.write(&Bytes::from_static(&[0; 100])).await.unwrap();
+        tee.drop_stores(&["small".to_owned(), "large".to_owned()], "another part failed");
+        let reasons: Vec<Option<Reason>> = tee
+            .legs
+            .iter()
+            .map(|leg| match &leg.state {
+                State::Failed(error) => Some(error.reason),
+                State::Open(_) => None,
+            })
+            .collect();
+        assert_eq!(reasons, [Some(Reason::Full), Some(Reason::Stopped)]);
     }
 
     #[tokio::test]
