@@ -105,6 +105,9 @@ async fn fake_after(
                 return StatusCode::SERVICE_UNAVAILABLE.into_response();
             }
             match answer(parts.method.as_str(), parts.uri.path()) {
+                Some(text) if text.starts_with("<ErrorResponse") => {
+                    (StatusCode::FORBIDDEN, text).into_response()
+                }
                 // Of use to one of them only; the others do not look.
                 Some(text) => ([("x-aws-ec2-metadata-token-ttl-seconds", "21600")], text).into_response(),
                 None => StatusCode::NOT_FOUND.into_response(),
@@ -202,6 +205,25 @@ async fn from_a_web_identity_that_is_away_for_a_moment() {
     assert_ne!(code, Some(0));
     assert_eq!(log, Vec::<String>::new());
     assert!(told.contains("no credentials can be had") && told.contains("(tried 2 times)"), "{told}");
+}
+
+/// A role that STS refuses ends it at once, and is not taken for a right that the key lacks on the bucket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_a_web_identity_whose_role_is_refused() {
+    let refusal = |_: &str, _: &str| {
+        let error =
+            "<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>Not authorized</Message></Error>";
+        Some(format!(
+            "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">{error}</ErrorResponse>"
+        ))
+    };
+    let (sts, asked) = fake(refusal).await;
+    let token = [("token", "the-pods-token")];
+    let (code, log, told) = check_and_tell(", max_attempts: 3", &token, &web_identity(sts)).await;
+    assert_ne!(code, Some(0));
+    assert_eq!((log.len(), asked.lock().unwrap().len()), (0, 1), "{told}");
+    assert!(told.contains("no credentials can be had") && told.contains("Not authorized"), "{told}");
+    assert!(told.contains("allow this pod or instance its role") && !told.contains("may not list"), "{told}");
 }
 
 /// What STS answers holds a key, also where it cannot be read: `check_and_tell` looks for it in everything printed.

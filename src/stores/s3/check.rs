@@ -15,6 +15,7 @@ use futures_util::TryStreamExt as _;
 use super::S3;
 use super::checksum::{PartDigest, Whole};
 use super::client::Client;
+use super::error::NO_CREDENTIALS;
 use super::object::Identity;
 use super::upload::{S3Upload, Target};
 use super::{download, list};
@@ -298,9 +299,10 @@ impl Check {
     }
 }
 
-/// A right that is missing, as opposed to a key that is wrong.
+/// A right that is missing, as opposed to a key that is wrong, or that there is none: STS refuses by the same code.
 fn is_missing_right(error: &Error) -> bool {
-    error.reason == Reason::Denied && error.message.contains("AccessDenied")
+    let said = |words: &str| error.message.contains(words);
+    error.reason == Reason::Denied && said("AccessDenied") && !said(NO_CREDENTIALS)
 }
 
 fn seconds(skew: jiff::SignedDuration) -> String {

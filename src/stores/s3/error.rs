@@ -246,13 +246,16 @@ const REFUSED: [&str; 7] = [
     "StatusCode(404)",
 ];
 
+/// Says that there are no credentials: nothing was asked of the bucket.
+pub(super) const NO_CREDENTIALS: &str = "no credentials can be had";
+
 /// There are no credentials, or none just now.
 ///
 /// Temporary ones end while a package is on its way, and new ones come over the network, from STS, from an agent of the
 /// pod's or from the instance: that one of these is away for a moment must not cost the upload of hours.
 fn no_credentials(doing: &str, causes: &[String]) -> Error {
     let found = |words: &[&str]| words.iter().any(|word| causes.iter().any(|cause| cause.contains(word)));
-    let message = format!("cannot {doing}: no credentials can be had");
+    let message = format!("cannot {doing}: {NO_CREDENTIALS}");
     let help = "set `access_key_id` and `secret_access_key`, or provide credentials the way AWS does";
     if found(&NOWHERE) {
         return Error::new(Reason::Denied, message).help(help);
