@@ -54,6 +54,11 @@ const FRAGMENTS: &[(&str, &str)] = &[
         "list",
         "(SELECT string_agg(format('%I=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') FROM unnest($) o)",
     ),
+    // A column's, without what servers note there for themselves since the releases of November 2026; as `pg_dump` has it.
+    (
+        "settings",
+        "(SELECT string_agg(format('%I=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') FROM unnest($.attoptions) o WHERE o !~ '^pg_attver=')",
+    ),
     (
         "with",
         "coalesce(' WITH (' || nullif(concat_ws(', ', @list($.reloptions), (SELECT string_agg(format('toast.%I=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') FROM pg_class tc, unnest(tc.reloptions) o WHERE tc.oid = $.reltoastrelid)), '') || ')', '')",

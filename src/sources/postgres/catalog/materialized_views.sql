@@ -8,6 +8,6 @@ SELECT c.tableoid, c.oid, n.nspname, c.relname, pg_get_userbyid(c.relowner), @id
     CASE WHEN a.attstorage <> t.typstorage THEN @column(SET STORAGE) || CASE a.attstorage WHEN 'p' THEN ' PLAIN;' WHEN 'e' THEN ' EXTERNAL;'
        WHEN 'x' THEN ' EXTENDED;' ELSE ' MAIN;' END END,
     CASE a.attcompression WHEN 'p' THEN @column(SET COMPRESSION) || ' pglz;' WHEN 'l' THEN @column(SET COMPRESSION) || ' lz4;' END, --@>=14
-    CASE WHEN a.attoptions IS NOT NULL THEN @column(SET) || ' (' || @list(a.attoptions) || ');' END), '' ORDER BY a.attnum)
+    @column(SET) || ' (' || @settings(a) || ');'), '' ORDER BY a.attnum)
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm' AND @user(n) AND @own(c)

@@ -39,7 +39,7 @@ LEFT JOIN LATERAL (SELECT
     CASE WHEN a.attstorage <> t.typstorage THEN @column(SET STORAGE) || CASE a.attstorage WHEN 'p' THEN ' PLAIN;' WHEN 'e' THEN ' EXTERNAL;'
        WHEN 'x' THEN ' EXTENDED;' ELSE ' MAIN;' END END,
     CASE a.attcompression WHEN 'p' THEN @column(SET COMPRESSION) || ' pglz;' WHEN 'l' THEN @column(SET COMPRESSION) || ' lz4;' END, --@>=14
-    CASE WHEN a.attoptions IS NOT NULL THEN @column(SET) || ' (' || @list(a.attoptions) || ');' END,
+    @column(SET) || ' (' || @settings(a) || ');',
     CASE WHEN a.attfdwoptions IS NOT NULL THEN format(E'\nALTER FOREIGN TABLE ONLY %I.%I ALTER COLUMN %I%s;', n.nspname, c.relname, a.attname, @options(a.attfdwoptions)) END
     ), '' ORDER BY a.attnum) AS after
   FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
