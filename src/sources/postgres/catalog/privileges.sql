@@ -15,11 +15,13 @@ WITH objects AS (
     GROUP BY l.lomowner, l.acl, l.batch
 ), changed AS (
   SELECT o.class, o.oid, o.sub, coalesce(o.acl, acl_default.acl) AS acl, o.owner, o.target, o.col,
-    coalesce(CASE WHEN o.oid = 'public'::regnamespace THEN (SELECT array_agg(replace(replace(i::text, 'pg_database_owner', quote_ident(pg_get_userbyid(o.owner))),
-        quote_ident(pg_get_userbyid(10)), quote_ident(pg_get_userbyid(o.owner)))::aclitem) FROM unnest(p.initprivs) i) ELSE p.initprivs END, o.base) AS base
+    coalesce(CASE WHEN o.target = 'SCHEMA public' THEN ARRAY[quote_ident(pg_get_userbyid(o.owner)) || '=UC/' || quote_ident(pg_get_userbyid(o.owner)),
+        '=C/' --@<15
+        '=U/' --@>=15
+        || quote_ident(pg_get_userbyid(o.owner))]::aclitem[] ELSE p.initprivs END, o.base) AS base
   FROM objects o LEFT JOIN pg_init_privs p ON p.classoid = o.class AND p.objoid = o.oid AND p.objsubid = o.sub
   CROSS JOIN LATERAL (SELECT CASE WHEN o.sub > 0 THEN '{}'::aclitem[] ELSE o.base END AS acl) acl_default
-  WHERE o.acl IS NOT NULL OR p.objoid IS NOT NULL
+  WHERE o.acl IS NOT NULL OR p.objoid IS NOT NULL OR o.target = 'SCHEMA public'
 )
 SELECT class, oid, sub, target, statements FROM (
   SELECT c.class, c.oid, c.sub, c.target,
@@ -33,4 +35,4 @@ SELECT class, oid, sub, target, statements FROM (
        FROM (SELECT u.ord, x.grantee, x.grantor, x.is_grantable, string_agg(x.privilege_type || coalesce(' (' || c.col || ')', ''), ', ') AS privileges
          FROM unnest(c.acl) WITH ORDINALITY u(item, ord) CROSS JOIN aclexplode(ARRAY[u.item]) x WHERE NOT u.item = ANY (c.base) GROUP BY 1, 2, 3, 4) e)) AS statements
   FROM changed c) d
-WHERE statements <> '' ORDER BY class, sub, target
+WHERE statements <> '' ORDER BY class <> 'pg_namespace'::regclass, class, sub, target
