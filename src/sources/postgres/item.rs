@@ -46,7 +46,8 @@ pub(super) struct Item {
     pub identity: Option<String>,
     /// The statements that create it. A view's lack the leading `CREATE`.
     pub sql: String,
-    /// For views: the statement that creates one of the same columns without what it reads.
+    /// For views: the statement that creates one of the same columns without what it reads. For functions whose body the
+    /// server reads when it creates them: the statement that creates the same one without a body.
     pub placeholder: Option<String>,
     /// The table that it belongs to.
     pub table: Option<u32>,

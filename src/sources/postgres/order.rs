@@ -9,20 +9,17 @@ use super::item::{Item, Phase};
 /// Sorts items so that each comes after everything that it needs, all of [`Phase::Pre`] first.
 ///
 /// Circles are opened where SQL allows it: a type is first declared as a shell, a view first created with its columns
-/// only. An item that needs one of the later phase moves there itself.
+/// only, a function without its body. An item that needs one of the later phase moves there itself.
 pub(super) fn order(mut items: Vec<Item>) -> Result<Vec<Item>, Error> {
     while let Some(circle) = find_circle(&items) {
         open(&mut items, &circle)?;
     }
-    let sorted = sort(&items, |_| Phase::Pre);
-    let mut phases: Vec<Phase> = items.iter().map(|item| item.phase).collect();
-    for index in &sorted {
-        let latest = items[*index].needs.iter().map(|need| phases[*need]).max();
-        phases[*index] = phases[*index].max(latest.unwrap_or(Phase::Pre));
-        if phases[*index] == Phase::Post && items[*index].label() == "table" {
-            return Err(Error::Circle(vec![items[*index].describe()]));
-        }
-    }
+    let phases = loop {
+        let phases = phases(&items);
+        let late = |index: &usize| phases[*index] == Phase::Post && items[*index].label() == "table";
+        let Some(table) = (0..items.len()).find(late) else { break phases };
+        advance(&mut items, &phases, table)?;
+    };
     let sorted = sort(&items, |index| phases[index]);
     let needed: BTreeSet<usize> = items.iter().flat_map(|item| item.needs.iter().copied()).collect();
     let idle = |index: &usize| {
@@ -38,6 +35,37 @@ pub(super) fn order(mut items: Vec<Item>) -> Result<Vec<Item>, Error> {
         }
     }
     Ok(result)
+}
+
+/// The phase of each item: that of the latest thing that it needs.
+fn phases(items: &[Item]) -> Vec<Phase> {
+    let mut phases: Vec<Phase> = items.iter().map(|item| item.phase).collect();
+    for index in sort(items, |_| Phase::Pre) {
+        let latest = items[index].needs.iter().map(|need| phases[*need]).max();
+        phases[index] = phases[index].max(latest.unwrap_or(Phase::Pre));
+    }
+    phases
+}
+
+/// Lets a table be created before the rows although it needs what comes after them: rows of a view, as a type, which
+/// groups by a primary key. The view's columns are enough for it.
+fn advance(items: &mut Vec<Item>, phases: &[Phase], table: usize) -> Result<(), Error> {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![table]);
+    while let Some(index) = open.pop() {
+        let view = items[index].label() == "view";
+        let Some(first) = view.then(|| stand_in(items, index, &[])).flatten() else {
+            let late = items[index].needs.iter().copied().filter(|need| phases[*need] == Phase::Post);
+            open.extend(late.filter(|need| seen.insert(*need)));
+            continue;
+        };
+        for (other, item) in items.iter_mut().enumerate() {
+            if other != index && item.needs.remove(&index) {
+                item.needs.insert(first);
+            }
+        }
+        return Ok(());
+    }
+    Err(Error::Circle(vec![items[table].describe()]))
 }
 
 /// Topological order; among those that may come next, by phase, class and name.
@@ -89,10 +117,20 @@ fn find_circle(items: &[Item]) -> Option<Vec<usize>> {
 const COLUMN_NEEDS: &[&str] =
     &["schema", "extension", "collation", "enum", "composite", "domain", "range", "base_type", "table"];
 
+/// What may stand in a circle that is opened at a function: nothing of its signature can be among these.
+const BODY_NEEDS: &[&str] = &["function", "aggregate", "operator", "cast"];
+
 fn open(items: &mut Vec<Item>, circle: &[usize]) -> Result<(), Error> {
     let is = |index: usize, labels: &[&str]| labels.contains(&items[index].label());
     let edges: Vec<(usize, usize)> =
         circle.iter().copied().zip(circle.iter().copied().cycle().skip(1)).collect();
+    // What somebody tied to an extension's part later is nothing that the extension itself needs to be created.
+    let tied =
+        edges.iter().find(|(from, to)| is(*from, &["extension"]) && !is(*to, &["extension", "schema"]));
+    if let Some((from, to)) = tied {
+        items[*from].needs.remove(to);
+        return Ok(());
+    }
     // A function that needs a type which needs the function back: the shell is enough for it.
     for (from, to) in &edges {
         if is(*to, &["base_type", "range"]) && !is(*from, &["shell_type"]) {
@@ -106,26 +144,36 @@ fn open(items: &mut Vec<Item>, circle: &[usize]) -> Result<(), Error> {
             }
         }
     }
+    let bodies = circle.iter().all(|index| is(*index, BODY_NEEDS));
+    let views = |index: usize| items[index].label() == "view" || bodies;
+    let edges: Vec<(usize, usize)> = edges.into_iter().filter(|(_, to)| views(*to)).collect();
     for (from, to) in &edges {
-        let Some(placeholder) = items[*to].placeholder.take() else { continue };
-        let mut first = items[*to].clone();
-        first.sql = placeholder;
-        first.owner = None;
-        first.notes.clear();
-        // The columns' types must exist; what the view reads must not.
-        first.needs.retain(|need| !circle.contains(need) && COLUMN_NEEDS.contains(&items[*need].label()));
-        let index = items.len();
-        items.push(first);
-        items[*from].needs.remove(to);
-        items[*from].needs.insert(index);
-        for member in circle {
+        let Some(first) = stand_in(items, *to, circle) else { continue };
+        for member in circle.iter().chain([from]).filter(|member| *member != to) {
             if items[*member].needs.remove(to) {
-                items[*member].needs.insert(index);
+                items[*member].needs.insert(first);
             }
         }
-        items[*to].needs.insert(index);
-        items[*to].sql = items[*to].sql.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1);
         return Ok(());
     }
     Err(Error::Circle(circle.iter().map(|index| items[*index].describe()).collect()))
+}
+
+/// Adds what stands for a view or a function until that can be created itself, once. It needs nothing of the circle.
+fn stand_in(items: &mut Vec<Item>, index: usize, circle: &[usize]) -> Option<usize> {
+    let mut first = items[index].clone();
+    first.sql = items[index].placeholder.take()?;
+    first.placeholder = None;
+    first.owner = None;
+    first.notes.clear();
+    // The columns' types must exist; what the view reads must not.
+    first.needs.retain(|need| !circle.contains(need) && COLUMN_NEEDS.contains(&items[*need].label()));
+    let at = items.len();
+    items.push(first);
+    items[index].needs.insert(at);
+    // A function's own statement replaces one that is there.
+    if let Some(rest) = items[index].sql.strip_prefix("CREATE VIEW") {
+        items[index].sql = format!("CREATE OR REPLACE VIEW{rest}");
+    }
+    Some(at)
 }

@@ -88,6 +88,14 @@ impl Selector {
         }
     }
 
+    /// Whether a partition is only left out because no pattern names it.
+    pub(super) fn overlooks(&self, item: &Item) -> bool {
+        let excludes = |(schema, table): &(String, String)| {
+            self.exclude.iter().any(|pattern| pattern.takes_table(schema, table))
+        };
+        item.label() == "partition" && !self.takes(item) && !item.of.as_ref().is_some_and(excludes)
+    }
+
     /// Whether anything but single tables was asked for.
     pub(super) fn takes_all_schemas(&self) -> bool {
         self.include.is_empty()

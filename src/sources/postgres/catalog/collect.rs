@@ -49,6 +49,7 @@ pub(in crate::sources::postgres) async fn collect(
         by_address: HashMap::new(),
         left_out: BTreeSet::new(),
         relations: relations(session).await?,
+        overlooked: BTreeMap::new(),
         everything: selector.takes_all_schemas(),
     };
     reader.catalog.missing = visible::missing(session, selector).await?;
@@ -58,6 +59,7 @@ pub(in crate::sources::postgres) async fn collect(
             read.map_err(|error| error.at(format!("reading the catalog: class {}", class.label)))?;
         }
     }
+    reader.overlooked(&session.database);
     reader.extension_tables(session).await?;
     reader.disabled_keys(session).await?;
     let aliases = reader.aliases(session).await?;
@@ -84,6 +86,8 @@ struct Reader {
     by_address: HashMap<Address, usize>,
     left_out: BTreeSet<Address>,
     relations: HashMap<u32, Relation>,
+    /// How many partitions no pattern names of tables that are named.
+    overlooked: BTreeMap<(String, String), usize>,
     /// Whether no pattern says what to include.
     everything: bool,
 }
@@ -129,7 +133,8 @@ impl Reader {
                 owner: row.optional(4).map(str::to_owned),
                 identity: row.optional(5).map(str::to_owned),
                 sql: row.text(6).to_owned(),
-                placeholder: (class.label == "view").then(|| mode.to_owned()),
+                placeholder: (class.label == "view" || class.label == "function" && !mode.is_empty())
+                    .then(|| mode.to_owned()),
                 table,
                 relation: None,
                 phase: if mode == "post" || class.label == "refresh" { Phase::Post } else { Phase::Pre },
@@ -140,8 +145,11 @@ impl Reader {
                 "partition" | "index_attachment" => table.and_then(|table| self.named(table)),
                 _ => None,
             };
-            let parent = parent.is_none_or(|(schema, name)| selector.takes_table(&schema, &name));
-            if !parent || !selector.takes(&item) {
+            let taken = parent.as_ref().is_none_or(|(schema, name)| selector.takes_table(schema, name));
+            if !taken || !selector.takes(&item) {
+                if let (true, Some(parent)) = (taken && selector.overlooks(&item), parent) {
+                    *self.overlooked.entry(parent).or_default() += 1;
+                }
                 self.left_out.insert(address);
                 continue;
             }
@@ -170,6 +178,16 @@ impl Reader {
         let relation = self.relations.get(&oid)?;
         let table = relation.table.and_then(|table| self.relations.get(&table)).unwrap_or(relation);
         Some((table.schema.clone(), table.name.clone()))
+    }
+
+    /// A partitioned table has no rows of its own, and whoever names it alone may not know.
+    fn overlooked(&mut self, database: &str) {
+        for ((schema, table), count) in std::mem::take(&mut self.overlooked) {
+            let note = format!(
+                "no pattern of `include` names {count} of the partitions of {schema}.{table} of {database}, whose rows are left out"
+            );
+            self.catalog.notes.push(note);
+        }
     }
 
     /// What stands on tables of extensions. It is no member of the extension itself, but comes with it.
