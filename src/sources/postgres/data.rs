@@ -35,7 +35,8 @@ pub(super) struct Table {
     pub columns: String,
     /// Which rows, for configuration tables of extensions: `WHERE …`.
     pub condition: String,
-    /// Partitions may not take the same rows elsewhere (hash of an enum), so all go through the partitioned table.
+    /// Partitions may not take the same rows elsewhere (hash of something whose number the server chose: an enum's label,
+    /// an object), so all go through the partitioned table.
     pub through_root: bool,
     /// Its rows are not on a standby.
     pub unlogged: bool,

@@ -1,5 +1,15 @@
-WITH RECURSIVE unsafe AS (
-  SELECT p.partrelid FROM pg_partitioned_table p WHERE p.partstrat = 'h'
+WITH RECURSIVE hashed(partrelid, type) AS (
+  SELECT p.partrelid, a.atttypid FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs)
+  WHERE p.partstrat = 'h'
+  UNION SELECT h.partrelid, inner_type.oid FROM hashed h JOIN pg_type t ON t.oid = h.type CROSS JOIN LATERAL (
+    SELECT t.typelem UNION ALL SELECT t.typbasetype UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0
+    UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+    UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngmultitypid = t.oid --@>=14
+  ) inner_type(oid) WHERE inner_type.oid <> 0
+), unsafe AS (
+  SELECT h.partrelid FROM hashed h JOIN pg_type t ON t.oid = h.type
+  WHERE t.typtype = 'e' OR t.typnamespace = 'pg_catalog'::regnamespace AND t.typname ~ '^reg'
+  UNION SELECT p.partrelid FROM pg_partitioned_table p WHERE p.partstrat = 'h'
   AND EXISTS (SELECT FROM pg_opclass o WHERE o.oid = ANY (p.partclass) AND o.opcname = 'enum_ops')
 ), configured AS (
   SELECT u.oid AS relid, e.extcondition[u.ord] AS condition FROM pg_extension e CROSS JOIN unnest(e.extconfig) WITH ORDINALITY u(oid, ord)
