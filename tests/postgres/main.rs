@@ -23,4 +23,5 @@ mod settings;
 mod standby;
 mod swap;
 mod tls;
+mod unusual;
 mod versions;

@@ -104,3 +104,26 @@ async fn rows_alone_go_into_a_table_that_is_there() {
     let listing = crate::support::shell(&format!("{script} | tar xzO db/rows_alone/1-pre-data.sql"));
     assert!(!String::from_utf8(listing).unwrap().contains("CREATE TABLE"));
 }
+
+/// A partitioned table has no rows of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_no_pattern_names_are_told() {
+    let cluster = shared();
+    cluster.database("chosen_root", SHOP);
+    let notes = async |more: serde_json::Value| {
+        let mut config = json!({ "database": "chosen_root", "globals": false });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        dump(cluster.config(config)).await.unwrap().summary.notes
+    };
+    let note = "no pattern of `include` names 1 of the partitions of sales.days of chosen_root, whose rows are left out";
+    assert_eq!(notes(json!({ "include": ["sales.days"] })).await, [note]);
+    for chosen in [
+        json!({}),
+        json!({ "include": ["sales"] }),
+        json!({ "include": ["sales.days*"] }),
+        json!({ "include": ["sales.days_1"] }),
+        json!({ "include": ["sales"], "exclude": ["sales.days_*"] }),
+    ] {
+        assert_eq!(notes(chosen.clone()).await, Vec::<String>::new(), "{chosen}");
+    }
+}

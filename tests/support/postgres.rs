@@ -30,6 +30,8 @@ pub struct Cluster {
     /// The loopback port.
     pub port: u16,
     server: Mutex<Option<Server>>,
+    /// A directory of locales that the system does not have.
+    locales: Option<PathBuf>,
     _scratch: tempfile::TempDir,
 }
 
@@ -57,7 +59,21 @@ pub fn programs(major: u32) -> PathBuf {
 impl Cluster {
     /// Starts a new cluster with further settings.
     pub fn start(major: u32, settings: &[&str]) -> Self {
-        let cluster = Self::new(programs(major));
+        Self::initialized(Self::new(programs(major)), settings)
+    }
+
+    /// Starts a new cluster that knows a locale of glibc's, such as `de_DE`, as it says and as the server's.
+    pub fn speaking(major: u32, locale: &str) -> Self {
+        let mut cluster = Self::new(programs(major));
+        let locales = cluster.dir.join("locales");
+        std::fs::create_dir(&locales).unwrap();
+        let path = locales.join(format!("{locale}.UTF-8"));
+        run(Command::new("localedef").args(["-i", locale, "-f", "UTF-8"]).arg(path));
+        cluster.locales = Some(locales);
+        Self::initialized(cluster, &[&format!("lc_monetary={locale}.UTF-8")])
+    }
+
+    fn initialized(cluster: Self, settings: &[&str]) -> Self {
         let initdb = cluster.programs.join("initdb").to_string_lossy().into_owned();
         let data = cluster.dir.join("data").to_string_lossy().into_owned();
         let line = unprivileged(
@@ -89,7 +105,15 @@ impl Cluster {
         let scratch = scratch();
         let dir = scratch.path().to_owned();
         std::os::unix::fs::chown(&dir, Some(65534), Some(65534)).unwrap_or_default();
-        Self { bin, programs, dir, port: free_port(), server: Mutex::new(None), _scratch: scratch }
+        Self {
+            bin,
+            programs,
+            dir,
+            port: free_port(),
+            server: Mutex::new(None),
+            locales: None,
+            _scratch: scratch,
+        }
     }
 
     /// Starts the server again after [`stop`](Self::stop).
@@ -103,7 +127,10 @@ impl Cluster {
         args.extend(settings.iter().flat_map(|setting| ["-c", *setting]));
         let line = unprivileged(&postgres, &args);
         let log = self.dir.join("log");
-        let server = Server::start(self.port, &log, line[0], &line[1..], &[]);
+        let locales = self.locales.iter().map(|dir| format!("{}:/usr/lib/locale", dir.display()));
+        let locales: Vec<String> = locales.collect();
+        let envs: Vec<(&str, &str)> = locales.iter().map(|dir| ("LOCPATH", dir.as_str())).collect();
+        let server = Server::start(self.port, &log, line[0], &line[1..], &envs);
         *self.server.lock().unwrap() = Some(server);
         wait_until(
             Duration::from_mins(1),

@@ -30,6 +30,7 @@ SET standard_conforming_strings = on;
 SELECT pg_catalog.set_config('search_path', '', false);
 SET check_function_bodies = off;
 SET xmloption = content;
+SET lc_monetary = 'C';
 SET client_min_messages = warning;
 SET row_security = off;
 SET default_tablespace = '';

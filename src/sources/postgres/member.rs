@@ -91,7 +91,12 @@ impl Frame {
 pub(super) fn begin_member(script: &mut Vec<u8>, restrict: &str, encoding: &str) {
     let commands = format!("\\set ON_ERROR_STOP on\n\\restrict {restrict}\n");
     script::push(script, Kind::Psql, "", commands.as_bytes());
-    script::push(script, Kind::Set, "", format!("SET client_encoding = '{encoding}';").as_bytes());
+    script::push(
+        script,
+        Kind::Set,
+        "",
+        format!("SET client_encoding = '{encoding}'; SET lc_monetary = 'C';").as_bytes(),
+    );
 }
 
 /// The end of what [`begin_member`] began.

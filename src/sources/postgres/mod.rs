@@ -170,7 +170,7 @@ impl Error {
     /// Whether it may pass by itself, and all is worth another attempt from the beginning.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Conflict(_) => true,
+            Self::Conflict(_) | Self::Vanished(_) => true,
             Self::At { source, .. } => source.may_pass(),
             _ => false,
         }

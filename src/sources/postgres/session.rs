@@ -35,7 +35,8 @@ pub(super) struct Row(Vec<Option<String>>);
 /// than to run it.
 const SETTINGS: &str =
     "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = UTC;
-SET extra_float_digits = 3; SET bytea_output = hex; SET xmloption = content; SET synchronize_seqscans = off;
+SET extra_float_digits = 3; SET lc_monetary = 'C'; SET bytea_output = hex; SET xmloption = content;
+SET synchronize_seqscans = off;
 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
 SET quote_all_identifiers = off; SET check_function_bodies = off; SET standard_conforming_strings = on;
 SET client_min_messages = warning; SET default_transaction_read_only = off;
@@ -43,6 +44,22 @@ SET default_transaction_isolation = 'read committed'; SET default_transaction_de
 SET default_tablespace = ''; SET default_table_access_method = heap;
 SET array_nulls = on; SET transform_null_equals = off; SET jit = off;
 SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;";
+
+/// A database may give its sessions a role, and that of an application may not do what a superuser may.
+const ROLE: &str = "SELECT set_config('role', 'none', false) FROM pg_db_role_setting x JOIN pg_database d ON d.oid = x.setdatabase
+WHERE d.datname = current_database() AND x.setrole = 0 AND EXISTS (SELECT FROM unnest(x.setconfig) s WHERE s ILIKE 'role=%')
+AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = session_user AND r.rolsuper)";
+
+/// Whether the role may read what the server's files set.
+const MAY_READ_FILES: &str = "SELECT has_function_privilege('pg_show_all_file_settings()', 'EXECUTE')::text";
+/// What the server's files set.
+const OF_FILES: &str =
+    "UNION ALL SELECT setting, -1 FROM pg_show_all_file_settings() WHERE name ILIKE '<name>' AND applied";
+/// Takes a setting that the database's sessions have.
+const OWN: &str = "SELECT set_config('<name>', value, false) FROM (
+  SELECT substr(s.value, strpos(s.value, '=') + 1), x.setdatabase::int8 FROM pg_db_role_setting x CROSS JOIN unnest(x.setconfig) s(value)
+  WHERE x.setrole = 0 AND x.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) AND s.value ILIKE '<name>=%'
+  <more> ORDER BY 2 DESC LIMIT 1) own(value)";
 
 impl Session {
     /// Connects and makes the session's settings independent of the server's.
@@ -91,7 +108,32 @@ impl Session {
         if !self.lock_timeout.is_zero() {
             settings.push_str(&format!(" SET lock_timeout = {};", self.lock_timeout.as_millis()));
         }
-        self.execute(&settings).await
+        self.execute(&settings).await?;
+        self.execute(ROLE).await
+    }
+
+    /// Gives the session the time zone and the style of dates of the database's own sessions, as far as this role can
+    /// read them: a check or a materialized view may depend on them. Rows are no others for that, because their dates are
+    /// written year first, and with their zone. The driver sends settings of its own when it connects, so that the
+    /// server's cannot be had by a RESET.
+    pub(super) async fn own_times(&mut self) -> Result<(), Error> {
+        let files = if self.value(MAY_READ_FILES).await? == "true" { OF_FILES } else { "" };
+        for name in ["TimeZone", "DateStyle"] {
+            self.execute(&OWN.replace("<more>", files).replace("<name>", name)).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets names without a schema be found where the database's own sessions find them, also if the database was told
+    /// so after this session had begun.
+    pub(super) async fn own_names(&mut self) -> Result<(), Error> {
+        let default = "UNION ALL SELECT reset_val, -1 FROM pg_settings WHERE name = 'search_path'";
+        self.execute(&OWN.replace("<more>", default).replace("<name>", "search_path")).await
+    }
+
+    /// Lets names without a schema be found nowhere, as at the beginning.
+    pub(super) async fn no_names(&mut self) -> Result<(), Error> {
+        self.execute("SET search_path = ''").await
     }
 
     /// Lets no statement wait longer than this for a lock.
@@ -178,6 +220,11 @@ pub(super) fn code(error: &Error) -> Option<String> {
         Error::At { source, .. } => code(source),
         _ => None,
     }
+}
+
+/// Whether the server did not find a table, a function or something else of this name.
+pub(super) fn is_unknown(error: &Error) -> bool {
+    matches!(code(error).as_deref(), Some("42P01" | "42883" | "42704"))
 }
 
 /// What the server added to the error, in one line.

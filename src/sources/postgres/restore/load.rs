@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::super::data::quote;
 use super::super::script::Kind;
-use super::super::session::{Session, code, detail};
+use super::super::session::{Session, code, detail, is_unknown};
 use super::super::{Error, paths};
 use super::blocks::{Owned, blocks};
 use super::{Task, rows, target};
@@ -34,13 +34,21 @@ pub(in crate::sources::postgres) struct Loader {
     sizes: Arc<HashMap<String, u64>>,
 }
 
+/// Blocks that come before the rows.
+pub(super) struct Pre(Vec<Owned>);
+
 /// Blocks that come after the rows.
 pub(super) struct Post(Vec<Owned>);
 
-/// Runs what belongs to the whole server.
-pub(super) async fn globals(task: &Task, package: &Package) -> Result<(), Error> {
+/// Runs what belongs to the whole server, except for what would take the right or the password from the role that
+/// restores, while it still has to connect: that comes back, to be [put](own) last.
+pub(super) async fn globals(task: &Task, package: &Package) -> Result<Vec<Owned>, Error> {
     let blocks = blocks(package, |path| path == "globals.sql").await?;
     let mut session = target::maintenance(task, "").await?;
+    let own = session.value("SELECT format('ALTER ROLE %I WITH ', session_user)").await?;
+    let own = session.bytes(&own);
+    let (own, blocks): (Vec<Owned>, Vec<Owned>) =
+        blocks.into_iter().partition(|block| block.statements.starts_with(&own));
     for block in blocks.iter().filter(|block| matches!(block.kind, Kind::Global | Kind::Set)) {
         match run(&mut session, &block.statements).await {
             Ok(()) => {}
@@ -48,6 +56,24 @@ pub(super) async fn globals(task: &Task, package: &Package) -> Result<(), Error>
             Err(error) if code(&error).as_deref() == Some("42710") => {}
             Err(error) => return Err(error.at(block.label.clone())),
         }
+    }
+    session.close().await;
+    Ok(own)
+}
+
+/// Makes the role that restored what it was in the package.
+pub(super) async fn own(task: &Task, blocks: &[Owned], restored: &mut Restored) -> Result<(), Error> {
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    let mut session = target::maintenance(task, "").await?;
+    for block in blocks {
+        run(&mut session, &block.statements).await.map_err(|error| error.at(block.label.clone()))?;
+        let note = format!(
+            "the role {}, which restored, has the rights and the password of the package now",
+            block.label
+        );
+        restored.notes.push(note);
     }
     session.close().await;
     Ok(())
@@ -63,27 +89,33 @@ impl Loader {
         Self { task, options, database: database.to_owned(), sizes: Arc::new(sizes) }
     }
 
+    /// Reads what comes before the rows and, if there is no database yet, creates it. After an error there is none that
+    /// this made.
+    pub(super) async fn begin(&self, package: &Package, fresh: bool) -> Result<Pre, Error> {
+        let path = paths::pre_data(&self.database);
+        let blocks = blocks(package, move |found| found == path).await?;
+        if fresh {
+            self.create(&blocks).await?;
+        }
+        Ok(Pre(blocks))
+    }
+
     /// Loads definitions and rows.
     pub(super) async fn load(
         &self,
         package: &Package,
+        Pre(blocks): &Pre,
         restored: &mut Restored,
-        fresh: bool,
         bytes: u64,
     ) -> Result<rows::Loaded, Error> {
-        let pre = paths::pre_data(&self.database);
-        let blocks = blocks(package, move |path| path == pre).await?;
-        if fresh {
-            self.create(&blocks).await?;
-        }
         let mut session = Session::open(&self.options).await?;
         if !self.task.only.is_empty() {
-            self.clear(&mut session, &blocks).await?;
+            self.clear(&mut session, blocks).await?;
         }
         for block in blocks.iter().filter(|block| block.kind != Kind::Database && self.wants(block)) {
             self.run(&mut session, block, restored).await?;
         }
-        restored.notes.extend(self.without_roles(&blocks));
+        restored.notes.extend(self.without_roles(blocks));
         let loaded = rows::load(package, &self.task, &self.options, &self.database, bytes).await?;
         session.close().await;
         Ok(loaded)
@@ -102,6 +134,7 @@ impl Loader {
     /// Builds in order; indexes next to each other, and foreign keys, on several connections.
     pub(super) async fn build(&self, post: &Post, restored: &mut Restored) -> Result<(), Error> {
         let mut session = Session::open(&self.options).await?;
+        session.own_times().await?;
         let mut rest = post.0.as_slice();
         while let Some(first) = rest.first() {
             let parallel = matches!(first.kind, Kind::Index | Kind::ForeignKey);
@@ -220,10 +253,16 @@ impl Loader {
             Kind::Owner | Kind::Privilege if block.relation == "-" => self.renamed(block),
             _ => block.statements.clone(),
         };
-        let result = run(session, &statements).await;
+        let mut result = run(session, &statements).await;
+        if result.as_ref().is_err_and(is_unknown)
+            && matches!(block.kind, Kind::Object | Kind::Index | Kind::Last)
+        {
+            result = found(session, &statements).await;
+            restored.notes.extend(result.as_ref().ok().map(|()| unqualified(&block.label)));
+        }
         let Err(error) = result else { return Ok(()) };
         // A table taken alone may point at others that are not there.
-        let missing = matches!(code(&error).as_deref(), Some("42P01" | "42883" | "42704"));
+        let missing = is_unknown(&error);
         let dispensable = block.kind == Kind::ForeignKey
             || matches!(block.kind, Kind::Owner | Kind::Privilege)
             || (block.kind == Kind::Object && block.label.starts_with("trigger"));
@@ -292,6 +331,21 @@ impl Loader {
         }
         self.run(session, block, noted).await
     }
+}
+
+/// Runs statements where names without a schema are found as the database's own sessions find them: an index, a check or
+/// a materialized view may call a function of the application whose body names others so.
+async fn found(session: &mut Session, statements: &[u8]) -> Result<(), Error> {
+    session.own_names().await?;
+    let result = run(session, statements).await;
+    session.no_names().await?;
+    result
+}
+
+fn unqualified(label: &str) -> String {
+    format!(
+        "{label} calls a function that names others without their schema, and was made with the database's own `search_path`; psql stops there, so give the function a `SET search_path`"
+    )
 }
 
 /// Runs the statements of a block in one go.

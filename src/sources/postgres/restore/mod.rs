@@ -102,13 +102,16 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
         }
         return Ok(restored);
     }
-    if contents.globals && task.name.is_none() && task.wanted.is_empty() {
-        load::globals(&task, package).await?;
-    }
+    let own = if contents.globals && task.name.is_none() && task.wanted.is_empty() {
+        load::globals(&task, package).await?
+    } else {
+        Vec::new()
+    };
     let mut compared = 0;
     for (database, task) in &databases {
         compared += one(task, package, &contents, database, &mut restored).await?;
     }
+    load::own(&task, &own, &mut restored).await?;
     restored.counts.insert("databases".into(), databases.len() as u64);
     restored.compared = format!("{compared} tables, sequences and large objects by fingerprint");
     Ok(restored)
@@ -124,9 +127,11 @@ async fn one(
 ) -> Result<u64, Error> {
     let place = target::prepare(task, database).await?;
     let loader = Loader::new(task.clone(), place.options.clone(), database, contents.sizes(database));
+    let begun = loader.begin(package, place.fresh).await;
+    let pre = begun.map_err(|error| error.at(format!("restoring database {database}")))?;
     let outcome = async {
         let bytes = contents.rows.get(&paths::rows(database)).copied().unwrap_or(0);
-        let loaded = loader.load(package, restored, place.fresh, bytes).await?;
+        let loaded = loader.load(package, &pre, restored, bytes).await?;
         tracing::info!(database, "rows loaded, reading them back and building indexes");
         let (indexes, rest) = loader.post_data(package).await?;
         // The rows are read back while indexes are built on them: neither changes them. Both go on to their end, so

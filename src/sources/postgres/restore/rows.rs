@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::super::script::{self, Kind};
-use super::super::session::Session;
+use super::super::session::{Session, is_unknown};
 use super::super::{Error, paths};
 use super::{Task, load};
 use crate::package::index::Entry;
@@ -122,20 +122,37 @@ async fn worker(
     queues: Queues,
     first: usize,
 ) -> Result<Loaded, Error> {
-    let mut session = Session::open(&options).await?;
-    // A server that crashes now costs the whole restore in any case. The statistics at the end are committed
-    // synchronously, and with them everything before.
-    session.execute("SET synchronous_commit = off").await?;
+    let mut session = open(&options).await?;
     let mut loaded = Loaded::new();
     loop {
         let Some((path, bytes)) = next(&queues, first).await else { break };
-        if let Err(error) = member(&mut session, &task, &path, &bytes, &mut loaded).await {
+        let mut done = member(&mut session, &task, &path, &bytes, &mut loaded).await;
+        if done.as_ref().is_err_and(is_unknown) {
+            // A check or a generated column calls a function which names others without a schema. Nothing of the member
+            // is there yet, because its rows are one statement.
+            session.abandon().await;
+            session = open(&options).await?;
+            session.own_names().await?;
+            tracing::info!(member = path, "rows call functions that need the database's own search_path");
+            done = member(&mut session, &task, &path, &bytes, &mut loaded).await;
+        }
+        if let Err(error) = done {
             session.abandon().await;
             return Err(error.at(path));
         }
     }
     session.close().await;
     Ok(loaded)
+}
+
+/// A connection that loads rows.
+async fn open(options: &PgConnectOptions) -> Result<Session, Error> {
+    let mut session = Session::open(options).await?;
+    session.own_times().await?;
+    // A server that crashes now costs the whole restore in any case. The statistics at the end are committed
+    // synchronously, and with them everything before.
+    session.execute("SET synchronous_commit = off").await?;
+    Ok(session)
 }
 
 /// The next member of a worker's own part of the package or, when that is done, of another's.

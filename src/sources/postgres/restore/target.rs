@@ -7,7 +7,7 @@ use super::super::Error;
 use super::super::catalog::expand;
 use super::super::data::quote;
 use super::super::dump::literal;
-use super::super::session::Session;
+use super::super::session::{Session, code};
 use super::{Task, swap};
 use crate::report::chain;
 use crate::sources::Restored;
@@ -110,13 +110,33 @@ pub(super) async fn discard(task: &Task, place: Place) {
     }
     let drop = async {
         let mut server = maintenance(task, &place.working).await?;
-        server.execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(&place.working))).await?;
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(&place.working));
+        match server.execute(&sql).await {
+            Err(error) if code(&error).as_deref() == Some("55006") => {
+                unsubscribe(&place).await?;
+                server.execute(&sql).await?;
+            }
+            dropped => dropped?,
+        }
         server.close().await;
         Ok::<(), Error>(())
     };
     if let Err(error) = drop.await {
         tracing::warn!(database = place.working, %error, "an unfinished database could not be dropped");
     }
+}
+
+/// Removes the subscriptions of a database that this restore created: with them it cannot be dropped. What they subscribe
+/// to is not told, because it is still the other server's.
+async fn unsubscribe(place: &Place) -> Result<(), Error> {
+    let mut session = Session::open(&place.options).await?;
+    let sql = "SELECT format('ALTER SUBSCRIPTION %1$I DISABLE; ALTER SUBSCRIPTION %1$I SET (slot_name = NONE); DROP SUBSCRIPTION %1$I', subname)
+        FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    for row in session.rows(sql).await? {
+        session.execute(row.text(0)).await?;
+    }
+    session.close().await;
+    Ok(())
 }
 
 /// A connection from which the named database can be dropped and renamed.
