@@ -133,6 +133,23 @@ async fn a_table_that_holds_rows_of_a_late_view() {
     assert_eq!(cluster.psql(&copy, views), cluster.psql("holds", views));
 }
 
+/// A domain's default may return the domain, and a check that a table has from its parent may count the table's rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn defaults_of_domains_and_checks_of_parents_in_circles() {
+    let cluster = shared();
+    cluster.database(
+        "counted",
+        "CREATE DOMAIN few AS int; CREATE FUNCTION five() RETURNS few LANGUAGE sql AS 'SELECT 5'; ALTER DOMAIN few SET DEFAULT five()::int;
+        CREATE SEQUENCE numbers; CREATE DOMAIN numbered AS bigint DEFAULT nextval('numbers') CHECK (VALUE > 0); CREATE DOMAIN named AS text DEFAULT 'it''s';
+        CREATE TABLE parent (a few, b numbered, c named); CREATE TABLE child (d int) INHERITS (parent);
+        CREATE FUNCTION children() RETURNS bigint LANGUAGE sql RETURN (SELECT count(*) FROM child);
+        ALTER TABLE parent ADD CONSTRAINT not_many CHECK (children() < 100); INSERT INTO child (d) VALUES (1), (2)",
+    );
+    let copy = copy(cluster, "counted").await;
+    same(&cluster.text("pg_dump", &["-d", &copy]), &cluster.text("pg_dump", &["-d", "counted"]));
+    assert_eq!(cluster.psql(&copy, "INSERT INTO child DEFAULT VALUES RETURNING a, b, c"), "5|3|it's");
+}
+
 /// A hash of numbers that the server chooses takes rows elsewhere on another server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partitions_by_a_hash_of_what_the_server_numbers() {

@@ -57,6 +57,7 @@ pub(in crate::sources::postgres) static CLASSES: &[Class] = &[
     class!("user_mapping", "user_mappings.sql"),
     class!("table", "tables.sql"),
     class!("sequence", "sequences.sql"),
+    class!("domain_default", "domain_defaults.sql", borrowed),
     class!("default", "defaults.sql"),
     class!("check", "checks.sql"),
     class!("partition", "partitions.sql", borrowed),

@@ -80,6 +80,25 @@ pub(in crate::sources::postgres) async fn collect(
 
 /// The oid of `pg_class` itself, fixed in the server's source (`pg_class.h`).
 const RELATIONS: u32 = 1259;
+/// The same of `pg_type`.
+const TYPES: u32 = 1247;
+/// The same of `pg_constraint`.
+const CONSTRAINTS: u32 = 2606;
+/// What a domain can need itself; everything else is its default's.
+const DOMAIN_NEEDS: &[&str] = &[
+    "schema",
+    "extension",
+    "collation",
+    "enum",
+    "composite",
+    "domain",
+    "range",
+    "base_type",
+    "shell_type",
+    "table",
+    "view",
+    "materialized_view",
+];
 
 struct Reader {
     catalog: Catalog,
@@ -252,12 +271,15 @@ impl Reader {
         aliases: &HashMap<Address, Address>,
     ) -> Result<(), Error> {
         for row in session.rows(&expand(include_str!("dependencies.sql"), session.major)).await? {
-            let from = Address { class: row.number(0)?, oid: row.number(1)? };
+            let from_address = Address { class: row.number(0)?, oid: row.number(1)? };
             let to = Address { class: row.number(2)?, oid: row.number(3)? };
-            let (Some(from), Some(to)) = (self.resolve(aliases, from), self.resolve(aliases, to)) else {
+            let (Some(from), Some(to)) = (self.resolve(aliases, from_address), self.resolve(aliases, to))
+            else {
                 continue;
             };
-            if from != to {
+            // A constraint that a table has from another one comes with that one's.
+            let inherited = from_address.class == CONSTRAINTS && self.catalog.items[from].label() == "table";
+            if from != to && !inherited {
                 self.catalog.items[from].needs.insert(to);
             }
         }
@@ -290,6 +312,12 @@ impl Reader {
             let table = table.and_then(|address| self.by_address.get(&address).copied());
             let mut needs: Vec<usize> = table.into_iter().collect();
             needs.extend(schemas.get(&item.schema));
+            if label(item) == "domain_default" {
+                let domain = Address { class: TYPES, oid: item.address.oid };
+                needs.extend(self.default_of(domain));
+                self.catalog.items[index].needs.extend(needs);
+                continue;
+            }
             let mut drops: Option<(usize, usize)> = None;
             match label(item) {
                 "partition" => {
@@ -321,6 +349,17 @@ impl Reader {
         }
         self.refreshes();
         self.relations();
+    }
+
+    /// What a domain's default needs: the domain, and what `pg_depend` says of the domain itself for the default's sake.
+    fn default_of(&mut self, domain: Address) -> Vec<usize> {
+        let Some(domain) = self.by_address.get(&domain).copied() else { return Vec::new() };
+        let needs = std::mem::take(&mut self.catalog.items[domain].needs);
+        let of_default =
+            |need: &usize| !DOMAIN_NEEDS.contains(&self.catalog.items[*need].label()) && *need != domain;
+        let (of_default, own): (BTreeSet<usize>, BTreeSet<usize>) = needs.into_iter().partition(of_default);
+        self.catalog.items[domain].needs = own;
+        of_default.into_iter().chain([domain]).collect()
     }
 
     /// Says of each item which table it belongs to. A sequence belongs to the table whose column owns it.
