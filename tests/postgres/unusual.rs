@@ -241,6 +241,18 @@ async fn what_depends_on_the_time_zone() {
         &format!("SET timezone = 'America/New_York'; SET datestyle = 'german, dmy'; {ZONES}"),
     );
     time_zone(&cluster, "zone_own").await;
+    // And so does psql, whose session begins before the database has settings.
+    let before = content(&cluster, "zone_own");
+    let dir = scratch();
+    let script = dump(config(&cluster, "zone_own")).await.unwrap().stock(dir.path());
+    cluster.psql("postgres", "DROP DATABASE zone_own");
+    let psql = format!(
+        "{} -qAtX -h 127.0.0.1 -p {} -U postgres -d postgres",
+        cluster.bin.join("psql").display(),
+        cluster.port
+    );
+    shell(&format!("{script} | {psql}"));
+    assert_eq!(content(&cluster, "zone_own"), before);
     cluster.psql("postgres", "ALTER SYSTEM SET timezone = 'Asia/Tokyo'");
     cluster.psql("postgres", "ALTER SYSTEM SET datestyle = 'iso, dmy'");
     cluster.psql("postgres", "SELECT pg_reload_conf()");

@@ -200,6 +200,11 @@ pub(super) async fn database(session: &mut Session, name: &str) -> Result<Vec<(K
             role => format!("ROLE {} IN DATABASE {}", quote(role), quote(name)),
         };
         parts.push((Kind::Property, setting(&target, row.text(2), row.text(3))));
+        // What is computed while the database is loaded may depend on these, and the session that loads it has begun.
+        let times = ["timezone", "datestyle"].iter().any(|name| row.text(2).eq_ignore_ascii_case(name));
+        if times && row.text(1).is_empty() {
+            parts.push((Kind::Set, format!("SET {} TO {};", quote(row.text(2)), literal(row.text(3)))));
+        }
     }
     Ok(parts)
 }
