@@ -106,6 +106,9 @@ async fn functions_whose_bodies_need_each_other() {
         "CREATE FUNCTION even(n int, twice int DEFAULT 2) RETURNS bool LANGUAGE sql IMMUTABLE RETURN true;
         CREATE FUNCTION odd(n int) RETURNS bool LANGUAGE sql BEGIN ATOMIC SELECT n <> 0 AND even(n - 1); END;
         CREATE OR REPLACE FUNCTION even(n int, twice int DEFAULT 2) RETURNS bool LANGUAGE sql IMMUTABLE RETURN n = 0 OR odd(n - 1);
+        CREATE VIEW shown AS SELECT 1 AS a; CREATE FUNCTION part_of(n int) RETURNS SETOF shown LANGUAGE sql RETURN NULL::shown;
+        CREATE FUNCTION all_of(n int) RETURNS SETOF shown LANGUAGE sql BEGIN ATOMIC SELECT * FROM part_of(n - 1); END;
+        CREATE OR REPLACE FUNCTION part_of(n int) RETURNS SETOF shown LANGUAGE sql BEGIN ATOMIC SELECT * FROM all_of(n) WHERE n > 0; END;
         CREATE TABLE counted (n int, is_odd bool DEFAULT odd(3)); CREATE VIEW judged AS SELECT n, odd(n) FROM counted; COMMENT ON FUNCTION even IS 'or not'",
     );
     let copy = copy(cluster, "recursive").await;

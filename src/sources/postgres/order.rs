@@ -166,8 +166,12 @@ fn stand_in(items: &mut Vec<Item>, index: usize, circle: &[usize]) -> Option<usi
     first.placeholder = None;
     first.owner = None;
     first.notes.clear();
-    // The columns' types must exist; what the view reads must not.
-    first.needs.retain(|need| !circle.contains(need) && COLUMN_NEEDS.contains(&items[*need].label()));
+    // The columns' and arguments' types must exist; what is read must not. A function may return rows of a view.
+    let of_function = first.label() == "function";
+    first.needs.retain(|need| {
+        let label = items[*need].label();
+        !circle.contains(need) && (COLUMN_NEEDS.contains(&label) || of_function && label == "view")
+    });
     let at = items.len();
     items.push(first);
     items[index].needs.insert(at);
