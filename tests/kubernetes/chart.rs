@@ -135,8 +135,13 @@ fn the_key_on_of_a_notification_keeps_its_name() {
     assert_eq!(code, Some(2), "{told}");
 }
 
-/// The claims of a pod: name of the volume, claim, whether the claim itself is read-only; and where they are mounted.
-fn claims(values: &[&str], name: &str) -> (Vec<(String, String, bool)>, Vec<(String, String)>) {
+/// A claim of a pod: name of the volume, claim, whether the claim itself is read-only.
+type Claim = (String, String, bool);
+/// Where a volume is mounted: its name, the path.
+type Mount = (String, String);
+
+/// The claims of a pod, and where they are mounted.
+fn claims(values: &[&str], name: &str) -> (Vec<Claim>, Vec<Mount>) {
     let rendered = manifests(&[&[BASE], values].concat());
     let pod = &find(&rendered, "CronJob", name)["spec"]["jobTemplate"]["spec"]["template"]["spec"];
     let word = |value: &Value| value.as_str().unwrap().to_owned();

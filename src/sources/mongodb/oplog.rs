@@ -370,7 +370,7 @@ mod tests {
     fn what_a_replay_does_not_know_ends_the_dump() {
         let command = |ns: &str, name: &str| {
             let mut object = mongodb::bson::RawDocumentBuf::new();
-            object.append(&mongodb::bson::raw::CString::try_from(name.to_owned()).unwrap(), "a");
+            object.append(mongodb::bson::raw::CString::try_from(name.to_owned()).unwrap(), "a");
             rawdoc! { "op": "c", "ns": ns, "o": object }
         };
         for all in [true, false] {
