@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// This package, by its key as `list --json` and `show` print it
     #[arg(long, value_name = "KEY")]
     package: Option<Key>,
-    /// Where to: a directory, or a database's URL without its password [default: the configured source]
+    /// Where to: a directory, a database's URL without its password or, on the configured server, its name [default: the configured source]
     #[arg(long, value_name = "TARGET")]
     into: Option<String>,
     /// Only what matches one of these globs: paths of files, names of tables

@@ -1,8 +1,12 @@
 //! What a person gets wrong, and what they are told.
 
+use chupacabra::sources::Request;
+use chupacabra::sources::postgres::Postgres;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
-use crate::support::postgres::{chain, shared, source};
+use crate::support::postgres::{chain, dump, shared, source};
+use crate::support::run;
 use crate::support::server::free_port;
 
 async fn refused(config: serde_json::Value) -> String {
@@ -39,6 +43,7 @@ async fn a_role_or_database_that_does_not_exist() {
 #[tokio::test]
 async fn a_wrong_password_is_refused_and_never_printed() {
     let cluster = crate::support::postgres::Cluster::start(15, &[]);
+    cluster.database("shop", "CREATE TABLE orders AS SELECT generate_series(1, 9) AS id");
     cluster.psql("postgres", "ALTER ROLE postgres PASSWORD 'right'");
     let hba = cluster.dir.join("data/pg_hba.conf");
     std::fs::write(&hba, "host all all 127.0.0.1/32 scram-sha-256\nlocal all all trust\n").unwrap();
@@ -66,6 +71,24 @@ async fn a_wrong_password_is_refused_and_never_printed() {
     source(json!({ "url": { "file": url } })).unwrap().probe().await.unwrap();
     let debug = format!("{:?}", source(json!({ "url": { "file": url } })).unwrap());
     assert!(!debug.contains("right"), "{debug}");
+    // A name alone is another database of the configured server, password and all.
+    let configured = source(cluster.config(json!({ "databases": ["shop"], "password": secret("right") })));
+    let dumped = dump(cluster.config(json!({ "databases": ["shop"], "password": secret("right") }))).await;
+    let (configured, package, stop) = (configured.unwrap(), dumped.unwrap(), CancellationToken::new());
+    let request = |into: Option<&str>| Request { into: into.map(str::to_owned), ..Request::default() };
+    configured.restore(&package.package(), &request(Some("shop_restored")), &stop).await.unwrap();
+    let mut psql = cluster.client("psql");
+    psql.args(["-qAtX", "-d", "shop_restored", "-c", "SELECT sum(id) FROM orders"])
+        .env("PGPASSWORD", "right");
+    assert_eq!(String::from_utf8_lossy(&run(&mut psql).stdout), "45\n");
+    // Where no server is configured, none is guessed.
+    for into in [Some("shop_restored"), None] {
+        let refused = Postgres::unconfigured().restore(&package.package(), &request(into), &stop).await;
+        let text = chain(&refused.unwrap_err());
+        assert_eq!(text, "no server is configured: write `--into postgres://user@host/database`");
+    }
+    let refused = configured.restore(&package.package(), &request(Some("")), &stop).await.unwrap_err();
+    assert_eq!(chain(&refused), "`--into` is empty: write a database's name or a postgres:// URL");
 }
 
 #[tokio::test]

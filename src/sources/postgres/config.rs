@@ -94,6 +94,8 @@ pub enum TlsMode {
 /// A PostgreSQL source as meant.
 #[derive(Clone)]
 pub struct Plan {
+    /// Whether a configuration says which server; the driver's own defaults are nobody's choice.
+    pub(super) configured: bool,
     pub(super) options: PgConnectOptions,
     pub(super) databases: Databases,
     pub(super) selector: Selector,
@@ -120,6 +122,7 @@ impl Plan {
     /// A plan with no server: whatever uses it must be told one.
     pub(super) fn unconfigured() -> Self {
         Self {
+            configured: false,
             options: PgConnectOptions::new_without_pgpass(),
             databases: Databases::Matching(Vec::new()),
             selector: Selector::default(),
@@ -176,6 +179,7 @@ impl Config {
             None => Databases::Matching(globs?),
         };
         Some(Plan {
+            configured: true,
             options: options?,
             databases,
             selector: Selector::new(include?, exclude?),

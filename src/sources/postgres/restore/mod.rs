@@ -197,6 +197,25 @@ async fn compare(
     if differences.is_empty() { Ok(compared) } else { Err(Error::Differs(differences)) }
 }
 
+/// Reads `--into`: nothing is the configured server, a name another database of it, an address a server of its own.
+/// Returns how to connect, and the database if it is said.
+fn into(plan: &Plan, into: Option<&str>) -> Result<(PgConnectOptions, Option<String>), Error> {
+    let refused = |why: &str| Error::Request(why.to_owned());
+    match into {
+        Some(url) if url.contains("://") => {
+            let options = connect::from_url(url, &mut Context::default());
+            let options = options.ok_or_else(|| refused("`--into` is not a valid postgres:// URL"))?;
+            let name = options.get_database().map(str::to_owned);
+            Ok((connect::with_session_options(options), name))
+        }
+        _ if !plan.configured => {
+            Err(refused("no server is configured: write `--into postgres://user@host/database`"))
+        }
+        Some("") => Err(refused("`--into` is empty: write a database's name or a postgres:// URL")),
+        name => Ok((plan.options.clone(), name.map(str::to_owned))),
+    }
+}
+
 impl Task {
     fn new(plan: &Plan, request: &Request) -> Result<Self, Error> {
         for switch in &request.switches {
@@ -206,16 +225,7 @@ impl Task {
             }
         }
         let has = |name: &str| request.switches.iter().any(|switch| switch == name);
-        let (options, name) = match &request.into {
-            None => (plan.options.clone(), None),
-            Some(url) => {
-                let mut context = Context::default();
-                let options = connect::from_url(url, &mut context)
-                    .ok_or_else(|| Error::Request("`--into` is not a valid postgres:// URL".to_owned()))?;
-                let name = options.get_database().map(str::to_owned);
-                (connect::with_session_options(options), name)
-            }
-        };
+        let (options, name) = into(plan, request.into.as_deref())?;
         let wanted: Result<Vec<Wanted>, _> = request.only.iter().map(|text| Wanted::parse(text)).collect();
         let wanted = wanted.map_err(|error| Error::Request(format!("`--only`: {error}")))?;
         if has("swap") && wanted.iter().any(|wanted| wanted.table.is_some()) {
