@@ -9,8 +9,8 @@ use std::time::Duration;
 use redis::{Value, cmd};
 
 use crate::site::Site;
-use crate::support::redis::{Instance, Product, differences};
-use crate::support::server::{Server, free_port, unprivileged, wait_until};
+use crate::support::redis::{Instance, Product, Sentinel, differences};
+use crate::support::server::{free_port, wait_until};
 
 /// An authority, and a certificate of it for `127.0.0.1`, as PEM files.
 fn certificates(dir: &Path) -> [PathBuf; 3] {
@@ -97,22 +97,8 @@ fn sentinels_know_a_replica_and_the_master() {
     let replica = Instance::start(Product::Redis, &["--replicaof", "127.0.0.1", &master.port.to_string()]);
     let linked = || replica.info("master_link_status") == "up";
     wait_until(Duration::from_secs(30), linked, || replica.log());
-    let dir = crate::support::scratch();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let (port, config) = (free_port(), dir.path().join("sentinel.conf"));
-    let text = format!(
-        "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor cache-group 127.0.0.1 {} 1\n",
-        dir.path().display(),
-        master.port
-    );
-    std::fs::write(&config, text).unwrap();
-    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o666)).unwrap();
-    let (binary, config) = (Product::Redis.binary().display().to_string(), config.display().to_string());
-    let line = unprivileged(&binary, &[]);
-    let args: Vec<&str> = line[1..].iter().copied().chain([config.as_str(), "--sentinel"]).collect();
-    let log = dir.path().join("sentinel.log");
-    let sentinel = Server::start(port, &log, line[0], &args, &[]);
-    sentinel.wait_for_port(&log, Duration::from_secs(10));
+    let sentinel = Sentinel::of("cache-group", &master);
+    let port = sentinel.port;
     let knows = || {
         let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
         let mut connection = client.get_connection().unwrap();
@@ -121,7 +107,7 @@ fn sentinels_know_a_replica_and_the_master() {
         let text = format!("{replicas:?}");
         text.contains(&replica.port.to_string()) && text.contains("\"ok\"")
     };
-    wait_until(Duration::from_mins(1), knows, || std::fs::read_to_string(&log).unwrap_or_default());
+    wait_until(Duration::from_mins(1), knows, || sentinel.log());
     for (prefer, role, server) in [("replica", "slave", &replica), ("master", "master", &master)] {
         let sentinel =
             format!("nodes: ['127.0.0.1:1', '127.0.0.1:{port}'], master: cache-group, prefer: {prefer}");

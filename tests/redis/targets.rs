@@ -9,8 +9,8 @@ use std::time::Duration;
 use redis::{Value, cmd};
 
 use crate::site::Site;
-use crate::support::redis::{Instance, Product};
-use crate::support::server::{Server, free_port, unprivileged, wait_until};
+use crate::support::redis::{Instance, Product, Sentinel};
+use crate::support::server::wait_until;
 
 const BY_REPLICATION: [&str; 2] = ["--switch", "via=replication"];
 
@@ -236,22 +236,7 @@ fn sentinels_do_not_take_a_backup_for_a_replica() {
     let slow = ["--rdb-key-save-delay", "4000", "--rdbcompression", "no"];
     let master = Instance::start(Product::Redis, &slow);
     master.run(0, "DEBUG POPULATE 6000 key 2000");
-    let dir = crate::support::scratch();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let (port, config) = (free_port(), dir.path().join("sentinel.conf"));
-    let at = dir.path().display();
-    let text = format!(
-        "port {port}\nbind 127.0.0.1\ndir {at}\nsentinel monitor group 127.0.0.1 {} 1\n",
-        master.port
-    );
-    std::fs::write(&config, text).unwrap();
-    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o666)).unwrap();
-    let (binary, config) = (Product::Redis.binary().display().to_string(), config.display().to_string());
-    let line = unprivileged(&binary, &[]);
-    let args: Vec<&str> = line[1..].iter().copied().chain([config.as_str(), "--sentinel"]).collect();
-    let log = dir.path().join("sentinel.log");
-    let sentinel = Server::start(port, &log, line[0], &args, &[]);
-    sentinel.wait_for_port(&log, Duration::from_secs(10));
+    let sentinel = Sentinel::of("group", &master);
     let site = Site::at(master.port, "");
     let backup = site.command(&["backup"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let replicas = || master.info("slave0").contains("state=");
@@ -260,7 +245,7 @@ fn sentinels_do_not_take_a_backup_for_a_replica() {
     let mut control = TcpStream::connect(("127.0.0.1", master.port)).unwrap();
     speak(&mut control, &["REPLCONF", "listening-port", "7"]);
     speak(&mut control, &["PSYNC", "?", "-1"]);
-    let log = || std::fs::read_to_string(&log).unwrap_or_default();
+    let log = || sentinel.log();
     let listed = || log().contains("+slave slave 127.0.0.1:7 ");
     wait_until(Duration::from_secs(30), listed, log);
     assert_eq!(master.info("rdb_bgsave_in_progress"), "1", "the backup was there to be seen");

@@ -1,6 +1,7 @@
 //! Redis and Valkey servers of a test, a seed with every encoding, and the whole state of a server to compare.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,6 +41,39 @@ impl Product {
     }
 }
 
+/// A sentinel that watches one master.
+pub struct Sentinel {
+    /// Its loopback port.
+    pub port: u16,
+    dir: tempfile::TempDir,
+    _server: Server,
+}
+
+impl Sentinel {
+    /// Starts one that knows `master` as `group`.
+    pub fn of(group: &str, master: &Instance) -> Self {
+        let (dir, port) = (super::scratch(), free_port());
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let (config, log) = (dir.path().join("sentinel.conf"), dir.path().join("sentinel.log"));
+        let (at, of) = (dir.path().display(), master.port);
+        let text =
+            format!("port {port}\nbind 127.0.0.1\ndir {at}\nsentinel monitor {group} 127.0.0.1 {of} 1\n");
+        std::fs::write(&config, text).unwrap();
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let binary = Product::Redis.binary().display().to_string();
+        let (line, config) = (unprivileged(&binary, &[]), config.display().to_string());
+        let args: Vec<&str> = line[1..].iter().copied().chain([config.as_str(), "--sentinel"]).collect();
+        let server = Server::start(port, &log, line[0], &args, &[]);
+        server.wait_for_port(&log, Duration::from_secs(10));
+        Self { port, dir, _server: server }
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("sentinel.log")).unwrap_or_default()
+    }
+}
+
 /// A running server with its directory.
 pub struct Instance {
     /// Which server.
@@ -65,7 +99,6 @@ impl Instance {
     }
 
     fn start_in(product: Product, dir: tempfile::TempDir, extra: &[&str]) -> Self {
-        use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         let port = free_port();
         let (binary, port_text) = (product.binary(), port.to_string());
