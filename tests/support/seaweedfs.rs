@@ -21,7 +21,7 @@ impl SeaweedFs {
     /// Starts a server that keeps its data in `dir`. `extra` are further arguments of `weed mini`.
     pub fn start(dir: &Path, extra: &[&str]) -> Self {
         // Every service also listens on its port plus 10000.
-        let ports = std::array::from_fn(|_| free_pair());
+        let ports = std::array::from_fn(|_| free_port());
         Self::start_on(dir, ports, extra)
     }
 
@@ -101,15 +101,5 @@ impl SeaweedFs {
         };
         let why = || std::fs::read_to_string(log).unwrap_or_default();
         wait_until(Duration::from_secs(30), ready, why);
-    }
-}
-
-/// A free port whose companion, 10000 above, is free too.
-fn free_pair() -> u16 {
-    loop {
-        let port = free_port();
-        if std::net::TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
-            return port;
-        }
     }
 }

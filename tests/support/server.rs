@@ -73,18 +73,21 @@ pub fn wait_until(limit: Duration, mut ready: impl FnMut() -> bool, why: impl Fn
     }
 }
 
-/// A loopback port that was free a moment ago, below the range that the system hands out by itself.
+/// A loopback port that was free a moment ago, and its companion with it: the port 10000 above, where a node of a Redis
+/// cluster talks to others and every service of SeaweedFS listens too. Both lie below the range from which the system
+/// takes the local ports of connections (32768 and up), and no companion is anybody's port.
 pub fn free_port() -> u16 {
     use std::sync::atomic::{AtomicU16, Ordering};
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    let first = u16::try_from(std::process::id() % 100).unwrap() * 100;
     for _ in 0..1_000 {
-        let port = base + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let port = 10_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000) % 10_000;
+        let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if is_free(port) && is_free(port + 10_000) {
             return port;
         }
     }
-    panic!("no free port from {base}");
+    panic!("no free port from {}", 10_000 + first);
 }
 
 /// The arguments that run a program as an unprivileged user when the tests run as root (database servers insist).
