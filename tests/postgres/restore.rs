@@ -125,6 +125,97 @@ async fn what_others_need_is_not_replaced_behind_their_back() {
     assert_eq!(cluster.psql("needed", "SELECT count(*) FROM pg_constraint WHERE contype = 'f'"), "1");
 }
 
+fn only(tables: &[&str], replace: bool) -> Request {
+    Request { only: tables.iter().map(|&table| table.to_owned()).collect(), replace, ..Request::default() }
+}
+
+const PARTED: &str = "CREATE TABLE parted (a int PRIMARY KEY, b text) PARTITION BY LIST (a);
+CREATE TABLE one PARTITION OF parted FOR VALUES IN (1); CREATE TABLE rest PARTITION OF parted DEFAULT; INSERT INTO parted VALUES (1, 'x'), (2, 'y')";
+
+/// The rows that the table has through its partitions, and whether its indexes serve.
+const PARTS: &str = "SELECT (SELECT array_agg(p ORDER BY a) FROM parted p), (SELECT count(*) FROM pg_inherits),
+(SELECT array_agg((indexrelid::regclass, indisvalid)::text ORDER BY 1) FROM pg_index WHERE indrelid::regclass::text IN ('parted', 'one', 'rest'))";
+
+/// A partition that is replaced is one afterwards, and none is dropped that is not restored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_keep_their_place() {
+    let cluster = shared();
+    cluster.database("parts", PARTED);
+    let dumped = dump(cluster.config(json!({ "database": "parts", "globals": false }))).await.unwrap();
+    let url = cluster.url("parts");
+    let before = cluster.psql("parts", PARTS);
+    cluster.psql("parts", "UPDATE one SET b = 'changed'");
+    assert_ne!(cluster.psql("parts", PARTS), before);
+    restore(&dumped, &url, only(&["public.one"], true)).await.unwrap();
+    assert_eq!(cluster.psql("parts", PARTS), before);
+    let error = restore(&dumped, &url, only(&["public.parted", "public.one"], true)).await.unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "restoring database parts: \"public\".\"one\", \"public\".\"parted\" cannot be replaced, because other objects need it: partition public.rest"
+    );
+    assert_eq!(error.verdict(), chupacabra::sources::Verdict::Refused);
+    assert_eq!(cluster.psql("parts", PARTS), before);
+    let all = ["public.parted", "public.one", "public.rest"];
+    restore(&dumped, &url, only(&all, true)).await.unwrap();
+    assert_eq!(cluster.psql("parts", PARTS), before);
+    // Older packages named the index of the table.
+    let (path, now) = ("db/parts/3-post-data.sql", "public.parted index attachment public.one_pkey");
+    let older = now.replacen("parted", "parted%2Eparted_pkey", 1);
+    for (name, dumped) in [("parts_new", &dumped), ("parts_old", &tampered(&dumped, path, now, &older).await)]
+    {
+        restore(dumped, &cluster.url(name), only(&all, false)).await.unwrap();
+        let found = cluster.psql(name, PARTS);
+        let one = |text: &str| text.contains("(one_pkey,t)") && text.contains("(rest_pkey,t)");
+        assert!(found == before && one(&found), "{name}: {found}");
+    }
+}
+
+/// A table is complete without its place in a publication, and a database without what roles see that are not here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_here_is_not_referred_to() {
+    let cluster = shared();
+    cluster.psql("postgres", "CREATE ROLE reader");
+    cluster.database(
+        "referring",
+        "CREATE TABLE t AS SELECT 1 AS a; CREATE PUBLICATION p FOR TABLE t; ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY mine ON t TO reader USING (true); COMMENT ON POLICY mine ON t IS 'of reader'; CREATE FOREIGN DATA WRAPPER w;
+        CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE USER MAPPING FOR reader SERVER s OPTIONS (password 'x')",
+    );
+    let dumped = dump(cluster.config(json!({ "database": "referring", "globals": false }))).await.unwrap();
+    cluster.psql("postgres", "DROP DATABASE referring");
+    cluster.psql("postgres", "DROP ROLE reader");
+    let url = cluster.url("referring_into");
+    let error = restore(&dumped, &url, Request::default()).await.unwrap_err();
+    assert!(chain(&error).contains("user mapping s reader") && chain(&error).contains("role \"reader\""));
+    let left_out = |what: &str| format!("left out, because what it refers to is not here: {what}");
+    let switches = vec!["no-owner".to_owned()];
+    let restored = restore(&dumped, &url, Request { switches, ..Request::default() }).await.unwrap();
+    let policy = left_out("policy public.t.mine");
+    assert_eq!(restored.notes, [left_out("user mapping s reader"), policy.clone()]);
+    assert_eq!(
+        cluster.psql("referring_into", "SELECT relrowsecurity FROM pg_class WHERE relname = 't'"),
+        "t"
+    );
+    let url = cluster.url("referring_alone");
+    let restored = restore(&dumped, &url, only(&["public.t"], false)).await.unwrap();
+    let publication = left_out("publication table public.p t");
+    assert_eq!(restored.notes, [policy, publication]);
+    assert_eq!(cluster.psql("referring_alone", "SELECT a FROM t"), "1");
+    // What would let somebody see more is not left out.
+    cluster.psql("postgres", "CREATE ROLE reader");
+    cluster.database(
+        "restricted",
+        "CREATE TABLE t (a int); CREATE POLICY p ON t AS RESTRICTIVE TO reader, pg_monitor USING (a > 1)",
+    );
+    let dumped = dump(cluster.config(json!({ "database": "restricted", "globals": false }))).await.unwrap();
+    cluster.psql("postgres", "DROP DATABASE restricted");
+    cluster.psql("postgres", "DROP ROLE reader");
+    let switches = vec!["no-owner".to_owned()];
+    let request = Request { switches, ..only(&["public.t"], false) };
+    let error = restore(&dumped, &cluster.url("restricted_into"), request).await.unwrap_err();
+    assert!(chain(&error).contains("policy public.t.p"), "{}", chain(&error));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_swap_puts_the_new_database_in_place_at_the_end() {
     let cluster = shared();

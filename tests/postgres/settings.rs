@@ -24,6 +24,7 @@ const SETTINGS: &[&str] = &[
     "default_transaction_deferrable = on",
     "default_transaction_read_only = on",
     "transform_null_equals = on",
+    "backslash_quote = off",
 ];
 
 async fn settings_of_the_database(major: u32) {

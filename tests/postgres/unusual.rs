@@ -394,3 +394,50 @@ fn what_is_dropped_meanwhile_may_pass() {
     assert!(dropped.may_pass());
     assert!(!postgres::Error::Unsettled.may_pass());
 }
+
+/// The index of a partitioned table's key takes settings only while it is made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_with_settings() {
+    let cluster = shared();
+    cluster.database(
+        "keys",
+        "CREATE TABLE parts (a int, b int, PRIMARY KEY (a) WITH (fillfactor = 70), UNIQUE (a, b) WITH (fillfactor = 60) DEFERRABLE INITIALLY DEFERRED)
+          PARTITION BY RANGE (a); CREATE TABLE part PARTITION OF parts DEFAULT; INSERT INTO parts VALUES (1, 2);
+        CREATE TABLE single (a int UNIQUE NULLS NOT DISTINCT WITH (fillfactor = 50) DEFERRABLE, \" DEFERRABLE\" int, during tstzrange,
+          EXCLUDE USING gist (during WITH &&) WITH (fillfactor = 40, buffering = 'off') WHERE (a > 0 AND (\" DEFERRABLE\" IS NULL OR a < 9)) DEFERRABLE)",
+    );
+    let copy = copy(cluster, "keys").await;
+    let text = |database: &str| cluster.text("pg_dump", &["-d", database]);
+    same(&text(&copy), &text("keys"));
+    cluster.psql(&copy, "ALTER INDEX part_pkey SET (fillfactor = 71)");
+    assert!(text(&copy) != text("keys"));
+}
+
+/// A compression that a foreign partition has from its parent cannot be said of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_partition_of_a_compressed_table() {
+    let cluster = shared();
+    cluster.database(
+        "compressed",
+        "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE TABLE parts (a int, b text COMPRESSION pglz) PARTITION BY LIST (a);
+        CREATE FOREIGN TABLE far PARTITION OF parts DEFAULT SERVER s",
+    );
+    let copy = copy(cluster, "compressed").await;
+    let facts = "SELECT (SELECT inhrelid::regclass FROM pg_inherits), (SELECT attcompression FROM pg_attribute WHERE attrelid = 'parts'::regclass AND attname = 'b')";
+    assert_eq!(cluster.psql(&copy, facts), "far|p");
+}
+
+/// psql reads what stands in quotes, and then so does its driver.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_of_databases_that_are_quoted_twice() {
+    let cluster = shared();
+    for name in ["it's", "back\\slash", "two\nlines", "\\'\\n'"] {
+        cluster.database(name, "CREATE TABLE t AS SELECT 1 AS a");
+        let dir = scratch();
+        let script = dump(config(cluster, name)).await.unwrap().stock(dir.path());
+        cluster.psql("postgres", &format!("DROP DATABASE \"{name}\""));
+        let psql = cluster.bin.join("psql").display().to_string();
+        shell(&format!("{script} | {psql} -qAtX -h 127.0.0.1 -p {} -U postgres -d postgres", cluster.port));
+        assert_eq!(cluster.psql(name, "SELECT a FROM t"), "1");
+    }
+}

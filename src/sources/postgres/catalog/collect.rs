@@ -377,6 +377,15 @@ impl Reader {
             let table = table
                 .map(|oid| Address { class: RELATIONS, oid })
                 .and_then(|table| self.by_address.get(&table));
+            // What is built on an index belongs to the index's table.
+            let of_index =
+                |index: &usize| Some(Address { class: RELATIONS, oid: self.catalog.items[*index].table? });
+            let table = match table {
+                Some(index) if self.catalog.items[*index].label() == "index" => {
+                    of_index(index).and_then(|table| self.by_address.get(&table))
+                }
+                table => table,
+            };
             let relation = match (table, item.label()) {
                 (Some(table), _) => Some(name(&self.catalog.items[*table])),
                 (None, "table" | "view" | "materialized_view" | "sequence" | "refresh") => Some(name(item)),

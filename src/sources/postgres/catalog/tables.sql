@@ -38,7 +38,7 @@ LEFT JOIN LATERAL (SELECT
     CASE WHEN a.attstattarget >= 0 THEN @column(SET STATISTICS) || ' ' || a.attstattarget || ';' END,
     CASE WHEN a.attstorage <> t.typstorage THEN @column(SET STORAGE) || CASE a.attstorage WHEN 'p' THEN ' PLAIN;' WHEN 'e' THEN ' EXTERNAL;'
        WHEN 'x' THEN ' EXTENDED;' ELSE ' MAIN;' END END,
-    CASE a.attcompression WHEN 'p' THEN @column(SET COMPRESSION) || ' pglz;' WHEN 'l' THEN @column(SET COMPRESSION) || ' lz4;' END, --@>=14
+    CASE CASE WHEN c.relkind <> 'f' THEN a.attcompression END WHEN 'p' THEN @column(SET COMPRESSION) || ' pglz;' WHEN 'l' THEN @column(SET COMPRESSION) || ' lz4;' END, --@>=14
     @column(SET) || ' (' || @settings(a) || ');',
     CASE WHEN a.attfdwoptions IS NOT NULL THEN format(E'\nALTER FOREIGN TABLE ONLY %I.%I ALTER COLUMN %I%s;', n.nspname, c.relname, a.attname, @options(a.attfdwoptions)) END
     ), '' ORDER BY a.attnum) AS after

@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 
 use super::super::data::quote;
 use super::super::script::Kind;
-use super::super::session::{Session, code, detail, is_unknown};
+use super::super::session::{Session, code, is_unknown};
 use super::super::{Error, paths};
 use super::blocks::{Owned, blocks};
-use super::{Task, rows, target};
+use super::{Task, clear, rows, target};
 use crate::package::Package;
 use crate::sources::Restored;
 
@@ -100,25 +100,24 @@ impl Loader {
         Ok(Pre(blocks))
     }
 
-    /// Loads definitions and rows.
+    /// Loads definitions and rows. Returns also the statements that [`attach`](Self::attach) runs at the end.
     pub(super) async fn load(
         &self,
         package: &Package,
         Pre(blocks): &Pre,
         restored: &mut Restored,
         bytes: u64,
-    ) -> Result<rows::Loaded, Error> {
+    ) -> Result<(rows::Loaded, Vec<String>), Error> {
         let mut session = Session::open(&self.options).await?;
-        if !self.task.only.is_empty() {
-            self.clear(&mut session, blocks).await?;
-        }
+        let whole = self.task.only.is_empty();
+        let places = if whole { Vec::new() } else { clear::clear(&self.task, &mut session, blocks).await? };
         for block in blocks.iter().filter(|block| block.kind != Kind::Database && self.wants(block)) {
             self.run(&mut session, block, restored).await?;
         }
         restored.notes.extend(self.without_roles(blocks));
         let loaded = rows::load(package, &self.task, &self.options, &self.database, bytes).await?;
         session.close().await;
-        Ok(loaded)
+        Ok((loaded, places))
     }
 
     /// What is built on the rows: the indexes that stand first, which only read them, and the rest.
@@ -152,6 +151,19 @@ impl Loader {
         Ok(())
     }
 
+    /// Makes those tables partitions again that were some before they were replaced: rows, indexes and all.
+    pub(super) async fn attach(&self, places: &[String]) -> Result<(), Error> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let mut session = Session::open(&self.options).await?;
+        for statement in places {
+            session.execute(statement).await.map_err(|error| error.at(statement.clone()))?;
+        }
+        session.close().await;
+        Ok(())
+    }
+
     fn wants(&self, block: &Owned) -> bool {
         let whole = self.task.only.is_empty();
         match block.kind {
@@ -161,6 +173,11 @@ impl Loader {
             Kind::Privilege => !self.task.no_acl && self.task.takes(&block.relation),
             // A role's settings are not there without the role.
             Kind::Property => whole && !(self.task.no_owner && block.role(&self.database).is_some()),
+            // Older packages name the parent's index there: `sales.orders%2Eorders_pkey`.
+            Kind::Object if block.label.starts_with("index attachment ") => {
+                let table = block.relation.split_once("%2E").map_or("", |(table, _)| table);
+                self.task.takes(&block.relation) || self.task.takes(table)
+            }
             _ => self.task.takes(&block.relation),
         }
     }
@@ -207,46 +224,6 @@ impl Loader {
         }
     }
 
-    /// Makes room for single tables: their schemas exist, and they themselves do not.
-    async fn clear(&self, session: &mut Session, blocks: &[Owned]) -> Result<(), Error> {
-        let (mut found, mut tables) = (false, Vec::new());
-        for block in
-            blocks.iter().filter(|block| block.kind == Kind::Object && self.task.takes(&block.relation))
-        {
-            found = true;
-            let Some((schema, table)) = block.relation.split_once('.') else { continue };
-            let (schema, table) =
-                (paths::decode(schema).unwrap_or_default(), paths::decode(table).unwrap_or_default());
-            session.execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", quote(&schema))).await?;
-            if !block.label.starts_with("table ") {
-                continue;
-            }
-            let name = format!("{}.{}", quote(&schema), quote(&table));
-            let sql = format!("SELECT to_regclass({}) IS NOT NULL", super::super::dump::literal(&name));
-            if session.value(&sql).await? != "t" {
-                continue;
-            }
-            if !self.task.replace {
-                return Err(Error::NotEmpty(format!("the place of table {schema}.{table}")));
-            }
-            tables.push(name);
-        }
-        if !found {
-            return Err(Error::Request("`--only` matches no table of the package".to_owned()));
-        }
-        if tables.is_empty() {
-            return Ok(());
-        }
-        // Never what hangs on them: views and keys of other tables are not in the selection and would be lost.
-        let dropped = session.execute(&format!("DROP TABLE {}", tables.join(", "))).await;
-        match dropped {
-            Err(error) if code(&error).as_deref() == Some("2BP01") => {
-                Err(Error::InTheWay(tables.join(", "), detail(&error).unwrap_or_default()))
-            }
-            dropped => dropped,
-        }
-    }
-
     async fn run(&self, session: &mut Session, block: &Owned, restored: &mut Restored) -> Result<(), Error> {
         let statements = match block.kind {
             Kind::Property => self.renamed(block),
@@ -261,16 +238,30 @@ impl Loader {
             restored.notes.extend(result.as_ref().ok().map(|()| unqualified(&block.label)));
         }
         let Err(error) = result else { return Ok(()) };
-        // A table taken alone may point at others that are not there.
-        let missing = is_unknown(&error);
-        let dispensable = block.kind == Kind::ForeignKey
-            || matches!(block.kind, Kind::Owner | Kind::Privilege)
-            || (block.kind == Kind::Object && block.label.starts_with("trigger"));
-        if !self.task.only.is_empty() && missing && dispensable {
-            restored.notes.push(format!("left out, because what it refers to is not here: {}", block.label));
+        if self.can_do_without(block, &error) {
+            let note = format!("left out, because what it refers to is not here: {}", block.label);
+            // A comment is left out with what it is about.
+            if restored.notes.last() != Some(&note) {
+                restored.notes.push(note);
+            }
             return Ok(());
         }
         Err(error.at(block.label.clone()))
+    }
+
+    /// Whether the rest is right without this block, which refers to what is not here. A table taken alone may point at
+    /// others, and whoever wants no owners may not have their roles either. Without a policy that lets somebody in, nobody
+    /// sees more; without one that restricts, somebody might.
+    fn can_do_without(&self, block: &Owned, error: &Error) -> bool {
+        let is = |label: &str| block.kind == Kind::Object && block.label.starts_with(label);
+        let policy = is("policy ") && !block.statements.windows(15).any(|text| text == b" AS RESTRICTIVE");
+        let alone = !self.task.only.is_empty() && is_unknown(error);
+        let without_roles = self.task.no_owner && code(error).as_deref() == Some("42704");
+        match block.kind {
+            Kind::ForeignKey | Kind::Owner | Kind::Privilege => alone,
+            _ if is("trigger") || is("publication table ") => alone,
+            _ => policy && (alone || without_roles) || is("user mapping ") && without_roles,
+        }
     }
 
     /// Runs blocks on several connections; those of one table in order on one of them, the largest table first.

@@ -3,6 +3,7 @@
 
 mod analyze;
 mod blocks;
+mod clear;
 mod load;
 mod rows;
 mod swap;
@@ -131,7 +132,7 @@ async fn one(
     let pre = begun.map_err(|error| error.at(format!("restoring database {database}")))?;
     let outcome = async {
         let bytes = contents.rows.get(&paths::rows(database)).copied().unwrap_or(0);
-        let loaded = loader.load(package, &pre, restored, bytes).await?;
+        let (loaded, places) = loader.load(package, &pre, restored, bytes).await?;
         tracing::info!(database, "rows loaded, reading them back and building indexes");
         let (indexes, rest) = loader.post_data(package).await?;
         // The rows are read back while indexes are built on them: neither changes them. Both go on to their end, so
@@ -146,6 +147,7 @@ async fn one(
         restored.notes.extend(built.notes);
         tracing::info!(database, compared, "rows compared, building keys and what else depends on rows");
         loader.build(&rest, restored).await?;
+        loader.attach(&places).await?;
         Ok::<_, Error>(compared)
     };
     match outcome.await {
