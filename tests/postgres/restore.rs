@@ -134,7 +134,7 @@ CREATE TABLE one PARTITION OF parted FOR VALUES IN (1); CREATE TABLE rest PARTIT
 
 /// The rows that the table has through its partitions, and whether its indexes serve.
 const PARTS: &str = "SELECT (SELECT array_agg(p ORDER BY a) FROM parted p), (SELECT count(*) FROM pg_inherits),
-(SELECT array_agg((indexrelid::regclass, indisvalid)::text ORDER BY 1) FROM pg_index WHERE indrelid::regclass::text IN ('parted', 'one', 'rest'))";
+(SELECT array_agg((indexrelid::regclass, indisvalid)::text ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid::regclass::text IN ('parted', 'one', 'rest'))";
 
 /// A partition that is replaced is one afterwards, and none is dropped that is not restored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
