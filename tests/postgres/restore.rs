@@ -174,24 +174,24 @@ async fn partitions_keep_their_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_here_is_not_referred_to() {
     let cluster = shared();
-    cluster.psql("postgres", "CREATE ROLE reader");
+    cluster.psql("postgres", "CREATE ROLE stranger");
     cluster.database(
         "referring",
         "CREATE TABLE t AS SELECT 1 AS a; CREATE PUBLICATION p FOR TABLE t; ALTER TABLE t ENABLE ROW LEVEL SECURITY;
-        CREATE POLICY mine ON t TO reader USING (true); COMMENT ON POLICY mine ON t IS 'of reader'; CREATE FOREIGN DATA WRAPPER w;
-        CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE USER MAPPING FOR reader SERVER s OPTIONS (password 'x')",
+        CREATE POLICY mine ON t TO stranger USING (true); COMMENT ON POLICY mine ON t IS 'of stranger'; CREATE FOREIGN DATA WRAPPER w;
+        CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE USER MAPPING FOR stranger SERVER s OPTIONS (password 'x')",
     );
     let dumped = dump(cluster.config(json!({ "database": "referring", "globals": false }))).await.unwrap();
     cluster.psql("postgres", "DROP DATABASE referring");
-    cluster.psql("postgres", "DROP ROLE reader");
+    cluster.psql("postgres", "DROP ROLE stranger");
     let url = cluster.url("referring_into");
     let error = restore(&dumped, &url, Request::default()).await.unwrap_err();
-    assert!(chain(&error).contains("user mapping s reader") && chain(&error).contains("role \"reader\""));
+    assert!(chain(&error).contains("user mapping s stranger") && chain(&error).contains("role \"stranger\""));
     let left_out = |what: &str| format!("left out, because what it refers to is not here: {what}");
     let switches = vec!["no-owner".to_owned()];
     let restored = restore(&dumped, &url, Request { switches, ..Request::default() }).await.unwrap();
     let policy = left_out("policy public.t.mine");
-    assert_eq!(restored.notes, [left_out("user mapping s reader"), policy.clone()]);
+    assert_eq!(restored.notes, [left_out("user mapping s stranger"), policy.clone()]);
     assert_eq!(
         cluster.psql("referring_into", "SELECT relrowsecurity FROM pg_class WHERE relname = 't'"),
         "t"
@@ -202,14 +202,14 @@ async fn what_is_not_here_is_not_referred_to() {
     assert_eq!(restored.notes, [policy, publication]);
     assert_eq!(cluster.psql("referring_alone", "SELECT a FROM t"), "1");
     // What would let somebody see more is not left out.
-    cluster.psql("postgres", "CREATE ROLE reader");
+    cluster.psql("postgres", "CREATE ROLE stranger");
     cluster.database(
         "restricted",
-        "CREATE TABLE t (a int); CREATE POLICY p ON t AS RESTRICTIVE TO reader, pg_monitor USING (a > 1)",
+        "CREATE TABLE t (a int); CREATE POLICY p ON t AS RESTRICTIVE TO stranger, pg_monitor USING (a > 1)",
     );
     let dumped = dump(cluster.config(json!({ "database": "restricted", "globals": false }))).await.unwrap();
     cluster.psql("postgres", "DROP DATABASE restricted");
-    cluster.psql("postgres", "DROP ROLE reader");
+    cluster.psql("postgres", "DROP ROLE stranger");
     let switches = vec!["no-owner".to_owned()];
     let request = Request { switches, ..only(&["public.t"], false) };
     let error = restore(&dumped, &cluster.url("restricted_into"), request).await.unwrap_err();
