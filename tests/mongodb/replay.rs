@@ -110,6 +110,23 @@ async fn changed_and_deleted_before_it_was_read() {
     assert_eq!(differ(&source, &target), NOTHING);
 }
 
+/// A server replaces a timestamp of zero at the top of whatever document is inserted, or put in another's place.
+#[tokio::test(flavor = "multi_thread")]
+async fn timestamps_of_zero_in_documents_that_take_anothers_place() {
+    let (source, dump) = dumped_while(
+        "for n in range(9): direct.shop.s.update_one({'_id': n}, [{'$set': {'ts': Timestamp(0, 0), 'b': 1}}], upsert=True)",
+        "",
+        "direct.shop.s.update_many({}, [{'$set': {'a': 7, 'c': []}}, {'$unset': 'b'}])",
+    )
+    .await;
+    let whole = source.python(
+        "print(direct.local['oplog.rs'].count_documents({'ns': 'shop.s', 'op': 'u', 'o.ts': Timestamp(0, 0)}))",
+    );
+    assert_eq!(whole.trim(), "9", "the oplog has whole documents, or this test proves nothing");
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
+
 /// What was read of it is a part of a collection that the slice has the end of.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_or_replaced_while_it_was_read() {

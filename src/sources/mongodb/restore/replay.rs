@@ -215,7 +215,8 @@ impl Replayer {
             return Ok(());
         }
         self.wait_for(crud.operation(&to))?;
-        let zeroes = if crud.kind == "i" { load::without_loss(&to, crud.object)? } else { None };
+        // An update can put a whole document in another's place: that is written as an insertion is.
+        let zeroes = load::without_loss(&to, crud.object)?;
         zeroes.map_or(Ok(()), |fix| self.wait_for(fix))
     }
 
