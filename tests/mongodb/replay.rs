@@ -127,6 +127,35 @@ async fn timestamps_of_zero_in_documents_that_take_anothers_place() {
     assert_eq!(differ(&source, &target), NOTHING);
 }
 
+/// Of what stands under a name when it is listed, the slice can have the time before it was of its kind: it begins where
+/// `fresh` was made, which is renamed within it.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_were_of_another_kind() {
+    let (source, dump) = dumped_while(
+        "shop = direct.shop\n\
+         shop.fresh.insert_one({'_id': 1})\n\
+         def series(name):\n\
+         \x20   shop.create_collection(name, timeseries={'timeField': 'at', 'metaField': 'where'})\n\
+         \x20   shop[name].insert_one({'at': datetime.datetime(2020, 1, 1), 'where': 1})\n\
+         \x20   shop[name].create_index([('where', 1), ('at', 1)])\n\
+         shop.x.insert_one({'_id': 1}); shop.x.drop(); series('x')\n\
+         series('y'); shop.y.drop(); shop.y.insert_one({'_id': 1}); shop.y.create_index('a')\n\
+         shop.z.insert_one({'_id': 1}); shop.made.insert_one({'_id': 2}); shop.made.rename('z', dropTarget=True)\n\
+         shop.z.drop(); series('z')\n\
+         shop.u.insert_one({'_id': 1}); shop.u.rename('moved'); series('u')\n\
+         shop.command('create', 'v', viewOn='m', pipeline=[]); shop.v.drop(); shop.v.insert_one({'_id': 1})\n\
+         shop.w.insert_one({'_id': 1}); shop.w.drop(); shop.command('create', 'w', viewOn='m', pipeline=[])",
+        "",
+        "direct.shop.fresh.rename('last')",
+    )
+    .await;
+    let archive = dump.archive();
+    let made = b"\x02create\0\x02\0\0\0x\0";
+    assert!(archive.windows(made.len()).any(|bytes| bytes == made), "or this test proves nothing");
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
+
 /// What was read of it is a part of a collection that the slice has the end of.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_or_replaced_while_it_was_read() {

@@ -204,6 +204,7 @@ impl State {
         if self.exists(to) {
             return Ok(false);
         }
+        self.make_way(to, target).await?;
         self.existing.insert(to.clone(), Traits::of(object));
         if Mapping::is_passing(to) {
             // A restore that was broken off may have left it.
@@ -222,6 +223,15 @@ impl State {
         target.make(&name, command).await?;
         self.indexes.insert(name, Vec::new());
         Ok(true)
+    }
+
+    /// Drops a time series that stands where a collection is to be, or the other way round.
+    ///
+    /// It was listed as what it was later. So the slice has all of it: it is made, and filled, once more.
+    async fn make_way(&mut self, to: &Namespace, target: &Target) -> Result<(), Error> {
+        let name = logical(to);
+        let other = if name == *to { mapping::data(to, Kind::TimeSeries) } else { name };
+        if self.exists(&other) { self.drop(&other, target).await.map(|_| ()) } else { Ok(()) }
     }
 
     async fn drop(&mut self, to: &Namespace, target: &Target) -> Result<bool, Error> {
@@ -259,6 +269,7 @@ impl State {
         let Some(traits) = self.existing.remove(&old) else {
             return Err(Error::Replay(format!("`{from}` was renamed, and neither dumped nor created")));
         };
+        self.make_way(&new, target).await?;
         target.rename(&old, &new).await?;
         let indexes = self.indexes.remove(&old).unwrap_or_default();
         self.owed.renamed(&old, &new);
