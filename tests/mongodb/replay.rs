@@ -156,6 +156,18 @@ async fn names_that_were_of_another_kind() {
     assert_eq!(differ(&source, &target), NOTHING);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_user_of_all() {
+    const FIRST: &str = "direct.admin.command('createUser', 'first', pwd='p', roles=[])";
+    let error = attempted("", "", FIRST).await.1.err().expect("there is no place for the user").to_string();
+    assert!(
+        error.starts_with("the first user or role of the deployment was made during the dump"),
+        "{error}"
+    );
+    // Who dumps no users does not care.
+    attempted("", "databases: [shop]", FIRST).await.1.unwrap();
+}
+
 /// What was read of it is a part of a collection that the slice has the end of.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_or_replaced_while_it_was_read() {

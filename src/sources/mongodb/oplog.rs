@@ -269,7 +269,7 @@ impl Watch {
     fn entry(&mut self, entry: &RawDocument, filter: &Filter<'_>) -> Result<(), Error> {
         match entry.get_str("op").map_err(|error| Error::reply("read the oplog", error))? {
             "c" => {}
-            kind if KINDS.contains(&kind) => return Self::version(entry),
+            kind if KINDS.contains(&kind) => return Self::version(entry, filter),
             kind => {
                 return Err(Error::Unrepeatable {
                     what: format!("an entry of the kind `{kind}` was written"),
@@ -314,15 +314,22 @@ impl Watch {
         }
     }
 
-    /// A change of the feature compatibility version changes how everything else is written.
-    fn version(entry: &RawDocument) -> Result<(), Error> {
+    /// A change of the feature compatibility version changes how everything else is written. With the first user or role
+    /// the server notes the schema of users in the same collection: a dump of users that listed none has no place for
+    /// them.
+    fn version(entry: &RawDocument, filter: &Filter<'_>) -> Result<(), Error> {
         let changed = entry.get_str("ns").is_ok_and(|ns| ns == "admin.system.version")
             && !entry.get_str("op").is_ok_and(|op| op == "n");
-        if changed {
-            let what = "`admin.system.version` changed (the server was upgraded or downgraded)".into();
-            return Err(Error::Unrepeatable { what });
+        if !changed {
+            return Ok(());
         }
-        Ok(())
+        let which = entry.get_document("o2").or_else(|_| entry.get_document("o"));
+        let what = match which.and_then(|which| which.get_str("_id")) {
+            Ok("authSchema") if !filter.has("admin.system.users") => return Ok(()),
+            Ok("authSchema") => "the first user or role of the deployment was made",
+            _ => "`admin.system.version` changed (the server was upgraded or downgraded)",
+        };
+        Err(Error::Unrepeatable { what: what.into() })
     }
 }
 
@@ -385,6 +392,22 @@ mod tests {
         }
         assert!(watched(&command("blog.$cmd", "later"), false).is_ok(), "not dumped");
         assert!(watched(&command("blog.$cmd", "later"), true).is_err());
+    }
+
+    #[test]
+    fn the_first_user_is_no_upgrade() {
+        let said = |entry: &RawDocument, users: bool| {
+            let wanted = |namespace: &Namespace| users || namespace.database == "shop";
+            Watch::default().entry(entry, &Filter::new(&wanted, users)).map_err(|error| error.to_string())
+        };
+        let version = |op: &str, which: &str| rawdoc! { "op": op, "ns": "admin.system.version", "o": {}, "o2": { "_id": which } };
+        for users in [true, false] {
+            let upgraded = said(&version("u", "featureCompatibilityVersion"), users).unwrap_err();
+            assert!(upgraded.contains("upgraded or downgraded"), "{upgraded}");
+        }
+        let first = said(&version("i", "authSchema"), true).unwrap_err();
+        assert!(first.starts_with("the first user or role of the deployment was made"), "{first}");
+        said(&version("i", "authSchema"), false).unwrap();
     }
 
     #[test]
