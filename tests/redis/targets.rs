@@ -9,6 +9,7 @@ use std::time::Duration;
 use redis::{Value, cmd};
 
 use crate::site::Site;
+use crate::support::proxy::Proxy;
 use crate::support::redis::{Instance, Product, Sentinel};
 use crate::support::server::wait_until;
 
@@ -33,6 +34,25 @@ fn a_target_that_closes_silent_connections() {
         assert!(begun.elapsed() > Duration::from_secs(2), "the machine is too fast for this test");
         assert_eq!(target.run(1, "DBSIZE"), Value::Int(150_000), "{way}");
     }
+}
+
+/// The connection was there and broke: nobody is sent to look at host and port.
+#[test]
+fn a_target_that_is_lost_while_it_is_restored() {
+    let source = Instance::start(Product::Redis, &["--rdbcompression", "no"]);
+    source.run(0, "DEBUG POPULATE 4000 key 2000");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    let target = Instance::start(Product::Redis, &[]);
+    let proxy = Proxy::start(target.port);
+    proxy.cut_after_sent(3 << 20);
+    let said = site.bad(&restore(&format!("redis://127.0.0.1:{}", proxy.port), &[]));
+    assert!(proxy.was_cut());
+    let ended = format!("the connection to 127.0.0.1:{} ended while an answer was awaited: ", proxy.port);
+    assert!(said.contains(&ended) && !said.contains("cannot connect"), "{said}");
+    assert_ne!(target.digests(), source.digests(), "the comparison can fail");
+    site.good(&restore(&target.url(), &["--replace"]));
+    assert_eq!(target.digests(), source.digests());
 }
 
 /// A server whose clock is ahead.

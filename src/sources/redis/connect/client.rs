@@ -112,7 +112,13 @@ async fn connect(endpoint: &Endpoint, database: u64) -> Result<MultiplexedConnec
             login = login.set_username(username);
         }
     }
-    let failed = |error: RedisError| answer(endpoint, "auth", &error);
+    let failed = |error: RedisError| {
+        if is_lost(&error) {
+            let source = std::io::Error::other(error.to_string());
+            return Error::Unreachable { server: endpoint.server(), source };
+        }
+        answer(endpoint, "auth", &error)
+    };
     let info = address(endpoint).into_connection_info().map_err(failed)?.set_redis_settings(login);
     let client = match &endpoint.tls {
         Some(tls) => ::redis::Client::build_with_tls(info, certificates(endpoint, tls)?),
@@ -126,15 +132,19 @@ async fn connect(endpoint: &Endpoint, database: u64) -> Result<MultiplexedConnec
     client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)
 }
 
-/// Names what an error of the crate means.
+/// Whether an error is the connection's and not an answer.
+fn is_lost(error: &RedisError) -> bool {
+    error.is_connection_dropped() || error.is_connection_refusal() || error.kind() == ErrorKind::Io
+}
+
+/// Names what an error of the crate means, on a connection that was open.
 pub(in crate::sources::redis) fn answer(endpoint: &Endpoint, command: &str, error: &RedisError) -> Error {
     let server = endpoint.server();
     if error.is_timeout() {
         return Error::Silent { server, doing: "an answer was awaited", waited: endpoint.timeout };
     }
-    if error.is_connection_dropped() || error.is_connection_refusal() || error.kind() == ErrorKind::Io {
-        let source = std::io::Error::other(error.to_string());
-        return Error::Unreachable { server, source };
+    if is_lost(error) {
+        return Error::Ended { server, doing: "an answer was awaited", why: format!(": {error}") };
     }
     match (error.code(), error.detail()) {
         (Some(code), detail) => endpoint.refused(command, &format!("{code} {}", detail.unwrap_or_default())),
