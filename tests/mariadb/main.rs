@@ -5,6 +5,7 @@
 mod support;
 
 mod accepted;
+mod charsets;
 mod consistency;
 mod definitions;
 mod dumped;

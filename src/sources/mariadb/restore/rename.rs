@@ -17,8 +17,8 @@ pub(super) struct Fixed;
 /// What a stored text begins with.
 const TEXT: &[u8] = b"SET @chupacabra = ";
 
-/// Charsets in which the second byte of a character may look like a backslash or a backtick.
-const AMBIGUOUS: [&str; 4] = ["big5", "gbk", "sjis", "cp932"];
+/// Charsets in which the second byte of a character may look like a backslash or a backtick, and what may be in one.
+const AMBIGUOUS: [&str; 5] = ["big5", "gbk", "sjis", "cp932", "binary"];
 
 /// The statement with the other name.
 pub(super) fn renamed(sql: &[u8], label: Option<&Label>, from: &str, to: &str) -> Result<Vec<u8>, Fixed> {

@@ -6,7 +6,7 @@ use super::super::script::Label;
 use super::super::tally::Tally;
 use super::super::{Error, sql};
 use super::program::Program;
-use super::{cell, hidden};
+use super::{cell, hidden, translated};
 
 /// Writes a database's events.
 pub(in super::super) async fn dump(
@@ -17,7 +17,8 @@ pub(in super::super) async fn dump(
 ) -> Result<(), Error> {
     control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
     let query = format!(
-        "SELECT EVENT_NAME, UNIX_TIMESTAMP(CREATED) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {} \
+        "SELECT EVENT_NAME, UNIX_TIMESTAMP(CREATED), EVENT_COMMENT \
+         FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {} \
          ORDER BY BINARY EVENT_NAME",
         sql::literal(database)
     );
@@ -28,7 +29,7 @@ pub(in super::super) async fn dump(
         let doing = format!("cannot read the definition of the event {database}.{name}");
         let rows = control.rows(&doing, format!("SHOW CREATE EVENT {}", sql::quoted(&name))).await?;
         let row = rows.into_iter().next().unwrap_or_default();
-        let program = Program {
+        let mut program = Program {
             text: row.get(3).cloned().flatten().ok_or_else(|| hidden(&doing))?,
             sql_mode: Some(cell(&row, 1)),
             time_zone: Some(cell(&row, 2)),
@@ -37,6 +38,7 @@ pub(in super::super) async fn dump(
             // At its own time of creation a one-time event of the past is not yet past, and is not dropped at once.
             created: event.get(1).cloned().flatten().map(|_| cell(&event, 1)),
         };
+        translated::event(control, &doing, &mut program, &cell(&event, 2)).await?;
         let label = Label::new("event", database, &name);
         program.hand_over(part, &label, database, &collation, &cell(&row, 6)).await?;
         tally.emit("events");

@@ -2,9 +2,11 @@
 
 mod defaults;
 pub(super) mod events;
+mod members;
 mod program;
 pub(super) mod routines;
 pub(super) mod system;
+mod translated;
 pub(super) mod triggers;
 pub(super) mod views;
 
@@ -131,9 +133,14 @@ pub(super) async fn table(control: &mut Session, script: &mut Script, table: &Ta
     let doing = format!("cannot read the definition of {}.{}", table.database, table.name);
     let definition = shown(control, &doing, &query, 1).await?;
     script.object(&Label::new("table", &table.database, &table.name));
-    // `?` may stand for what the server does not show of a default value.
+    // `?` may stand for what the server does not show.
     let asks = table.has_rows() && definition.contains(&b'?');
-    let unshown = if asks { defaults::unshown(control, table).await? } else { Vec::new() };
+    let (definition, unshown) = if asks {
+        let unshown = defaults::unshown(control, table).await?;
+        (members::unshown(control, table, definition).await?, unshown)
+    } else {
+        (definition, Vec::new())
+    };
     script.statement(definition);
     for alter in unshown {
         script.statement(alter);

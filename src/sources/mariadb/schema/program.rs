@@ -8,6 +8,9 @@ use super::super::script::{Label, Script};
 use super::super::{Error, sql};
 use super::RESTORING_MODE;
 
+/// Charsets beside those of UTF-8 in which not every sequence of bytes is one of characters.
+const PARTIAL: [&str; 9] = ["ascii", "big5", "cp932", "eucjpms", "euckr", "gb2312", "gbk", "sjis", "ujis"];
+
 /// A stored statement and the settings under which it was written.
 #[derive(Debug, Default)]
 pub(in super::super) struct Program {
@@ -48,11 +51,14 @@ impl Program {
     pub(in super::super) fn write(&self, script: &mut Script) {
         let open = script.open();
         script.text().extend_from_slice(b"SET @chupacabra = ");
-        let utf8 = self.client.starts_with("utf8") && std::str::from_utf8(&self.text).is_ok();
-        if utf8 || self.text.is_ascii() {
+        if self.is_kept() {
             readable(script.text(), &self.text);
         } else {
-            script.text().extend_from_slice(format!("_{} ", self.client).as_bytes());
+            // Bytes of no charset are taken as they are, and the server looks at others whether they are characters: a
+            // literal inside the text may be of another charset.
+            let any = !self.is_in_utf8() && !PARTIAL.contains(&self.client.as_str());
+            let charset = if any { &self.client } else { "binary" };
+            script.text().extend_from_slice(format!("_{charset} ").as_bytes());
             sql::hexadecimal(script.text(), &self.text);
         }
         script.close(open);
@@ -73,6 +79,23 @@ impl Program {
             "SET character_set_client = utf8mb4, collation_connection = utf8mb4_general_ci, \
              sql_mode = '{RESTORING_MODE}', time_zone = '+00:00', timestamp = DEFAULT"
         ));
+    }
+
+    /// Whether its charset is one of UTF-8.
+    pub(super) fn is_in_utf8(&self) -> bool {
+        self.client.starts_with("utf8")
+    }
+
+    /// Whether the text stays what it is where the server takes it out of a literal in UTF-8. Under the charset that ends
+    /// at three bytes for a character the server makes `?` of every longer one, which a text made under it may have all
+    /// the same.
+    fn is_kept(&self) -> bool {
+        let kept = |text: &str| match self.client.as_str() {
+            "utf8mb4" => true,
+            "utf8" | "utf8mb3" => text.chars().all(|character| character.len_utf8() < 4),
+            _ => text.is_ascii(),
+        };
+        std::str::from_utf8(&self.text).is_ok_and(kept)
     }
 }
 

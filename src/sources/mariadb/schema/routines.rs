@@ -7,7 +7,7 @@ use super::super::script::{Label, object_name};
 use super::super::tally::Tally;
 use super::super::{Error, sql};
 use super::program::Program;
-use super::{cell, hidden};
+use super::{cell, hidden, translated};
 use crate::sources::Missing;
 
 /// Writes a database's routines: packages before their bodies, the rest in the order of their names. Returns those that
@@ -22,7 +22,8 @@ pub(in super::super) async fn dump(
     let mut missing = Vec::new();
     control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
     let query = format!(
-        "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {} \
+        "SELECT ROUTINE_TYPE, ROUTINE_NAME, DTD_IDENTIFIER, ROUTINE_COMMENT \
+         FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {} \
          ORDER BY ROUTINE_TYPE, BINARY ROUTINE_NAME",
         sql::literal(database)
     );
@@ -46,13 +47,15 @@ pub(in super::super) async fn dump(
             }
             text => text?,
         };
-        let program = Program {
+        let mut program = Program {
             text,
             sql_mode: Some(cell(&row, 1)),
             client: cell(&row, 3),
             connection: cell(&row, 4),
             ..Program::default()
         };
+        let apart = (cell(&routine, 2), cell(&routine, 3));
+        translated::routine(control, &doing, &mut program, (&apart.0, &apart.1)).await?;
         let label = Label::new(&class.to_lowercase().replace(' ', "_"), database, &name);
         program.hand_over(part, &label, database, &collation, &cell(&row, 5)).await?;
         tally.emit("routines");

@@ -1,0 +1,128 @@
+//! Texts of routines and events as a server reads them again. It shows what their author wrote in the charset of that time,
+//! but what it keeps apart from that in UTF-8: comments, what a function returns, and all of an event but its body. In
+//! comments it escapes with backslashes, whether or not the text's own `sql_mode` knows those.
+
+use std::ops::Range;
+
+use super::super::connect::Session;
+use super::super::names::{name_end, string_end};
+use super::super::{Error, sql};
+use super::hidden;
+use super::program::Program;
+
+/// What stands before the comment of a routine.
+const COMMENT: &str = "    COMMENT ";
+
+/// Puts what a function returns, and a routine's comment, into the charset of the rest. `what` is for messages.
+pub(super) async fn routine(
+    control: &mut Session,
+    what: &str,
+    program: &mut Program,
+    (returns, comment): (&str, &str),
+) -> Result<(), Error> {
+    if !program.is_in_utf8() && !returns.is_ascii() {
+        let returned = find(&program.text, &format!("RETURNS {returns}"))
+            .or_else(|| find(&program.text, &format!("RETURN {returns}")))
+            .ok_or_else(|| hidden(what))?;
+        let own = converted(control, what, returns, program).await?;
+        program.text.splice(returned.end - returns.len()..returned.end, own);
+    }
+    let (shown, read) = (shown(comment), read(comment, program));
+    if shown != read || !(program.is_in_utf8() || comment.is_ascii()) {
+        let place = find(&program.text, &format!("{COMMENT}{shown}")).ok_or_else(|| hidden(what))?;
+        let own = converted(control, what, &read, program).await?;
+        program.text.splice(place.start + COMMENT.len()..place.end, own);
+    }
+    Ok(())
+}
+
+/// Puts all of an event before its body into the body's charset. `what` is for messages.
+pub(super) async fn event(
+    control: &mut Session,
+    what: &str,
+    program: &mut Program,
+    comment: &str,
+) -> Result<(), Error> {
+    let end = outside(&program.text, b" DO ").ok_or_else(|| hidden(what))?;
+    let mut head = String::from_utf8(program.text[..end].to_vec()).map_err(|_| hidden(what))?;
+    let (shown, read) = (shown(comment), read(comment, program));
+    if shown != read {
+        let place = head.len() - shown.len();
+        head.replace_range(place.., &read);
+    }
+    let own = converted(control, what, &head, program).await?;
+    program.text.splice(..end, own);
+    Ok(())
+}
+
+/// The literal of a comment as the server shows it.
+fn shown(comment: &str) -> String {
+    let escaped =
+        comment.replace('\\', "\\\\").replace('\0', "\\0").replace('\n', "\\n").replace('\r', "\\r");
+    format!("'{}'", escaped.replace('\'', "''"))
+}
+
+/// The literal of a comment as the server reads it under the `sql_mode` of the program.
+fn read(comment: &str, program: &Program) -> String {
+    let mode = program.sql_mode.as_deref().unwrap_or_default();
+    if mode.split(',').any(|word| word == "NO_BACKSLASH_ESCAPES") {
+        format!("'{}'", comment.replace('\'', "''"))
+    } else {
+        shown(comment)
+    }
+}
+
+fn find(text: &[u8], wanted: &str) -> Option<Range<usize>> {
+    let start = text.windows(wanted.len()).position(|window| window == wanted.as_bytes())?;
+    Some(start..start + wanted.len())
+}
+
+/// Where this stands first outside of names and strings.
+fn outside(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at < text.len() {
+        at = match text[at] {
+            b'\'' => string_end(text, at),
+            b'`' | b'"' => name_end(text, at),
+            _ if text[at..].starts_with(wanted) => return Some(at),
+            _ => at + 1,
+        };
+    }
+    None
+}
+
+/// A text in the charset of a program's.
+async fn converted(
+    control: &mut Session,
+    what: &str,
+    text: &str,
+    program: &Program,
+) -> Result<Vec<u8>, Error> {
+    if program.is_in_utf8() || text.is_ascii() {
+        return Ok(text.as_bytes().to_vec());
+    }
+    let mut query = b"SELECT CONVERT(_utf8mb4 ".to_vec();
+    sql::hexadecimal(&mut query, text.as_bytes());
+    query.extend_from_slice(format!(" USING {})", program.client).as_bytes());
+    let row = control.rows(what, query).await?.into_iter().next().unwrap_or_default();
+    row.into_iter().next().flatten().ok_or_else(|| hidden(what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_written_as_they_are_read() {
+        let under = |mode: &str| Program { sql_mode: Some(mode.to_owned()), ..Program::default() };
+        assert_eq!(read("a\\b'c\n", &under("ANSI_QUOTES")), "'a\\\\b''c\\n'");
+        assert_eq!(read("a\\b'c\n", &under("ANSI,NO_BACKSLASH_ESCAPES")), "'a\\b''c\n'");
+    }
+
+    #[test]
+    fn an_events_body_begins_outside_of_names_and_strings() {
+        let head = "CREATE DEFINER=`a DO `@`%` EVENT `x`` DO ` ON SCHEDULE EVERY '1 DO ' DAY_HOUR COMMENT ' DO '' DO '";
+        let text = format!("{head} DO SELECT 1 DO ");
+        assert_eq!(outside(text.as_bytes(), b" DO "), Some(head.len()));
+    }
+}
