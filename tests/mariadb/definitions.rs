@@ -118,3 +118,19 @@ async fn members_of_the_same_name_keep_their_numbers() {
     let script = String::from_utf8(dumped.script(&["db/twins/2-data"])).unwrap();
     assert!(script.contains("(2,2,'A')"), "where members differ, their names are written: {script}");
 }
+
+/// A server that logs changes as statements takes the state of no sequence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_logs_statements_gets_sequences() {
+    let (from, to) = (source_server(), MariaDb::start(&["--binlog-format=STATEMENT"]));
+    from.sql("CREATE DATABASE logged; CREATE SEQUENCE logged.q START WITH 7; DO NEXTVAL(logged.q)");
+    let dumped = dump(only(from, "logged")).await.unwrap();
+    let state = "SELECT * FROM logged.q";
+    restored(&to, &dumped).await;
+    assert_eq!(to.sql(state), from.sql(state));
+    to.sql("DROP DATABASE logged");
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql(state), from.sql(state));
+    let refused = to.try_sql(&format!("INSERT INTO logged.q {state}")).unwrap_err();
+    assert!(refused.contains("ERROR 1665"), "the control: {refused}");
+}

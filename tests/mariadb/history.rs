@@ -3,7 +3,8 @@
 use chupacabra::package::Selection;
 use chupacabra::package::digest::Fingerprint;
 use chupacabra::package::member::Object;
-use chupacabra::sources::{Request, Restored, mariadb::Error};
+use chupacabra::sources::mariadb::{Config, Error};
+use chupacabra::sources::{Request, Restored};
 use tokio_util::sync::CancellationToken;
 
 use crate::dumped::{Dumped, config, dump, only, source};
@@ -135,4 +136,24 @@ async fn older_packages_pass_where_their_rows_are_current_and_nowhere_else() {
         let error = as_it_was(earlier, fingerprint(earlier)).await.unwrap_err().to_string();
         assert!(error.starts_with("restored content differs from the dump"), "{error}");
     }
+}
+
+/// A server may show everybody the rows of another time, and end connections with each transaction. A dump has the rows of
+/// now all the same, and a restore goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_the_server_do_not_choose_the_rows() {
+    let server = MariaDb::start(&["--completion-type=RELEASE"]);
+    server.sql(
+        "CREATE DATABASE now; CREATE TABLE now.v (id INT) WITH SYSTEM VERSIONING; INSERT INTO now.v VALUES (1), (2); \
+         CREATE TABLE now.t (id INT); INSERT INTO now.t VALUES (3); CREATE TABLE now.u (id INT); INSERT INTO now.u VALUES (4); \
+         SET GLOBAL system_versioning_asof = '2000-01-01 00:00:00'",
+    );
+    let rows = "SELECT COUNT(*) FROM now.v; SET system_versioning_asof = DEFAULT; SELECT COUNT(*) FROM now.v";
+    assert_eq!(server.sql(rows).trim(), "0\n2", "the control");
+    let config = Config { history: Some(false), connections: Some(1), ..only(&server, "now") };
+    let dumped = dump(config).await.unwrap();
+    assert_eq!(dumped.objects["now.v"].rows, 2);
+    let request = Request { into: Some("copy".to_owned()), ..Request::default() };
+    restored(&server, &dumped, request).await.unwrap();
+    assert_eq!(server.sql(&rows.replace("now.v", "copy.v")).trim(), "0\n2");
 }

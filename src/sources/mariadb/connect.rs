@@ -10,7 +10,7 @@ use super::config::{Plan, Tls};
 
 /// Settings of every session that reads. They make the server's answers the same on source and target, whatever the
 /// server's own defaults are: no charset conversion, UTC, no `sql_mode` that changes how things are shown.
-const READING: [&str; 6] = [
+const READING: [&str; 7] = [
     "SET NAMES utf8mb4",
     "SET SESSION character_set_results = NULL",
     "SET SESSION sql_mode = '', time_zone = '+00:00', sql_quote_show_create = 1, sql_notes = 0",
@@ -18,6 +18,8 @@ const READING: [&str; 6] = [
     "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, \
      idle_write_transaction_timeout = 0, sql_select_limit = 18446744073709551615, \
      max_join_size = 18446744073709551615",
+    // A server may show everybody the rows of another time than now.
+    "SET SESSION system_versioning_asof = DEFAULT, completion_type = 0",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 ];
 

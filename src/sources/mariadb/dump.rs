@@ -105,6 +105,7 @@ impl<'a> Dump<'a> {
         schema::database_for_more(control, part.script(), database).await?;
         part.script().use_database(database);
         control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
+        part.script().statement(schema::LOGGED_BY_ROW);
         for sequence in &sequences {
             let object = schema::sequence(control, part.script(), sequence).await?;
             self.emitter.object(object).await?;

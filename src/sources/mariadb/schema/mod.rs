@@ -39,6 +39,11 @@ const SETTINGS: [&str; 3] = [
      innodb_strict_mode = 0 /*M!101100 , explicit_defaults_for_timestamp = 1 */",
 ];
 
+/// What a server needs that logs changes as statements: it takes the state of no sequence otherwise. Whoever restores
+/// elsewhere needs no right to say so.
+pub(super) const LOGGED_BY_ROW: &str = "EXECUTE IMMEDIATE IF(@@log_bin AND @@binlog_format = 'STATEMENT', \
+     'SET SESSION binlog_format = ''ROW''', 'DO 0')";
+
 /// The kind of label below which a database gets its charset, collation and comment: one that is there already, empty,
 /// keeps its own otherwise, and routines made in it get those. Not wanted where a part of a package is restored.
 pub(super) const DEFAULTS: &str = "defaults";
