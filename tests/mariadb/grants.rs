@@ -92,3 +92,30 @@ async fn what_is_closed_to_the_reader_is_missing_where_that_is_allowed() {
     let error = source(reader(false)).probe().await.unwrap_err().to_string();
     assert!(error.starts_with("the user reader@% lacks rows of ajar"), "{error}");
 }
+
+/// Where a plugin judges passwords, a server takes no user whose password it is told as it keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_restored_where_passwords_are_judged() {
+    let from = MariaDb::start(&[]);
+    from.sql(
+        "INSTALL SONAME 'auth_ed25519'; CREATE USER old IDENTIFIED BY 'Password-1'; CREATE USER new IDENTIFIED VIA ed25519 USING PASSWORD('Password-1'); \
+         INSTALL SONAME 'simple_password_check'; INSTALL SONAME 'password_reuse_check'; CREATE DATABASE judged; CREATE TABLE judged.t (a INT)",
+    );
+    let hashed = from
+        .sql("SELECT CONCAT('CREATE USER other IDENTIFIED BY PASSWORD ''', PASSWORD('Password-1'), '''')");
+    let refused = from.try_sql(&hashed).unwrap_err();
+    assert!(refused.contains("--strict-password-validation"), "the control: {refused}");
+    let dumped = dump(Config { system: true, ..config(&from) }).await.unwrap();
+    assert_eq!(dumped.summary.counts["plugins"], 3);
+    let shown = "SHOW CREATE USER old; SHOW CREATE USER new; SELECT * FROM mysql.plugin ORDER BY name";
+    let to = MariaDb::start(&[]);
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql(shown), from.sql(shown));
+    let to = MariaDb::start(&[]);
+    source(config(&to))
+        .restore(&dumped.package, &Request::default(), &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(to.sql(shown), from.sql(shown));
+    assert!(to.try_sql(&hashed).is_err(), "passwords are judged there too");
+}

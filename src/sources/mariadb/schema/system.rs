@@ -38,21 +38,15 @@ impl Account {
     }
 }
 
-/// Writes plugins, loadable functions, servers, users and roles; returns what should be known.
+/// Writes plugins but those that judge passwords, loadable functions, servers, users and roles; returns what should be
+/// known.
 pub(in super::super) async fn before(
     control: &mut Session,
     script: &mut Script,
     tally: &mut Tally,
 ) -> Result<Vec<String>, Error> {
     let mut notes = Vec::new();
-    for row in
-        control.rows("cannot list the plugins", "SELECT name, dl FROM mysql.plugin ORDER BY name").await?
-    {
-        let (name, library) = (cell(&row, 0), cell(&row, 1));
-        let (name, library) = (sql::quoted(&name), sql::literal(&library));
-        script.statement(format!("INSTALL PLUGIN IF NOT EXISTS {name} SONAME {library}"));
-        tally.emit("plugins");
-    }
+    plugins(control, script, tally, false).await?;
     loadable(control, script, tally).await?;
     servers(control, script, tally).await?;
     for account in accounts(control).await? {
@@ -81,6 +75,27 @@ pub(in super::super) async fn before(
         tally.emit("accounts");
     }
     Ok(notes)
+}
+
+/// Writes the plugins: those that judge passwords, or the others. Under the former a server takes no user whose password
+/// it is told as it keeps it, and so they come after all users.
+async fn plugins(
+    control: &mut Session,
+    script: &mut Script,
+    tally: &mut Tally,
+    judging: bool,
+) -> Result<(), Error> {
+    let query = format!(
+        "SELECT name, dl FROM mysql.plugin WHERE {} name IN (SELECT PLUGIN_NAME FROM information_schema.ALL_PLUGINS \
+         WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION') ORDER BY name",
+        if judging { "" } else { "NOT" }
+    );
+    for row in control.rows("cannot list the plugins", query).await? {
+        let (name, library) = (sql::quoted(&cell(&row, 0)), sql::literal(&cell(&row, 1)));
+        script.statement(format!("INSTALL PLUGIN IF NOT EXISTS {name} SONAME {library}"));
+        tally.emit("plugins");
+    }
+    Ok(())
 }
 
 async fn loadable(control: &mut Session, script: &mut Script, tally: &mut Tally) -> Result<(), Error> {
@@ -214,8 +229,8 @@ impl Known {
     }
 }
 
-/// Writes the grants. One on something that is not in the dump would end a restore: it is kept as a comment, and
-/// noted.
+/// Writes the grants, and the plugins that judge passwords. A grant on something that is not in the dump would end a
+/// restore: it is kept as a comment, and noted.
 pub(in super::super) async fn grants(
     control: &mut Session,
     script: &mut Script,
@@ -271,6 +286,7 @@ pub(in super::super) async fn grants(
     }
     proxies(control, script, tally, &in_use).await?;
     creators(control, script).await?;
+    plugins(control, script, tally, true).await?;
     Ok(notes)
 }
 
