@@ -152,7 +152,11 @@ impl Error {
 
     /// Whether it may pass by itself, so that a dump from the beginning is worth another attempt.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Postgres(error) if error.may_pass())
+        match self {
+            Self::Postgres(error) => error.may_pass(),
+            Self::MariaDb(error) => error.may_pass(),
+            _ => false,
+        }
     }
 
     /// What the user can do about it, if the source knows.

@@ -323,3 +323,33 @@ async fn without_reload_the_recorded_position_is_that_of_the_rows() {
     }
     assert_ne!(seen[0], seen[1], "the writer wrote meanwhile");
 }
+
+/// What is no table may be dropped while a dump lasts. The next attempt does not miss it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_meanwhile_is_worth_another_attempt() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE DATABASE kept; USE kept; CREATE TABLE t (id INT PRIMARY KEY, b VARBINARY(2000)); INSERT INTO t SELECT seq, RANDOM_BYTES(960) FROM seq_1_to_30000; \
+         CREATE DATABASE passing; CREATE PROCEDURE passing.p() SELECT 1",
+    );
+    let port = server.port;
+    let (reached, wait) = std::sync::mpsc::channel::<()>();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (mut reached, waiting) = (Some(reached), std::sync::Mutex::new(released));
+    let single = Config { connections: Some(1), ..config(&server) };
+    let dumping = tokio::spawn(dump_during(single, move |bytes| {
+        if let Some(reached) = reached.take_if(|_| bytes > 4 << 20) {
+            reached.send(()).unwrap();
+            tokio::task::block_in_place(|| waiting.lock().unwrap().recv().unwrap());
+        }
+    }));
+    tokio::task::block_in_place(|| wait.recv().unwrap());
+    connect(port, "root").await.query_drop("DROP DATABASE passing").await.unwrap();
+    release.send(()).unwrap();
+    let error = dumping.await.unwrap().err().unwrap();
+    assert!(error.may_pass(), "{error}");
+    assert!(error.to_string().contains("Unknown database 'passing'"), "{error}");
+    dump(config(&server)).await.unwrap();
+    let closed = dump(Config { user: "nobody".to_owned(), ..config(&server) }).await.err().unwrap();
+    assert!(!closed.may_pass(), "the control: {closed}");
+}

@@ -139,7 +139,27 @@ pub enum Error {
     },
 }
 
+/// Server errors that mean: what was listed is not there any more, because somebody changed definitions.
+const VANISHED: [u16; 6] = [
+    1049, // ER_BAD_DB_ERROR
+    1146, // ER_NO_SUCH_TABLE: a view's, too
+    1305, // ER_SP_DOES_NOT_EXIST
+    1347, // ER_WRONG_OBJECT: a table has taken a view's place
+    1360, // ER_TRG_DOES_NOT_EXIST
+    1539, // ER_EVENT_DOES_NOT_EXIST
+];
+
 impl Error {
+    /// Whether it may pass by itself, and all is worth another attempt from the beginning: tables are kept as they are
+    /// while a dump lasts, other definitions are not.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Statement { code: Some(code), .. } => VANISHED.contains(code),
+            Self::Incomplete { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the source only ended because the package had.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
