@@ -22,7 +22,7 @@ pub(in super::super) async fn dump(
     let mut missing = Vec::new();
     control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
     let query = format!(
-        "SELECT ROUTINE_TYPE, ROUTINE_NAME, DTD_IDENTIFIER, ROUTINE_COMMENT \
+        "SELECT ROUTINE_TYPE, ROUTINE_NAME, ROUTINE_COMMENT \
          FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {} \
          ORDER BY ROUTINE_TYPE, BINARY ROUTINE_NAME",
         sql::literal(database)
@@ -54,8 +54,7 @@ pub(in super::super) async fn dump(
             connection: cell(&row, 4),
             ..Program::default()
         };
-        let apart = (cell(&routine, 2), cell(&routine, 3));
-        translated::routine(control, &doing, &mut program, (&apart.0, &apart.1)).await?;
+        translated::routine(control, &doing, &mut program, &cell(&routine, 2)).await?;
         let label = Label::new(&class.to_lowercase().replace(' ', "_"), database, &name);
         program.hand_over(part, &label, database, &collation, &cell(&row, 5)).await?;
         tally.emit("routines");

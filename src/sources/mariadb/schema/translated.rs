@@ -1,6 +1,6 @@
 //! Texts of routines and events as a server reads them again. It shows what their author wrote in the charset of that time,
-//! but what it keeps apart from that in UTF-8: comments, what a function returns, and all of an event but its body. In
-//! comments it escapes with backslashes, whether or not the text's own `sql_mode` knows those.
+//! but what it keeps apart from that in UTF-8: comments, and all of an event but its body. In comments it escapes with
+//! backslashes, whether or not the text's own `sql_mode` knows those.
 
 use std::ops::Range;
 
@@ -13,26 +13,20 @@ use super::program::Program;
 /// What stands before the comment of a routine.
 const COMMENT: &str = "    COMMENT ";
 
-/// Puts what a function returns, and a routine's comment, into the charset of the rest. `what` is for messages.
+/// Puts a routine's comment into the charset of the rest. `what` is for messages.
 pub(super) async fn routine(
     control: &mut Session,
     what: &str,
     program: &mut Program,
-    (returns, comment): (&str, &str),
+    comment: &str,
 ) -> Result<(), Error> {
-    if !program.is_in_utf8() && !returns.is_ascii() {
-        let returned = find(&program.text, &format!("RETURNS {returns}"))
-            .or_else(|| find(&program.text, &format!("RETURN {returns}")))
-            .ok_or_else(|| hidden(what))?;
-        let own = converted(control, what, returns, program).await?;
-        program.text.splice(returned.end - returns.len()..returned.end, own);
-    }
     let (shown, read) = (shown(comment), read(comment, program));
-    if shown != read || !(program.is_in_utf8() || comment.is_ascii()) {
-        let place = find(&program.text, &format!("{COMMENT}{shown}")).ok_or_else(|| hidden(what))?;
-        let own = converted(control, what, &read, program).await?;
-        program.text.splice(place.start + COMMENT.len()..place.end, own);
+    if shown == read && (program.is_in_utf8() || comment.is_ascii()) {
+        return Ok(());
     }
+    let Some(place) = find(&program.text, &format!("{COMMENT}{shown}")) else { return Ok(()) };
+    let own = converted(control, what, &read, program).await?;
+    program.text.splice(place.start + COMMENT.len()..place.end, own);
     Ok(())
 }
 
@@ -43,10 +37,13 @@ pub(super) async fn event(
     program: &mut Program,
     comment: &str,
 ) -> Result<(), Error> {
+    let (shown, read) = (shown(comment), read(comment, program));
+    if shown == read && program.is_in_utf8() {
+        return Ok(());
+    }
     let end = outside(&program.text, b" DO ").ok_or_else(|| hidden(what))?;
     let mut head = String::from_utf8(program.text[..end].to_vec()).map_err(|_| hidden(what))?;
-    let (shown, read) = (shown(comment), read(comment, program));
-    if shown != read {
+    if shown != read && head.ends_with(&shown) {
         let place = head.len() - shown.len();
         head.replace_range(place.., &read);
     }
