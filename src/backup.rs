@@ -209,7 +209,8 @@ impl Run<'_> {
     ) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
         let untouched = |error| (error, Vec::new());
         self.progress.begin(key.source().as_str(), "probing", None);
-        let probe = async { Box::pin(source.source.probe()).await.map_err(Error::from) };
+        let probe =
+            async { Box::pin(source.source.examine(source.stall_timeout)).await.map_err(Error::from) };
         let facts = self.unless_stopped(probe).await.map_err(untouched)?;
         for finding in &facts.findings {
             tracing::info!(source = %key.source(), topic = %finding.topic, help = %finding.help, "{}", finding.what);

@@ -7,10 +7,11 @@ use crate::catalog::key::Part;
 use crate::catalog::{Key, Record};
 use crate::config::plan::SourcePlan;
 use crate::package::pipe::{PipeReader, pipe};
+use crate::package::pulse::Pulse;
 use crate::package::{Packed, Sealing, seal};
 use crate::progress::Progress;
 use crate::report::StoreOutcome;
-use crate::sources::{self, Facts, Summary};
+use crate::sources::{self, Facts, Summary, silence};
 use crate::stores::tee::Tee;
 use crate::stores::{self, Intent, Named, ObjectName, Proof, Stored};
 
@@ -61,11 +62,15 @@ pub(super) async fn seal_and_send(
     let mut uploads = Uploads::create(&named, key, intent).await;
     let (package_out, package_in) = pipe(PACKAGE_DEPTH);
     let (index_out, index_in) = pipe(INDEX_DEPTH);
+    let begun = seal(&run.plan.package, &key.to_string(), package_out, index_out).map_err(Error::Package);
+    let pulse = begun.as_ref().map_or_else(|_| Pulse::default(), |(outlet, _)| outlet.pulse().clone());
+    // A dump that is given up leaves threads behind; what they do has no use any more.
+    let stop = run.stop.child_token();
+    let _stopped = stop.clone().drop_guard();
     let produce = async {
-        let (outlet, sealing) =
-            seal(&run.plan.package, &key.to_string(), package_out, index_out).map_err(Error::Package)?;
+        let (outlet, sealing) = begun?;
         run.progress.watch(sealing.counters());
-        let dumped = Box::pin(source.source.dump(outlet, &run.stop)).await;
+        let dumped = Box::pin(source.source.dump(outlet, &stop)).await;
         close(dumped, sealing).await
     };
     let streamed = async {
@@ -81,7 +86,8 @@ pub(super) async fn seal_and_send(
             (_, Err(_)) => Err(Error::NoStore),
         }
     };
-    let done = Box::pin(run.unless_stopped(streamed)).await;
+    let watched = async { silence::bounded(&pulse, source.stall_timeout, streamed).await? };
+    let done = Box::pin(run.unless_stopped(watched)).await;
     match done {
         Ok((packed, summary)) => {
             run.progress.doing("finishing");

@@ -74,7 +74,7 @@ async fn store(name: &str, plan: &StorePlan) -> Examined {
 }
 
 async fn source(name: &SourceName, plan: &SourcePlan) -> Examined {
-    let findings = match plan.source.probe().await {
+    let findings = match plan.source.examine(plan.stall_timeout).await {
         Ok(facts) => {
             let estimate = facts.estimate.map(|bytes| format!(", about {}", output::size(bytes)));
             let what = format!("{} can be read{}", facts.product, estimate.unwrap_or_default());

@@ -112,6 +112,8 @@ pub struct Source {
     /// Whether a run is good only if all stores have the package, or if any has. Default: `all`.
     #[serde(default)]
     pub require: Require,
+    /// Fail the source's backup when nothing has come from it for so long. Default: 1h.
+    pub stall_timeout: Option<units::Span>,
     /// How long this source's packages are kept, instead of the general `retention`.
     pub retention: Option<retention::Config>,
 }

@@ -1,11 +1,13 @@
 //! The configuration as meant: defaults filled in, names resolved, contradictions refused.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::context::{Context, Problem};
 use super::kinds::Kinds;
 use super::secret::Secret;
 use super::suggest::{nearest, one_of};
+use super::units::Span;
 use super::{Config, Package, Require, Source, Store, encryption};
 use crate::catalog::SourceName;
 use crate::package::age::Recipient;
@@ -63,6 +65,8 @@ pub struct SourcePlan {
     pub stores: Vec<(String, Policy)>,
     /// What one store's failure means.
     pub require: Require,
+    /// How long the source may be silent while it is waited for.
+    pub stall_timeout: Duration,
 }
 
 impl Config {
@@ -183,13 +187,23 @@ fn plan_sources(
             let own = source.retention.take().map(|own| policy(&own, context));
             let stores = targets(source.stores.take(), own.as_ref(), known, context);
             holds_no_store(&source, &stores, known, context);
-            let require = source.require;
+            let (require, stall_timeout) = (source.require, patience(source.stall_timeout, context));
             if let (Some(source), Some(name)) = (source.plan(context), sound) {
-                planned.insert(name, SourcePlan { source, stores, require });
+                planned.insert(name, SourcePlan { source, stores, require, stall_timeout });
             }
         });
     }
     planned
+}
+
+/// How long a source may be silent. A second is no silence yet.
+fn patience(written: Option<Span>, context: &mut Context) -> Duration {
+    let patience = written.map_or(sources::silence::PATIENCE, |span| span.0);
+    if patience < Duration::from_secs(1) {
+        let what = "every source is silent for so long";
+        context.problem("stall_timeout", what, "write for example `1h`; that is the default");
+    }
+    patience
 }
 
 /// Refuses a tree that holds the store its packages go to: every package would hold all those before it.

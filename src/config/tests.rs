@@ -60,6 +60,20 @@ fn nearer_retention_wins() {
 }
 
 #[test]
+fn a_source_may_be_silent_for_an_hour_unless_it_says_otherwise() {
+    let patience = |text: &str| plan(text).unwrap().sources.values().next().unwrap().stall_timeout;
+    assert_eq!(patience(GOOD), std::time::Duration::from_hours(1));
+    let own = GOOD.replace("/srv/web }", "/srv/web }\n    stall_timeout: 90m");
+    assert_eq!(patience(&own), std::time::Duration::from_mins(90));
+    let none = own.replace("90m", "0s");
+    assert!(
+        told(&none)[0].contains("sources.web.stall_timeout: every source is silent"),
+        "{:?}",
+        told(&none)
+    );
+}
+
+#[test]
 fn all_misspelt_and_missing_keys_are_told_at_once() {
     let text = "\
 encrption: {}

@@ -16,6 +16,7 @@ pub mod member;
 pub mod open;
 pub mod outlet;
 pub mod pipe;
+pub mod pulse;
 pub mod seal;
 pub mod tar;
 

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use super::budget::{Budget, Lease};
 use super::member::{Content, Header, Object};
+use super::pulse::Pulse;
 
 /// What passes from a source to the thread that frames the archive.
 #[derive(Debug)]
@@ -34,13 +35,14 @@ pub struct Closed;
 pub struct Outlet {
     parcels: mpsc::Sender<Parcel>,
     budget: Budget,
+    pulse: Pulse,
 }
 
 impl Outlet {
     /// An outlet whose members in memory stay within `budget`.
     pub(crate) fn new(budget: Budget, depth: usize) -> (Self, mpsc::Receiver<Parcel>) {
         let (parcels, receive) = mpsc::channel(depth);
-        (Self { parcels, budget }, receive)
+        (Self { parcels, budget, pulse: Pulse::default() }, receive)
     }
 
     /// The way on which the package's owner sends the end.
@@ -51,6 +53,11 @@ impl Outlet {
     /// The memory that members may hold while they wait, shared with the source's own read-ahead.
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Where the source gives signs of life while it hands nothing over.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Hands over a member whose content is in memory, waiting while the package is behind.

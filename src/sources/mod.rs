@@ -8,12 +8,14 @@ pub mod mariadb;
 pub mod mongodb;
 pub mod postgres;
 pub mod redis;
+pub mod silence;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::units::Span;
 use crate::package::Package;
 use crate::package::outlet::Outlet;
 use crate::stores::Finding;
@@ -136,6 +138,14 @@ pub enum Error {
     /// The PostgreSQL source failed.
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
+    /// Nothing came from the source for longer than it may be silent.
+    #[error("nothing has come from the source for {waited}: {latest}")]
+    Silent {
+        /// How long.
+        waited: Span,
+        /// What was heard of last.
+        latest: String,
+    },
 }
 
 impl Error {
@@ -147,6 +157,7 @@ impl Error {
             Self::MariaDb(error) => error.is_closed(),
             Self::MongoDb(error) => error.is_closed(),
             Self::Postgres(error) => error.is_closed(),
+            Self::Silent { .. } => false,
         }
     }
 
@@ -167,6 +178,11 @@ impl Error {
             Self::MariaDb(error) => error.help(),
             Self::MongoDb(error) => error.help(),
             Self::Postgres(error) => error.help(),
+            Self::Silent { .. } => Some(
+                "see whether its file server, disk or database still answers; where it is only slow, raise the \
+                 source's `stall_timeout`"
+                    .to_owned(),
+            ),
         }
     }
 
@@ -178,6 +194,7 @@ impl Error {
             Self::MariaDb(error) => error.verdict(),
             Self::MongoDb(error) => error.verdict(),
             Self::Postgres(error) => error.verdict(),
+            Self::Silent { .. } => Verdict::Failed,
         }
     }
 }

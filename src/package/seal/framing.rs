@@ -14,6 +14,7 @@ use crate::package::gzip::Packer;
 use crate::package::index::{Entry, Note};
 use crate::package::member::{Content, Header, Large, Settled};
 use crate::package::outlet::Parcel;
+use crate::package::pulse::Pulse;
 use crate::package::{Error, tar};
 
 /// How much is hashed at once: enough for BLAKE3's widest path, little enough for a processor's own cache.
@@ -25,6 +26,7 @@ pub(super) struct Framing {
     notes: SyncSender<Note>,
     abandoned: Arc<AtomicBool>,
     counters: Arc<Counters>,
+    pulse: Pulse,
     totals: Totals,
     frame: Vec<u8>,
 }
@@ -40,14 +42,16 @@ impl Framing {
         notes: SyncSender<Note>,
         abandoned: Arc<AtomicBool>,
         counters: Arc<Counters>,
+        pulse: Pulse,
     ) -> Self {
-        Self { packer, notes, abandoned, counters, totals: Totals::default(), frame: Vec::new() }
+        let (totals, frame) = (Totals::default(), Vec::new());
+        Self { packer, notes, abandoned, counters, pulse, totals, frame }
     }
 
     /// Takes parcels until the end, then ends the archive.
     pub(super) fn run(mut self, mut parcels: mpsc::Receiver<Parcel>) -> Result<Totals, Error> {
         loop {
-            let parcel = next(&mut parcels);
+            let parcel = next(&mut parcels, &self.pulse);
             self.look()?;
             match parcel {
                 None => return Err(Error::Abandoned),
@@ -78,6 +82,7 @@ impl Framing {
 
     fn member(&mut self, header: &Header, content: Content) -> Result<(), Error> {
         let offset = self.packer.position();
+        self.pulse.member(&header.path);
         self.frame.clear();
         tar::frame(header, &mut self.frame)
             .map_err(|source| Error::Member { path: printable(&header.path), source })?;
@@ -98,7 +103,8 @@ impl Framing {
             }
             Content::Reader(mut large) => {
                 let digest = self.pour(header, &mut *large)?;
-                let settled = large.settle().map_err(|source| content_error(header, source))?;
+                let settled =
+                    self.pulse.wait(|| large.settle()).map_err(|source| content_error(header, source))?;
                 entry.superseded = settled == Settled::Superseded;
                 digest
             }
@@ -128,14 +134,17 @@ impl Framing {
     /// Reads a member's content straight into the compressor's blocks.
     fn pour(&mut self, header: &Header, large: &mut dyn Large) -> Result<blake3::Hash, Error> {
         let stored = header.stored();
+        self.pulse.reading(&[&header.path]);
         let mut hasher = blake3::Hasher::new();
         let mut left = stored;
         while left > 0 {
             self.look()?;
             let room = self.packer.room();
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
-            let count =
-                read_some(large, &mut room[..most]).map_err(|source| content_error(header, source))?;
+            let count = self
+                .pulse
+                .wait(|| read_some(large, &mut room[..most]))
+                .map_err(|source| content_error(header, source))?;
             if count == 0 {
                 return Err(wrong_size(header, stored - left));
             }
@@ -145,7 +154,11 @@ impl Framing {
             self.counters.content.fetch_add(count as u64, Ordering::Relaxed);
         }
         let mut more = [0; 1];
-        match read_some(large, &mut more).map_err(|source| content_error(header, source))? {
+        match self
+            .pulse
+            .wait(|| read_some(large, &mut more))
+            .map_err(|source| content_error(header, source))?
+        {
             0 => Ok(hasher.finalize()),
             _ => Err(wrong_size(header, stored + 1)),
         }
@@ -153,12 +166,12 @@ impl Framing {
 }
 
 /// The next parcel. Where none waits, several may gather first: the compressor has blocks for longer than that.
-fn next(parcels: &mut mpsc::Receiver<Parcel>) -> Option<Parcel> {
+fn next(parcels: &mut mpsc::Receiver<Parcel>, pulse: &Pulse) -> Option<Parcel> {
     if let Ok(parcel) = parcels.try_recv() {
         return Some(parcel);
     }
     gather();
-    parcels.blocking_recv()
+    pulse.wait(|| parcels.blocking_recv())
 }
 
 fn read_some(source: &mut dyn Large, out: &mut [u8]) -> io::Result<usize> {

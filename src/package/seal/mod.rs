@@ -133,7 +133,8 @@ pub fn seal(
     let counters = Arc::new(Counters::default());
     let framing = {
         let (failure, notes, abandoned) = (failure.clone(), notes.clone(), abandoned.clone());
-        let framing = framing::Framing::new(packer, notes, abandoned, counters.clone());
+        let framing =
+            framing::Framing::new(packer, notes, abandoned, counters.clone(), outlet.pulse().clone());
         spawn("framing", move || failure.settle(framing.run(arriving)))?
     };
     let output = {

@@ -105,7 +105,13 @@ impl Dump {
             plan,
         });
         let found = reader.opened_directory(fd, Vec::new())?;
-        let walk = Walk::new(Arc::clone(&reader), found, outlet.budget().clone(), most_folders, stop.clone());
+        let walk = Walk::new(
+            Arc::clone(&reader),
+            found,
+            (outlet.budget().clone(), outlet.pulse().clone()),
+            most_folders,
+            stop.clone(),
+        );
         let links = Links::new(reader.plan.hard_link_memory);
         let (parents, tally) = (Vec::new(), Tally::default());
         Ok(Self { reader, walk, outlet, stop, links, root: None, parents, tally })

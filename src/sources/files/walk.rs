@@ -26,6 +26,7 @@ use super::folder::{BATCH, Folder, Listing, Name};
 use super::pace::Pace;
 use crate::package::budget::{Budget, Lease};
 use crate::package::outlet::Closed;
+use crate::package::pulse::Pulse;
 
 /// About how many names are known ahead of the archive.
 const AHEAD: usize = 16 << 10;
@@ -58,6 +59,17 @@ enum Task {
     More(Arc<Folder>),
 }
 
+impl Task {
+    /// The path in parts.
+    fn path(&self) -> [&[u8]; 3] {
+        match self {
+            Self::Entry(folder, name) if folder.path().is_empty() => [&name.bytes, b"", b""],
+            Self::Entry(folder, name) => [folder.path(), b"/", &name.bytes],
+            Self::More(folder) => [folder.path(), b"/", b""],
+        }
+    }
+}
+
 struct Job {
     position: Position,
     task: Task,
@@ -66,7 +78,7 @@ struct Job {
 
 enum Node {
     Waiting(Task),
-    Running { memory: usize, names: usize },
+    Running { memory: usize, names: usize, path: Vec<u8> },
     Done { found: Box<Found>, memory: usize },
 }
 
@@ -74,6 +86,7 @@ enum Node {
 pub(super) struct Walk {
     reader: Arc<Reader>,
     budget: Budget,
+    pulse: Pulse,
     stop: CancellationToken,
     nodes: BTreeMap<Position, Node>,
     waiting: BTreeSet<Position>,
@@ -99,7 +112,7 @@ impl Walk {
     pub(super) fn new(
         reader: Arc<Reader>,
         root: Found,
-        budget: Budget,
+        (budget, pulse): (Budget, Pulse),
         most_folders: usize,
         stop: CancellationToken,
     ) -> Self {
@@ -107,6 +120,7 @@ impl Walk {
         let mut walk = Self {
             reader,
             budget,
+            pulse,
             stop,
             nodes: BTreeMap::new(),
             waiting: BTreeSet::new(),
@@ -145,6 +159,8 @@ impl Walk {
     /// The next entry in archive order, or `None` after the last.
     pub(super) fn next(&mut self) -> Result<Option<Found>, Error> {
         loop {
+            // A large tree of which little is wanted may hand nothing over for long.
+            self.pulse.beat();
             while let Ok(event) = self.events.try_recv() {
                 self.take(event)?;
             }
@@ -191,6 +207,7 @@ impl Walk {
         let (_, memory) = wants(&self.reader, &task);
         let lease = (memory > 0).then(|| self.budget.take_blocking(memory));
         let counts = matches!(&task, Task::Entry(_, name) if name.hint == FileType::RegularFile);
+        self.pulse.reading(&task.path());
         let began = Instant::now();
         let found = read(&self.reader, task, lease)?;
         if counts {
@@ -233,9 +250,16 @@ impl Walk {
             }
             match self.events.recv_timeout(GLANCE) {
                 Ok(event) => return Ok(event),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.note_first(),
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Thread),
             }
+        }
+    }
+
+    /// Notes what everything waits for, should it never come.
+    fn note_first(&self) {
+        if let Some((_, Node::Running { path, .. })) = self.nodes.first_key_value() {
+            self.pulse.reading(&[path]);
         }
     }
 
@@ -246,7 +270,7 @@ impl Walk {
             self.pace.took(time);
         }
         self.running -= 1;
-        if let Some(Node::Running { memory, names }) = self.nodes.remove(&position) {
+        if let Some(Node::Running { memory, names, .. }) = self.nodes.remove(&position) {
             self.held -= memory;
             self.expected -= names;
         }
@@ -310,7 +334,7 @@ impl Walk {
                 },
             };
             let Some(position) = self.waiting.pop_first() else { return Ok(()) };
-            let running = Node::Running { memory, names };
+            let running = Node::Running { memory, names, path: task.path().concat() };
             let Some(Node::Waiting(task)) = self.nodes.insert(position.clone(), running) else {
                 return Err(Error::Thread);
             };

@@ -56,8 +56,9 @@ async fn by_replication(
     let (send, receive) = mpsc::channel(DEPTH);
     let (begun, begins) = oneshot::channel();
     let of_cluster = alone.then(|| Error::ClusterNode(endpoint.server()));
-    let (endpoint, stop) = (endpoint.clone(), stop.clone());
-    let receiving = tokio::task::spawn_blocking(move || psync::receive(&endpoint, begun, send, &stop));
+    let (endpoint, pulse, stop) = (endpoint.clone(), outlet.pulse().clone(), stop.clone());
+    let receiving =
+        tokio::task::spawn_blocking(move || psync::receive(&endpoint, begun, send, &pulse, &stop));
     let lost = |_| Error::Stopped;
     let Ok(begun) = begins.await else {
         // It ended before it began, and has the reason.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use super::connect::{Connection, Endpoint, Reply};
 use crate::gather::gather;
+use crate::package::pulse::Pulse;
 
 /// How many pieces of the snapshot may wait for the walker.
 pub(super) const DEPTH: usize = 4;
@@ -67,13 +68,14 @@ pub(super) fn receive(
     endpoint: &Endpoint,
     begun: oneshot::Sender<Begun>,
     pieces: mpsc::Sender<Bytes>,
+    pulse: &Pulse,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let unreachable = |source| Error::Unreachable { server: endpoint.server(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreachable)?;
     runtime.block_on(async {
         let received = async {
-            let (instant, snapshot) = Snapshot::begin(endpoint).await?;
+            let (instant, snapshot) = Snapshot::begin(endpoint, pulse).await?;
             // Nobody waits for it any more only if the dump was given up; then the pieces find that out.
             let _ = begun.send(instant);
             snapshot.forward(pieces).await
@@ -87,7 +89,7 @@ pub(super) fn receive(
 
 impl Snapshot {
     /// Shakes hands and waits until the snapshot begins.
-    async fn begin(endpoint: &Endpoint) -> Result<(Begun, Self), Error> {
+    async fn begin(endpoint: &Endpoint, pulse: &Pulse) -> Result<(Begun, Self), Error> {
         let mut connection = Connection::open(endpoint).await?;
         greet(&mut connection).await?;
         connection.send(&["PSYNC", "?", "-1"]).await?;
@@ -97,8 +99,10 @@ impl Snapshot {
         };
         let framing = loop {
             let line = connection.line("a snapshot was awaited").await?;
-            // The server sends empty lines while it prepares: `repl-diskless-sync-delay` is 5 s by default.
+            // The server sends empty lines while it prepares: `repl-diskless-sync-delay` is 5 s by default, and a
+            // snapshot that is written to a disk first takes as long as that takes.
             if line.is_empty() {
+                pulse.beat();
                 continue;
             }
             break framing(endpoint, &line)?;
