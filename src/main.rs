@@ -41,9 +41,12 @@ fn main() -> Exit {
 }
 
 async fn run(cli: Cli, session: &Session, shutdown: &Shutdown) -> Exit {
+    let ends_in_order = cli.ends_in_order();
     let done = tokio::select! {
         done = cli.run(session) => done,
-        () = shutdown.at_once() => return shutdown.exit(Exit::Unexpected),
+        () = shutdown.at_once(ends_in_order) => return shutdown.exit(Exit::Unexpected),
     };
-    done.unwrap_or_else(|error| output::problem(&error, session))
+    let exit = done.unwrap_or_else(|error| output::problem(&error, session));
+    // What is cut short may look as if it were all.
+    if ends_in_order { exit } else { shutdown.exit(exit) }
 }

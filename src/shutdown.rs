@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: the first asks the run to stop and abort its uploads, the second ends it at once.
+//! SIGTERM and SIGINT: the first asks the run to stop and abort its uploads, the second ends it at once. What only looks
+//! has nothing to abort and ends with the first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,6 +17,9 @@ pub struct Shutdown {
     second: CancellationToken,
     signal: Arc<AtomicU8>,
 }
+
+/// How long what only looks may still take to end by itself: enough to remove what a check has written.
+const MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
 
 const NONE: u8 = 0;
 const INTERRUPTED: u8 = 1;
@@ -41,7 +45,7 @@ impl Shutdown {
                 return self.second.cancel();
             }
             self.signal.store(number, Ordering::SeqCst);
-            tracing::warn!("told to stop: uploads are aborted; a second signal ends at once");
+            tracing::warn!("told to stop; a second signal ends at once");
             self.first.cancel();
         }
     }
@@ -51,9 +55,16 @@ impl Shutdown {
         self.first.clone()
     }
 
-    /// Waits for the second signal.
-    pub async fn at_once(&self) {
-        self.second.cancelled().await;
+    /// Waits for the second signal, or for a moment after the first where the verb does not end in order by itself.
+    pub async fn at_once(&self, ends_in_order: bool) {
+        if ends_in_order {
+            return self.second.cancelled().await;
+        }
+        self.first.cancelled().await;
+        tokio::select! {
+            () = self.second.cancelled() => {}
+            () = crate::stores::retry::pause(MOMENT) => {}
+        }
     }
 
     /// The signal that came first, if any.

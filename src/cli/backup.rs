@@ -52,6 +52,11 @@ pub(super) struct Args {
 }
 
 impl Args {
+    /// Whether nothing is written.
+    pub(super) fn only_looks(&self) -> bool {
+        self.dry_run
+    }
+
     pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
         let plan = session.plan()?;
         if self.dry_run {

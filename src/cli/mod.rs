@@ -130,6 +130,15 @@ impl Cli {
         (if error.use_stderr() { Exit::Usage } else { Exit::Good }, mesh)
     }
 
+    /// Whether the verb heeds the first signal itself, because it must not stop just anywhere.
+    pub fn ends_in_order(&self) -> bool {
+        match &self.verb {
+            Verb::Backup(args) => !args.only_looks(),
+            Verb::Restore(_) | Verb::Prune(_) | Verb::Quickstart(_) => true,
+            _ => false,
+        }
+    }
+
     /// Runs the verb.
     ///
     /// A boxed future, so that everything below it is compiled with this library and not once more with the binary.

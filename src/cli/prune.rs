@@ -53,7 +53,8 @@ impl Args {
                 if session.shutdown.token().is_cancelled() {
                     break;
                 }
-                let intended = intend(named, name, policy, session.clock.now()).await;
+                let intending = intend(named, name, policy, session.clock.now());
+                let Some(intended) = session.unless_stopped(intending).await else { break };
                 let outcome = Outcome {
                     store: store.clone(),
                     source: name.to_string(),

@@ -74,7 +74,11 @@ impl Args {
         let now = session.clock.now();
         let at = self.at.map(|at| at.resolve(now));
         let name = self.source.as_str();
-        let mut chosen = chosen(&plan, self.store.as_deref(), name, self.package.clone(), at, now).await?;
+        let choosing = chosen(&plan, self.store.as_deref(), name, self.package.clone(), at, now);
+        let Some(chosen) = session.unless_stopped(choosing).await else {
+            return Ok(session.shutdown.exit(Exit::Unexpected));
+        };
+        let mut chosen = chosen?;
         chosen.named = Counted::named(&chosen.named, &session.progress);
         let configured = plan.sources.get(chosen.found.record.key.source()).map(|plan| &plan.source);
         let (replace, dry_run) = (self.replace, self.dry_run);

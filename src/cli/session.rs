@@ -31,6 +31,16 @@ impl Session {
         Self { config, clock, shutdown, screen, progress: Arc::default() }
     }
 
+    /// Does the work unless the process is told to stop meanwhile.
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let stop = self.shutdown.token();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            done = work => Some(done),
+        }
+    }
+
     /// Shows a progress bar until the guard is dropped, where there is a terminal.
     pub(super) fn bar(&self) -> Bar {
         Bar::show(&self.screen, Arc::clone(&self.progress))
