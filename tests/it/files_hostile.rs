@@ -1,9 +1,10 @@
 //! Packages that mean harm are refused, and nothing outside the target is touched.
 
 use chupacabra::package::member::Kind;
+use chupacabra::sources::Request;
 use serde_json::json;
 
-use crate::files_support::{Backup, into, manifest, restore};
+use crate::files_support::{Backup, assert_same, into, manifest, restore};
 use crate::support::package::{Step, empty, file, keys, member, package, sealed};
 use crate::support::{scratch, shell};
 
@@ -110,6 +111,38 @@ async fn a_directory_with_something_in_it_is_not_removed_for_a_file() {
         assert!(error.help().unwrap().contains("move it away"), "{name}: {error}");
         assert_eq!(data, manifest(&target.join("data")), "{name}");
     }
+}
+
+/// What one entry meets keeps no other from being restored; all are told, and it is no success.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_else_is_restored_where_some_entries_cannot_be() {
+    let dir = scratch();
+    shell(&format!(
+        "cd '{}'; mkdir -p tree/m/n target/b/inner target/m/n/file/inner; echo a > tree/a; echo b > tree/b
+         echo f > tree/m/n/file; ln tree/b tree/c; ln tree/m/n/file tree/y; echo z > tree/z",
+        dir.path().display()
+    ));
+    let target = dir.path().join("target");
+    let backup = Backup::of(&dir.path().join("tree"), json!({})).await.unwrap();
+    let request = || Request { replace: true, ..into(&target) };
+    let error = backup.restore(request()).await.unwrap_err();
+    let told = chupacabra::report::chain(&error).join(": ");
+    assert!(
+        told.starts_with("4 entries could not be restored; the first: ") && told.contains("not empty"),
+        "{told}"
+    );
+    assert!(error.help().unwrap().contains("move it away"), "{error}");
+    for name in ["a", "z"] {
+        let differences = shell(&format!(
+            "cd '{}'; diff tree/{name} target/{name}; stat -c '%a %Y' tree/{name} target/{name} | uniq | wc -l",
+            dir.path().display()
+        ));
+        assert_eq!(differences, b"1\n", "{name}");
+    }
+    // What is in place now is compared as ever, and once nothing is in the way everything is good.
+    shell(&format!("cd '{}'; rmdir target/b/inner target/m/n/file/inner", dir.path().display()));
+    backup.restore(request()).await.unwrap();
+    assert_same(&manifest(&dir.path().join("tree")), &manifest(&target));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -71,6 +71,31 @@ fn a_target_of_someone_else_that_may_be_written_keeps_its_own_mode_and_time() {
     assert_eq!(shell(&format!("stat -c %a '{}'", target.display())), b"2775\n");
 }
 
+/// A directory that may not be written keeps what belongs into it out, and nothing else.
+#[test]
+fn a_directory_that_may_not_be_written_costs_only_what_is_in_it() {
+    let Some(site) = site() else { return };
+    shell(&format!(
+        "cd '{}'; mkdir -p locked/inner/deep; touch locked/inner/deep/1 locked/2; echo 3 > z",
+        site.tree().display()
+    ));
+    run(&mut site.command(&["backup"]));
+    shell(&format!("chmod -R a+rX '{}'", site.store().display()));
+    let target = site.dir().join("target");
+    crate::unprivileged::nobodys(&target);
+    shell(&format!("mkdir '{0}/locked'; chmod 755 '{0}/locked'", target.display()));
+    let mut command = nobody(Path::new(env!("CARGO_BIN_EXE_chupacabra")), site.dir());
+    command.arg("--config").arg(site.config()).args(["restore", "web", "--replace", "--into"]).arg(&target);
+    let output = command.env("CHUPACABRA_LOG_FORMAT", "human").current_dir("/").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    // The directory that cannot be made stands for what is in it.
+    assert_eq!(told.matches("not restored").count(), 2, "{told}");
+    assert!(told.contains("2 entries could not be restored") && told.contains("locked/inner`"), "{told}");
+    assert_eq!(std::fs::read_to_string(target.join("z")).unwrap(), "3\n");
+    assert_eq!(shell(&format!("ls '{}/locked'", target.display())), b"");
+}
+
 /// Root in name only: without capabilities, as in a container that dropped them, or on a file server that squashes it.
 fn restore_as_powerless_root(site: &Site, target: &Path, flags: &str) -> (bool, String) {
     let restore = format!(

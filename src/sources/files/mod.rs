@@ -83,6 +83,17 @@ pub enum Error {
     /// A directory with something in it, or on it, stands where the package has something else.
     #[error("`{0}` is a directory that is not empty or a mount point, and something else in the package")]
     InTheWay(String),
+    /// More than one entry could not be restored; all have been told, and the others are in place.
+    #[error("{count} entries could not be restored{given_up}; the first")]
+    Several {
+        /// How many.
+        count: usize,
+        /// Said where what came after them was not tried any more.
+        given_up: &'static str,
+        /// Why the first could not.
+        #[source]
+        first: Box<Error>,
+    },
     /// A file was different every time it was read.
     #[error("`{0}` changed whenever it was read")]
     Changing(String),

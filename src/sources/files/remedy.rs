@@ -42,6 +42,7 @@ impl Error {
                 Self::NothingMatches(_) => "`chupacabra show` lists what is in the package",
                 Self::Refused { .. } => "give a directory that no one else writes to",
                 Self::Differs { .. } => "restore again, into an empty directory that no one else writes to",
+                Self::Several { first, .. } => return first.help(),
                 Self::Package(error) => return error.help(),
                 Self::Closed(_) | Self::Stopped | Self::Thread => return None,
             }

@@ -96,7 +96,10 @@ impl Feed {
         }
         let visited = self.visited;
         self.visited += 1;
-        if self.written.skipped.get(visited) {
+        // A link to a name whose metadata could not be set has that name's.
+        let refused = self.shared.is_refused(&entry.path)
+            || entry.kind == EntryKind::HardLink && self.shared.is_refused(&entry.link);
+        if refused || self.written.skipped.get(visited) {
             return Ok(());
         }
         self.batch.push((entry, self.written.compared.get(visited)));

@@ -134,7 +134,12 @@ impl Drop for Open {
             Ok(()) => {}
             // Whoever may write into another one's directory still cannot change the directory itself.
             Err(Errno::PERM) if self.found && !self.shared.owners => self.shared.leave_alone(&header.path),
-            Err(error) => self.shared.fail(self.shared.error("set the metadata of", &self.path, error)),
+            Err(error) => {
+                let error = self.shared.error("set the metadata of", &self.path, error);
+                if let Err(error) = self.shared.refuse(&header.path, error) {
+                    self.shared.fail(error);
+                }
+            }
         }
     }
 }

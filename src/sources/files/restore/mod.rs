@@ -1,7 +1,8 @@
 //! Writing a tree back, and comparing it with what the package says.
 //!
 //! Never writes outside the target directory, never through a symbolic link, never over a member already written. With
-//! `replace` it writes over what the package names and removes nothing else.
+//! `replace` it writes over what the package names and removes nothing else. What cannot be restored fails it, but keeps
+//! nothing else from being restored and compared.
 
 mod choose;
 mod closed;
@@ -9,6 +10,7 @@ mod compare;
 mod folder;
 mod metadata;
 mod pool;
+mod refused;
 mod visitor;
 
 use std::collections::{BTreeMap, HashSet};
@@ -29,6 +31,7 @@ use crate::sources::{Request, Restored};
 use choose::Listing;
 use closed::Closed;
 use folder::Open;
+use refused::Refused;
 use visitor::Writing;
 
 /// How the target is opened. It may be a symbolic link: whoever restores has named it.
@@ -45,6 +48,7 @@ struct Shared {
     /// What is wanted, if that is not everything.
     only: Option<Globs>,
     failure: Mutex<Option<Error>>,
+    refused: Mutex<Refused>,
     stop: CancellationToken,
     /// What could not be put back, by reason: how often, and the first path.
     unrestorable: Mutex<BTreeMap<String, (u64, String)>>,
@@ -70,6 +74,20 @@ impl Shared {
     /// Keeps the first failure.
     fn fail(&self, error: Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// Notes that an entry could not be restored, or fails with what ended it if the others would end the same.
+    fn refuse(&self, path: &[u8], error: Error) -> Result<(), Error> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).note(path, error)
+    }
+
+    fn is_refused(&self, path: &[u8]) -> bool {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    /// Fails if there is anything that could not be restored.
+    fn all_restored(&self) -> Result<(), Error> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).verdict("").map_or(Ok(()), Err)
     }
 
     /// The failure of any thread so far, or the wish to stop.
@@ -128,6 +146,7 @@ impl Shared {
             devices: true,
             only: None,
             failure: Mutex::default(),
+            refused: Mutex::default(),
             stop: CancellationToken::new(),
             unrestorable: Mutex::default(),
             left_alone: Mutex::default(),
@@ -166,6 +185,7 @@ pub(super) async fn restore(
         devices: !has("no-devices"),
         only,
         failure: Mutex::default(),
+        refused: Mutex::default(),
         stop: stop.clone(),
         unrestorable: Mutex::default(),
         left_alone: Mutex::default(),
@@ -190,6 +210,7 @@ pub(super) async fn restore(
     let closed = shared.closed.close(&shared);
     let compared = compared?;
     closed?;
+    shared.all_restored()?;
     Ok(Restored { counts, bytes: shared.bytes.load(Ordering::Relaxed), compared, notes: shared.notes() })
 }
 

@@ -89,7 +89,8 @@ fn work(shared: &Shared, queue: &Mutex<Receiver<Job>>, pending: &(Mutex<usize>, 
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { folder, header, content, expected, lease }) = job else { return };
         let _done = Done(pending, shared);
-        if let Err(error) = write_file(&folder, &header, &content, expected, shared) {
+        let written = write_file(&folder, &header, &content, expected, shared);
+        if let Err(error) = written.or_else(|error| shared.refuse(&header.path, error)) {
             shared.fail(error);
         }
         // Before it counts as done, so that who waits finds the directory finished.

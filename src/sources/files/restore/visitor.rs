@@ -35,6 +35,8 @@ pub(super) struct Writing {
     pool: Pool,
     budget: Budget,
     written: Written,
+    /// The last directory that could not be made: what is in it has no place.
+    no_place: Option<Vec<u8>>,
     buffer: Vec<u8>,
 }
 
@@ -64,7 +66,8 @@ impl Writing {
         let pool = Pool::new(&shared)?;
         let written = Written::default();
         let budget = Budget::new(MEMORY);
-        Ok(Self { shared, stack: Vec::new(), root, pool, budget, written, buffer: vec![0; 256 << 10] })
+        let (stack, no_place, buffer) = (Vec::new(), None, vec![0; 256 << 10]);
+        Ok(Self { shared, stack, root, pool, budget, written, no_place, buffer })
     }
 
     /// Waits for what is still being written and finishes the directories.
@@ -81,11 +84,11 @@ impl Writing {
     fn take(&mut self, entry: &Entry, header: Header, content: &mut dyn Read) -> Result<(), Error> {
         self.shared.check()?;
         let device = matches!(header.kind, Kind::CharDevice(..) | Kind::BlockDevice(..));
-        let skipped = entry.superseded || (device && !self.shared.devices);
+        let skipped = entry.superseded || (device && !self.shared.devices) || self.has_no_place(&header.path);
         self.written.skipped.push(skipped);
         self.written.compared.push(compared_at_once(&header));
         if skipped {
-            if device {
+            if device && !self.shared.devices {
                 self.written.count("devices_skipped");
             }
             return Ok(());
@@ -98,6 +101,22 @@ impl Writing {
             self.written.count("directories");
             return Ok(());
         }
+        let (path, directory) = (header.path.clone(), header.kind == Kind::Directory);
+        let put = self.put(entry, header, content);
+        if directory && put.is_err() {
+            self.no_place = Some(path.clone());
+        }
+        put.or_else(|error| self.shared.refuse(&path, error))
+    }
+
+    /// Whether a path is in a directory that could not be made.
+    fn has_no_place(&self, path: &[u8]) -> bool {
+        let rest = self.no_place.as_ref().and_then(|directory| path.strip_prefix(&**directory));
+        rest.is_some_and(|rest| rest.first() == Some(&b'/'))
+    }
+
+    /// Writes an entry in its place.
+    fn put(&mut self, entry: &Entry, header: Header, content: &mut dyn Read) -> Result<(), Error> {
         let (parent, name) = self.parent(&header.path)?;
         self.written.count(match header.kind {
             Kind::File => "files",
