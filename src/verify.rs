@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::catalog::key::Note;
+use crate::catalog::key::{Note, Part};
 use crate::catalog::{Found, Key, note};
 use crate::clock::Timestamp;
 use crate::package::age::Identity;
@@ -16,7 +16,7 @@ use crate::package::index::Entry;
 use crate::package::member::Header;
 use crate::package::{self, Package, Selection, VisitError, Visitor};
 use crate::report::chain;
-use crate::stores::Named;
+use crate::stores::{Named, ObjectName, Reason};
 
 /// The outcome for one package in one store.
 #[derive(Debug, Clone, Serialize)]
@@ -63,6 +63,8 @@ pub enum Outcome {
     Mismatch,
     /// It could not be found out.
     Unknown,
+    /// It was removed while it was read, record and all, as retention does.
+    Removed,
 }
 
 /// Verifies one package. With no identities only the bytes are compared.
@@ -90,7 +92,7 @@ pub async fn verify(named: &Named, found: &Found, identities: &[Identity], now: 
     match compared {
         Ok(members) => verified.members = members,
         Err(error) => {
-            verified.outcome = judged(&error);
+            verified.outcome = judged(named, &record.key, &error).await;
             verified.error = chain(&error);
         }
     }
@@ -102,7 +104,7 @@ pub async fn verify(named: &Named, found: &Found, identities: &[Identity], now: 
         }
         Outcome::Sound => Note::Verified,
         Outcome::Mismatch => Note::Damaged,
-        Outcome::Unknown => return verified,
+        Outcome::Unknown | Outcome::Removed => return verified,
     };
     let left = note::leave(&named.store, &record.key, note, now, &verified.error.join(": ")).await;
     verified.not_noted = left.err().map(|error| error.to_string());
@@ -125,8 +127,17 @@ impl Verified {
     }
 }
 
-fn judged(error: &package::Error) -> Outcome {
-    if error.is_mismatch() { Outcome::Mismatch } else { Outcome::Unknown }
+/// What an error says of a package. Objects that are gone are damage only as long as their record is there: retention
+/// removes it before them.
+async fn judged(named: &Named, key: &Key, error: &package::Error) -> Outcome {
+    if !error.is_mismatch() {
+        return Outcome::Unknown;
+    }
+    let Ok(record) = ObjectName::new(key.object(&Part::Record)) else { return Outcome::Mismatch };
+    match named.store.open(&record, None).await {
+        Err(error) if error.reason == Reason::NotFound => Outcome::Removed,
+        _ => Outcome::Mismatch,
+    }
 }
 
 #[derive(Default)]

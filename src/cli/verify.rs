@@ -64,15 +64,11 @@ impl Args {
             session.progress.begin(record.key.source().as_str(), "verifying", Some(record.package.size));
             let counted = Counted::named(named, &session.progress);
             let verifying = verify(&counted, &found, &identities, session.clock.now());
-            let stop = session.shutdown.token();
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(session.shutdown.exit(Exit::Unexpected)),
-                one = verifying => {
-                    told(&one);
-                    verified.push(one);
-                }
-            }
+            let Some(one) = session.unless_stopped(verifying).await else {
+                return Ok(session.shutdown.exit(Exit::Unexpected));
+            };
+            told(&one);
+            verified.push(one);
         }
         drop(bar);
         let printed = if self.json {
@@ -107,7 +103,9 @@ impl Args {
 
 fn exit(verified: &[Verified]) -> Exit {
     let has = |outcome| verified.iter().any(|one| one.outcome == outcome);
-    match (has(Outcome::Mismatch), has(Outcome::Unknown), has(Outcome::Sound)) {
+    // What was removed meanwhile is nobody's fault, but if nothing else was read, nothing was verified.
+    let unread = has(Outcome::Unknown) || has(Outcome::Removed) && !has(Outcome::Sound);
+    match (has(Outcome::Mismatch), unread, has(Outcome::Sound)) {
         (true, ..) => Exit::Mismatch,
         (_, true, true) => Exit::Partial,
         (_, true, false) => Exit::Failed,
@@ -119,6 +117,8 @@ fn told(one: &Verified) {
     let (key, store) = (&one.key, &one.store);
     if one.outcome == Outcome::Sound {
         tracing::info!(%key, %store, bytes = one.bytes, members = one.members, action = "verify", "package verified");
+    } else if one.outcome == Outcome::Removed {
+        tracing::warn!(%key, %store, action = "verify", "package was removed while it was read");
     } else {
         let error = one.error.join(": ");
         tracing::error!(%key, %store, error, outcome = ?one.outcome, action = "verify", "package not verified");
@@ -132,6 +132,7 @@ pub(super) fn show(verified: &[Verified]) -> anyhow::Result<()> {
             Outcome::Sound => "sound",
             Outcome::Mismatch => "MISMATCH",
             Outcome::Unknown => "unknown",
+            Outcome::Removed => "removed",
         };
         let compared = match one.depth {
             Depth::Nothing => "-".to_owned(),
@@ -142,7 +143,7 @@ pub(super) fn show(verified: &[Verified]) -> anyhow::Result<()> {
     }
     output::show(&table)?;
     for one in verified {
-        if !one.error.is_empty() {
+        if !one.error.is_empty() && one.outcome != Outcome::Removed {
             output::line(output::printable(&format!(
                 "{} in {}: {}",
                 one.key,

@@ -37,5 +37,6 @@ mod package_damage;
 mod package_round_trip;
 mod package_stock_tools;
 mod package_vectors;
+mod silence;
 mod store_faults;
 mod unprivileged;

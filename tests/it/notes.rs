@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use chupacabra::catalog::key::Part;
 use chupacabra::clock::Clock;
 use chupacabra::retention::Policy;
 use chupacabra::shard;
@@ -93,6 +94,34 @@ fn damage_is_remembered_until_the_package_is_whole_again() {
     exits(&site, &["verify", "--identity", site.key().to_str().unwrap()], 0);
     assert_eq!(outcomes(&site), ["complete"]);
     exits(&site, &["list", "--max-age", "1h"], 0);
+}
+
+/// Retention may remove a package, its record first, while another run reads it.
+#[test]
+fn what_is_removed_while_it_is_verified_is_not_damaged() {
+    let site = Site::new("");
+    let package = two_packages(&site);
+    let found = site.scan().packages.pop().unwrap();
+    let verify = || {
+        let named = Named { name: "here".into(), store: site.open_store() };
+        let work = chupacabra::verify::verify(&named, &found, &[], Clock::system().now());
+        serde_json::to_value(tokio::runtime::Runtime::new().unwrap().block_on(work)).unwrap()
+    };
+    let notes = || {
+        std::fs::read_dir(site.store().join("web"))
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().contains("damaged"))
+            .count()
+    };
+    let record = site.store().join(found.record.key.object(&Part::Record));
+    let kept = std::fs::read(&record).unwrap();
+    std::fs::remove_file(&package).unwrap();
+    std::fs::remove_file(&record).unwrap();
+    assert_eq!((verify()["outcome"].as_str(), notes()), (Some("removed"), 0));
+    // A package that is gone although its record is there is damage.
+    std::fs::write(&record, kept).unwrap();
+    assert_eq!((verify()["outcome"].as_str(), notes()), (Some("mismatch"), 1));
 }
 
 /// A record that nobody can read, and a package that is not there: neither is passed over in silence.
