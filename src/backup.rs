@@ -31,6 +31,9 @@ pub use seal_and_send::Sealed;
 const ATTEMPTS: u32 = 3;
 /// How long is waited before the second attempt; twice as long before the third.
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long uploads may take to end once the run was told to stop. With the notifications it stays well within the
+/// grace period of a pod, which may be 30 seconds.
+const ENDING: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What a run needs: the plan, the stores, the clock, and a way to be told to stop.
 pub struct Run<'a> {
@@ -217,7 +220,7 @@ impl Run<'_> {
         }
         // What the source cannot say, such as the size of a tree, is probably about what it was.
         let before = size::newest(previous);
-        let intent = size::intent(facts.estimate, before);
+        let intent = size::intent(facts.estimate, before, &self.stop);
         let expected = facts.estimate.or(before.map(|found| found.record.totals.content_bytes));
         let (mut key, mut attempt) = (key.clone(), 1);
         loop {
@@ -251,6 +254,20 @@ impl Run<'_> {
         }
     }
 
+    /// Waits for work that must not be cut in the middle; once the run was told to stop, only as long as its end may
+    /// take. `None`: it was cut.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let late = async {
+            self.stop.cancelled().await;
+            stores::retry::pause(ENDING).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = late => None,
+        }
+    }
+
     /// Writes the record into every store that holds the package: the commit point.
     async fn commit(
         &self,
@@ -268,7 +285,7 @@ impl Run<'_> {
             let mut record = Record { proof: *proof, ..sealed.record.clone() };
             let before = previous.get(&named.name);
             record.suspicious = before.and_then(|before| record.suspicion_after(&before.record));
-            match write_record(named, &record).await {
+            match self.in_time(write_record(named, &record)).await.unwrap_or_else(|| Err(unknown_end())) {
                 Ok(()) => {
                     let accepted = self.accept(named, &record, before).await;
                     outcomes.push(StoreOutcome { accepted, ..StoreOutcome::committed(&named.name) });
@@ -317,9 +334,11 @@ impl Run<'_> {
                 let intended = prune::intend(named, name, policy, self.clock.now()).await?;
                 intended.execute(named).await
             };
-            match pruned.await {
-                Ok(pruned) => outcome.pruned = pruned.packages,
-                Err(error) => outcome.prune_error = chain(&error),
+            // A record goes before its data: wherever this is cut, what is left is swept as any leftover is.
+            match self.unless_stopped(async { Ok(pruned.await) }).await {
+                Ok(Ok(pruned)) => outcome.pruned = pruned.packages,
+                Ok(Err(error)) => outcome.prune_error = chain(&error),
+                Err(stopped) => outcome.prune_error = chain(&stopped),
             }
         }
     }
@@ -348,6 +367,12 @@ impl StoreOutcome {
         }
         Self { committed: false, error: chain(error), help, ..Self::committed(store) }
     }
+}
+
+/// The process had to end while a record was on its way.
+fn unknown_end() -> stores::Error {
+    let what = "the record was not confirmed before the run had to stop: `list` shows whether it is there";
+    stores::Error::new(stores::Reason::Stopped, what)
 }
 
 async fn write_record(named: &Named, record: &Record) -> Result<(), stores::Error> {

@@ -59,7 +59,8 @@ pub(super) async fn seal_and_send(
 ) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
     let named: Vec<Named> =
         source.stores.iter().filter_map(|(store, _)| run.stores.get(store).cloned()).collect();
-    let mut uploads = Uploads::create(&named, key, intent).await;
+    let create = async { Ok(Uploads::create(&named, key, intent).await) };
+    let mut uploads = run.unless_stopped(create).await.map_err(|error| (error, Vec::new()))?;
     let (package_out, package_in) = pipe(PACKAGE_DEPTH);
     let (index_out, index_in) = pipe(INDEX_DEPTH);
     let begun = seal(&run.plan.package, &key.to_string(), package_out, index_out).map_err(Error::Package);
@@ -91,7 +92,14 @@ pub(super) async fn seal_and_send(
     match done {
         Ok((packed, summary)) => {
             run.progress.doing("finishing");
-            let Finished { good: stores, failed, lost } = uploads.finish(&named, &packed).await;
+            let finished = run.in_time(uploads.finish(&named, &packed)).await;
+            let Some(Finished { good: stores, failed, lost }) = finished else {
+                return Err((Error::Stopped, left_behind(&named)));
+            };
+            // What ended for being told to stop is no failure of the stores.
+            if stores.is_empty() && run.stop.is_cancelled() {
+                return Err((Error::Stopped, failed));
+            }
             if stores.is_empty() {
                 return Err((if lost { Error::UploadLost } else { Error::NoStore }, failed));
             }
@@ -100,11 +108,20 @@ pub(super) async fn seal_and_send(
             Ok(Sealed { record, stores, failed })
         }
         Err(error) => {
-            let (failed, lost) = uploads.abort(&error).await;
+            let Some((failed, lost)) = run.in_time(uploads.abort(&error)).await else {
+                return Err((Error::Stopped, left_behind(&named)));
+            };
             let lost = lost && matches!(error, Error::NoStore);
             Err((if lost { Error::UploadLost } else { error }, failed))
         }
     }
+}
+
+/// What became of stores whose uploads could not be ended before the process had to.
+fn left_behind(named: &[Named]) -> Vec<StoreOutcome> {
+    let why = "the upload could not be given up in time; a later prune sweeps it";
+    let error = stores::Error::new(stores::Reason::Stopped, why);
+    named.iter().map(|named| StoreOutcome::failed(&named.name, &error)).collect()
 }
 
 /// Finishes the package if the dump is complete, and breaks it if it is not.
@@ -157,7 +174,7 @@ impl Uploads {
             Err(_) => Tee::default(),
         };
         let package = create(&Part::Package, intent).await;
-        let index = create(&Part::Index, &Intent::default()).await;
+        let index = create(&Part::Index, &Intent { stop: intent.stop.clone(), ..Intent::default() }).await;
         Self { package, index }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::catalog::Found;
 use crate::stores::Intent;
 
@@ -10,12 +12,13 @@ use crate::stores::Intent;
 /// The estimate is what the source says of its data, shrunk as the package before was, with half as much again to
 /// spare; a source that cannot tell may grow to twice its last package. It makes parts large enough and refuses
 /// nothing: a source may count what is not wanted of it.
-pub(super) fn intent(content: Option<u64>, before: Option<&Found>) -> Intent {
+pub(super) fn intent(content: Option<u64>, before: Option<&Found>, stop: &CancellationToken) -> Intent {
     let before = before.map(|found| (found.record.totals.content_bytes, found.record.package.size));
     Intent {
         size_estimate: estimate(content, before),
         predecessor: before.map(|(_, packed)| packed),
         retain_until: None,
+        stop: stop.clone(),
     }
 }
 

@@ -87,7 +87,8 @@ impl Args {
     }
 
     async fn back_up(&self, plan: &Plan, session: &Session) -> anyhow::Result<Report> {
-        let names = self.names(plan, session).await?;
+        let naming = session.unless_stopped(self.names(plan, session));
+        let names = naming.await.transpose()?.unwrap_or_default();
         let stores = session::connect(plan, None).await?;
         let bar = session.bar();
         let run = Run {
@@ -97,8 +98,9 @@ impl Args {
             stop: session.shutdown.token(),
             progress: &session.progress,
         };
-        let (mut report, ()) =
-            tokio::join!(run.backup(&names), notify(&plan.notifications, News::Start(&names)));
+        // Whoever cannot be told that a run begins must not hold up its end.
+        let begun = session.unless_stopped(notify(&plan.notifications, News::Start(&names)));
+        let (mut report, _) = tokio::join!(run.backup(&names), begun);
         drop(bar);
         report.stopped = session.shutdown.stopped();
         Ok(report)

@@ -130,11 +130,13 @@ impl Cli {
         (if error.use_stderr() { Exit::Usage } else { Exit::Good }, mesh)
     }
 
-    /// Whether the verb heeds the first signal itself, because it must not stop just anywhere.
+    /// Whether the verb heeds the first signal itself, because it must not stop just anywhere: it has uploads to give up,
+    /// or a restore that is half done. The others only look, or do what may be cut anywhere, such as removing records
+    /// before their data.
     pub fn ends_in_order(&self) -> bool {
         match &self.verb {
             Verb::Backup(args) => !args.only_looks(),
-            Verb::Restore(_) | Verb::Prune(_) | Verb::Quickstart(_) => true,
+            Verb::Restore(_) | Verb::Quickstart(_) => true,
             _ => false,
         }
     }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
 
@@ -67,6 +68,9 @@ pub struct Intent {
     pub predecessor: Option<u64>,
     /// Until when the store should refuse to delete the object, where it can (object lock).
     pub retain_until: Option<Timestamp>,
+    /// Cancelled when nobody wants the object any more: a finish that is under way ends soon, with
+    /// [`Reason::Stopped`], and the upload is given up.
+    pub stop: CancellationToken,
 }
 
 /// An object as a listing shows it.

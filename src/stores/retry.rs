@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use super::{Error, Reason};
 
@@ -63,6 +64,19 @@ impl Sleeper for Timer {
 /// Waits; for what must be slowed down rather than tried again.
 pub(crate) async fn pause(wait: Duration) {
     Timer.sleep(wait).await;
+}
+
+/// Runs a part of an upload, unless nobody wants the object any more.
+pub(super) async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let stopped = || Error::new(Reason::Stopped, "the upload was given up: the run was told to stop");
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(stopped()),
+        done = work => done,
+    }
 }
 
 /// Tries again what may pass by itself. Clones speak to the same service, and know together whether it is dead.

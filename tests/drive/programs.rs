@@ -226,3 +226,24 @@ fn a_login_that_is_refused_or_of_the_wrong_client_says_so() {
             && said.contains("make an OAuth client of type Desktop app")
     );
 }
+
+/// Told to stop while Drive takes its time to store an object, the program does not wait for it.
+#[test]
+fn a_backup_that_is_stopped_while_it_finishes_ends_in_seconds() {
+    let fake = Fake::start();
+    let site = site(&fake);
+    std::fs::write(site.tree().join("hello"), "hello\n").unwrap();
+    fake.world().faults.every("POST", "/upload/", Fault::Silence);
+    let mut running = background(&site, &["backup"]);
+    wait_until(Duration::from_secs(60), || fake.world().faults.met > 0, || "nothing was stored".into());
+    let began = std::time::Instant::now();
+    run(Command::new("kill").args(["-TERM", &running.id().to_string()]));
+    wait_until(
+        Duration::from_secs(20),
+        || running.try_wait().unwrap().is_some(),
+        || "it still runs".to_owned(),
+    );
+    assert_eq!(running.wait().unwrap().code(), Some(143), "after {:?}", began.elapsed());
+    // The service may have stored what it did not answer; without a record it is no package.
+    assert!(!objects(&fake).iter().any(|name| name.ends_with(".json")), "{:?}", objects(&fake));
+}

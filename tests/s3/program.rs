@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::buckets::{new_bucket, sdk, seaweedfs};
 use crate::support::backups::noise;
-use crate::support::fault_proxy::{Fault, FaultProxy};
+use crate::support::fault_proxy::{Fault, FaultProxy, Kind};
 use crate::support::rclone::{self, serve_s3};
 use crate::support::seaweedfs::{ACCESS_KEY, SECRET_KEY};
 use crate::support::{chupacabra, run, scratch, shell, tool};
@@ -239,4 +239,65 @@ async fn a_stopped_backup_aborts_its_upload() {
     assert_eq!(unfinished().await, 0, "the upload was not aborted");
     let page = sdk.list_objects_v2().bucket(&bucket).send().await.unwrap();
     assert_eq!(page.contents().len(), 0, "something was finished");
+}
+
+/// Told to stop while a service takes its time to finish an object, the program does not wait for it: the upload is
+/// given up, nothing is recorded, and the exit code comes within the grace period of a pod.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_stopped_while_it_finishes_ends_in_seconds() {
+    for stalled in [Kind::Head, Kind::Put, Kind::Complete] {
+        let bucket = new_bucket().await;
+        let proxy = FaultProxy::start(seaweedfs().server.port).await;
+        let site = Site::new(&[seaweedfs_store("one", &proxy.endpoint, &bucket, "")], "", 12_000_000);
+        proxy.arm(move |_, kind| (kind == stalled).then_some((Fault::Stall, u32::MAX)));
+        let (code, took) = stop_when_stalled(&site, &proxy, &["backup"]).await;
+        assert_eq!(code, Some(143), "{stalled:?}");
+        assert!(took < Duration::from_secs(20), "{stalled:?}: {took:?}");
+        let sdk = sdk(&seaweedfs().endpoint());
+        let page = sdk.list_objects_v2().bucket(&bucket).send().await.unwrap();
+        let names: Vec<&str> = page.contents().iter().filter_map(|object| object.key()).collect();
+        let is_record = |name: &&str| name.rsplit_once('.').is_some_and(|(_, end)| end == "json");
+        assert!(!names.iter().any(is_record), "{stalled:?}: recorded: {names:?}");
+        let left = sdk.list_multipart_uploads().bucket(&bucket).send().await.unwrap();
+        assert_eq!(left.uploads().len(), 0, "{stalled:?}: the upload was not given up");
+    }
+}
+
+/// What only reads is ended by the first signal, however long a service is silent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verb_that_only_reads_ends_when_it_is_told_to() {
+    let bucket = new_bucket().await;
+    let proxy = FaultProxy::start(seaweedfs().server.port).await;
+    let site = Site::new(&[seaweedfs_store("one", &proxy.endpoint, &bucket, "")], "", 1_000);
+    for args in [&["list"][..], &["verify"], &["prune"], &["restore", "web", "--into", "/nonexistent/x"]] {
+        proxy.arm(|_, _| Some((Fault::Stall, u32::MAX)));
+        let (code, took) = stop_when_stalled(&site, &proxy, args).await;
+        assert_eq!(code, Some(143), "{args:?}");
+        assert!(took < Duration::from_secs(10), "{args:?}: {took:?}");
+    }
+}
+
+/// Runs the program until a request is stalled, and tells it to stop. Returns the exit code and how long it took to end.
+async fn stop_when_stalled(site: &Site, proxy: &FaultProxy, args: &[&str]) -> (Option<i32>, Duration) {
+    let mut running = site.command(args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let stalled = async {
+        while proxy.injected() == 0 {
+            #[allow(clippy::disallowed_methods, reason = "polling another process")]
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_mins(1), stalled).await;
+    let began = Instant::now();
+    run(Command::new("kill").args(["-TERM", &running.id().to_string()]));
+    let ended = tokio::task::spawn_blocking(move || {
+        let limit = Instant::now() + Duration::from_secs(50);
+        while running.try_wait().unwrap().is_none() && Instant::now() < limit {
+            #[allow(clippy::disallowed_methods, reason = "polling another process")]
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        drop(running.kill());
+        running.wait().unwrap().code()
+    });
+    waited.expect("a request is stalled");
+    (ended.await.unwrap(), began.elapsed())
 }

@@ -110,6 +110,11 @@ impl FaultProxy {
         std::mem::take(&mut *self.state.lock().unwrap()).injected
     }
 
+    /// How many requests have gone wrong since the proxy was armed.
+    pub fn injected(&self) -> usize {
+        self.state.lock().unwrap().injected.len()
+    }
+
     /// The heads of all requests since the proxy was armed.
     pub fn log(&self) -> Vec<String> {
         self.state.lock().unwrap().log.clone()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, TryStreamExt as _};
 use google_drive3::api::{About, Drive, File};
+use tokio_util::sync::CancellationToken;
 
 use super::GoogleDrive;
 use super::client::Client;
@@ -245,7 +246,8 @@ impl Check {
     async fn round_trip(&mut self) {
         let written = async {
             let name = ObjectName::new(format!("chupacabra-check-{:016x}", rand::random::<u64>()))?;
-            let mut upload = Box::new(DriveUpload::new(self.client.clone(), name.clone()));
+            let mut upload =
+                Box::new(DriveUpload::new(self.client.clone(), name.clone(), CancellationToken::new()));
             upload.write(Bytes::from_static(CONTENT)).await?;
             upload.finish().await?;
             Ok(name)

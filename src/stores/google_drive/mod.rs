@@ -48,9 +48,9 @@ impl GoogleDrive {
 
 #[async_trait]
 impl Store for GoogleDrive {
-    async fn create(&self, name: &ObjectName, _intent: &Intent) -> Result<Box<dyn Upload>, Error> {
+    async fn create(&self, name: &ObjectName, intent: &Intent) -> Result<Box<dyn Upload>, Error> {
         self.client.refuse_capped()?;
-        Ok(Box::new(DriveUpload::new(self.client.clone(), name.clone())))
+        Ok(Box::new(DriveUpload::new(self.client.clone(), name.clone(), intent.stop.clone())))
     }
 
     async fn open(&self, name: &ObjectName, range: Option<Range<u64>>) -> Result<Download, Error> {

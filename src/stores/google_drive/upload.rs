@@ -7,6 +7,7 @@ use hyper::Method;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Raw};
 use super::error::cut;
@@ -14,6 +15,7 @@ use super::file::{FIELDS, Found, metadata};
 use super::list;
 use super::session::{Address, Session, Target};
 use super::transmit::query;
+use crate::stores::retry::unless_stopped;
 use crate::stores::{Error, ObjectName, Proof, Reason, Stored, Upload};
 
 /// What one request without a session may hold (manage-uploads, "multipart upload": 5 MB).
@@ -29,6 +31,8 @@ pub(super) struct DriveUpload {
     sending: Option<Sending>,
     /// The memory of a chunk that has arrived, for the next one.
     spare: BytesMut,
+    /// Cancelled when nobody wants the object any more.
+    stop: CancellationToken,
 }
 
 /// Chunks on their way: at most one, in a task that gives the session back.
@@ -67,7 +71,7 @@ impl Whole {
 }
 
 impl DriveUpload {
-    pub(super) fn new(client: Client, name: ObjectName) -> Self {
+    pub(super) fn new(client: Client, name: ObjectName, stop: CancellationToken) -> Self {
         Self {
             client,
             name,
@@ -75,6 +79,7 @@ impl DriveUpload {
             whole: Whole::default(),
             sending: None,
             spare: BytesMut::new(),
+            stop,
         }
     }
 
@@ -242,8 +247,9 @@ impl Upload for DriveUpload {
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Stored, Error> {
-        let finished = match self.is_taken().await {
-            Ok(false) => self.send_last().await,
+        let stop = self.stop.clone();
+        let finished = match Box::pin(unless_stopped(&stop, self.is_taken())).await {
+            Ok(false) => Box::pin(unless_stopped(&stop, self.send_last())).await,
             Ok(true) => {
                 Err(Error::new(Reason::Exists, format!("there already is an object `{}`", self.name)))
             }

@@ -11,6 +11,7 @@ use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{CompletedMultipartUpload, ObjectLockEnabled};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
+use tokio_util::sync::CancellationToken;
 
 use super::S3;
 use super::checksum::{PartDigest, Whole};
@@ -167,7 +168,8 @@ impl Check {
     /// Writes the object as a backup does, with all that it looks at and compares.
     async fn upload(&self, target: &Target) -> Result<(), Error> {
         let parts = self.client.plan.parts.plan(None, None)?;
-        let mut upload = Box::new(S3Upload::new(self.client.clone(), target.clone(), parts));
+        let mut upload =
+            Box::new(S3Upload::new(self.client.clone(), target.clone(), parts, CancellationToken::new()));
         upload.write(Bytes::from_static(CONTENT)).await?;
         upload.finish().await.map(drop)
     }

@@ -69,7 +69,7 @@ impl Store for S3 {
             retain_until: lock
                 .map(|lock| intent.retain_until.unwrap_or(self.clock.now() + lock.retain_for.0)),
         };
-        Ok(Box::new(S3Upload::new(self.client.clone(), target, parts)))
+        Ok(Box::new(S3Upload::new(self.client.clone(), target, parts, intent.stop.clone())))
     }
 
     async fn open(&self, name: &ObjectName, range: Option<Range<u64>>) -> Result<Download, Error> {

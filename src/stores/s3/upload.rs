@@ -4,12 +4,14 @@ use async_trait::async_trait;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::checksum::{Agreement, PartDigest, Whole};
 use super::client::Client;
 use super::object::Identity;
 use super::parts::Parts;
 use crate::clock::Timestamp;
+use crate::stores::retry::unless_stopped;
 use crate::stores::{Error, ObjectName, Proof, Reason, Stored, Upload};
 
 /// An object on its way into a bucket.
@@ -21,6 +23,8 @@ pub(super) struct S3Upload {
     digest: PartDigest,
     whole: Whole,
     session: Option<Session>,
+    /// Cancelled when nobody wants the object any more.
+    stop: CancellationToken,
 }
 
 /// What is to become of the bytes.
@@ -47,7 +51,7 @@ struct Session {
 type Sent = (CompletedPart, Option<BytesMut>);
 
 impl S3Upload {
-    pub(super) fn new(client: Client, target: Target, parts: Parts) -> Self {
+    pub(super) fn new(client: Client, target: Target, parts: Parts, stop: CancellationToken) -> Self {
         let checksum = client.plan.checksum;
         Self {
             client,
@@ -57,6 +61,7 @@ impl S3Upload {
             digest: PartDigest::new(checksum),
             whole: Whole::new(checksum),
             session: None,
+            stop,
         }
     }
 
@@ -204,19 +209,20 @@ impl Upload for S3Upload {
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Stored, Error> {
-        let mut ready = self.client.refuse_existing(&self.target).await;
+        let stop = self.stop.clone();
+        let mut ready = unless_stopped(&stop, self.client.refuse_existing(&self.target)).await;
         if self.session.is_none() {
             ready?;
-            return self.finish_single().await;
+            return unless_stopped(&stop, self.finish_single()).await;
         }
         if ready.is_ok() {
-            ready = self.send_part().await;
+            ready = unless_stopped(&stop, self.send_part()).await;
         }
         let Some(mut session) = self.session.take() else {
             return Err(Error::new(Reason::SessionLost, "the upload has no session"));
         };
         let finished = match ready {
-            Ok(()) => self.finish_multipart(&mut session).await,
+            Ok(()) => unless_stopped(&stop, self.finish_multipart(&mut session)).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &finished
