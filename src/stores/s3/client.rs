@@ -11,7 +11,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+    Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
     StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -22,8 +22,10 @@ use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
 use tokio::sync::OnceCell;
 
 use super::config::Plan;
+use super::credentials::Configured;
 use super::error::told;
 use super::transmit::WithoutOperationId;
+use crate::clock::Clock;
 use crate::stores::retry::{Limits, Pulse, Retry, watch};
 use crate::stores::{Error, ObjectName, Reason};
 
@@ -57,16 +59,14 @@ impl std::ops::Deref for Client {
 impl Client {
     /// Prepares the connection. Credentials and region that the configuration lacks come from where AWS's own tools
     /// look for them; the first request shows whether they are good.
-    pub(super) async fn connect(plan: &Plan) -> Result<Self, Error> {
+    pub(super) async fn connect(plan: &Plan, clock: Clock) -> Result<Self, Error> {
         let http = http_client(plan)?;
         let mut builder = match &plan.credentials {
             Some(keys) => {
-                let token = keys.token.as_ref().map(|token| token.expose().to_owned());
-                let (id, secret) = (keys.id.expose(), keys.secret.expose());
                 let region = plan.region.clone().or_else(|| std::env::var("AWS_REGION").ok());
                 Builder::new()
                     .behavior_version(BehaviorVersion::latest())
-                    .credentials_provider(Credentials::new(id, secret, token, None, "configuration"))
+                    .credentials_provider(Configured::new(keys, clock))
                     .region(Region::new(region.unwrap_or_else(|| "us-east-1".to_owned())))
             }
             None => from_surroundings(plan, http.clone()).await,

@@ -158,6 +158,16 @@ pub(crate) struct Keys {
     pub(crate) id: Secret,
     pub(crate) secret: Secret,
     pub(crate) token: Option<Secret>,
+    /// Where they come from, if the token is in a file: it is temporary, and somebody renews it there.
+    pub(crate) renewed: Option<KeyRefs>,
+}
+
+/// Where temporary credentials come from.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyRefs {
+    pub(crate) id: SecretRef,
+    pub(crate) secret: SecretRef,
+    pub(crate) token: SecretRef,
 }
 
 impl Plan {

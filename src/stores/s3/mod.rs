@@ -47,7 +47,7 @@ pub struct S3 {
 impl S3 {
     /// Prepares the connection. Nothing is asked of the bucket yet.
     pub async fn connect(plan: &Plan, clock: Clock) -> Result<Self, Error> {
-        Ok(Self { client: Client::connect(plan).await?, clock })
+        Ok(Self { client: Client::connect(plan, clock).await?, clock })
     }
 
     /// The same store with another idea of how often to try again, and how long to wait.
