@@ -9,6 +9,7 @@ use super::{Channel, Notifier, healthchecks, slack, telegram, webhook};
 use crate::config::context::Context;
 use crate::config::secret::{Secret, SecretRef};
 use crate::config::units::Span;
+use crate::stores::proxy::Proxies;
 
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,7 +66,8 @@ impl Config {
         }
         let channel = channel?;
         let on = self.on.clone().unwrap_or_else(|| channel.usual());
-        Some(Notifier { name: name.to_owned(), channel, on, label: self.label.clone(), timeout })
+        let proxies = Proxies::plan(None, context);
+        Some(Notifier { name: name.to_owned(), channel, on, label: self.label.clone(), timeout, proxies })
     }
 }
 

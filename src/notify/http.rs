@@ -1,19 +1,20 @@
 //! One HTTP request: sent, judged, and tried again.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Response, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 
 use crate::config::secret::Secret;
+use crate::stores::proxy::{self, Proxies};
 use crate::stores::retry::{Limits, Retry};
 use crate::stores::{Error, Reason};
 
@@ -30,7 +31,7 @@ const LIMITS: Limits = Limits {
 const MOST_READ: usize = 64 << 10;
 const MOST_TOLD: usize = 200;
 
-type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type Http = Client<HttpsConnector<proxy::Connector>, Full<Bytes>>;
 
 /// A request that can be sent again. Its address may be a secret; it has no `Debug`.
 pub(super) struct Request {
@@ -73,7 +74,7 @@ impl Request {
         self
     }
 
-    fn build(&self) -> Result<hyper::Request<Full<Bytes>>, Error> {
+    fn build(&self, proxies: &Proxies) -> Result<hyper::Request<Full<Bytes>>, Error> {
         let mut request = hyper::Request::builder()
             .method(Method::POST)
             .uri(self.uri.clone())
@@ -82,19 +83,25 @@ impl Request {
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
         }
+        if let Some(authorization) = proxies.authorization(&self.uri) {
+            request = request.header(PROXY_AUTHORIZATION, authorization);
+        }
         let cannot = |error| Error::new(Reason::Rejected, "cannot write the request").because(error);
         request.body(Full::new(self.body.clone())).map_err(cannot)
     }
 }
 
 /// Sends a request until it is accepted, refused for good, or the limits are reached.
-pub(super) async fn send(request: &Request, timeout: Duration, secrets: &[&Secret]) -> Result<(), Error> {
-    let client = client()?;
+pub(super) async fn send(
+    request: &Request,
+    timeout: Duration,
+    secrets: &[&Secret],
+    proxies: &Proxies,
+) -> Result<(), Error> {
+    let client = client(proxies)?;
     let attempt = |_| async {
         let answer = async {
-            let lost =
-                |error| Error::new(Reason::Transient(None), "the server cannot be reached").because(error);
-            let response = client.request(request.build()?).await.map_err(lost)?;
+            let response = client.request(request.build(proxies)?).await.map_err(lost)?;
             judge(response, secrets).await
         };
         let late = |_| Error::new(Reason::Transient(None), format!("no answer within {timeout:.0?}"));
@@ -103,20 +110,29 @@ pub(super) async fn send(request: &Request, timeout: Duration, secrets: &[&Secre
     Retry::new(LIMITS).run("notify", attempt).await
 }
 
-fn client() -> Result<Http, Error> {
-    static CLIENT: OnceLock<Http> = OnceLock::new();
-    if let Some(client) = CLIENT.get() {
-        return Ok(client.clone());
+/// There was no answer.
+fn lost(error: hyper_util::client::legacy::Error) -> Error {
+    match proxy::Fault::find(&error) {
+        Some(fault) => fault.told("reach the server"),
+        None => Error::new(Reason::Transient(None), "the server cannot be reached").because(error),
     }
-    let https = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+}
+
+fn client(proxies: &Proxies) -> Result<Http, Error> {
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::new(Reason::Rejected, "TLS cannot be used").because(error))?
+        .with_native_roots()
         .map_err(|error| Error::new(Reason::Rejected, "no root certificates are installed").because(error))?
+        .with_no_client_auth();
+    let connector = proxy::Connector::new(proxies, HttpConnector::new(), tls.clone());
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
-        .build();
+        .wrap_connector(connector);
     // A connection is not worth keeping: hours pass between two messages.
-    let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(https);
-    Ok(CLIENT.get_or_init(|| client).clone())
+    Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(https))
 }
 
 /// Whether an answer means yes, no, or later.

@@ -22,6 +22,7 @@ use crate::config::secret::Secret;
 use crate::exit::Exit;
 use crate::report::Report;
 use crate::stores;
+use crate::stores::proxy::Proxies;
 use http::Request;
 
 /// How long all notifiers together may take after a run.
@@ -75,6 +76,7 @@ pub struct Notifier {
     on: Vec<Event>,
     label: Option<String>,
     timeout: Duration,
+    proxies: Proxies,
 }
 
 /// How someone is told.
@@ -136,7 +138,7 @@ impl Notifier {
     /// Tells the news, trying again what may pass by itself.
     pub async fn tell(&self, news: News<'_>) -> Result<(), stores::Error> {
         let request = self.channel.request(news, self.label.as_deref())?;
-        http::send(&request, self.timeout, &self.channel.secrets()).await
+        http::send(&request, self.timeout, &self.channel.secrets(), &self.proxies).await
     }
 }
 

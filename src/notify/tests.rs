@@ -276,9 +276,53 @@ async fn no_error_ever_holds_a_secret_even_if_the_server_repeats_it() {
     let port =
         { TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port() };
     let request = Request::text(&format!("http://127.0.0.1:{port}/{SECRET}"), String::new()).unwrap();
-    let sent = http::send(&request, Duration::from_secs(5), &[]);
+    let none = Proxies::default();
+    let sent = http::send(&request, Duration::from_secs(5), &[], &none);
     let error = tokio::time::timeout(Duration::from_mins(1), sent).await.unwrap().unwrap_err();
     assert!(!format!("{error:?}").contains("AAhush"), "{error:?}");
+}
+
+/// The server of these tests stands for a proxy: nobody else knows the host.
+#[tokio::test]
+async fn a_proxy_forwards_or_connects_and_is_named_when_it_does_not() {
+    let good = report(&[Status::Good]);
+    let through = |port: u16| {
+        let mut notifier = notifiers(port, "webhook", "").remove(0);
+        notifier.proxies = Proxies::before_all(&format!("http://user:hunter2@127.0.0.1:{port}"));
+        notifier
+    };
+    let to = |notifier: &mut Notifier, url: &str| match &mut notifier.channel {
+        Channel::Webhook(plan) => plan.url = Secret::new(url),
+        _ => panic!("another channel"),
+    };
+    let server = Server::start(&[OK]).await;
+    let mut notifier = through(server.port);
+    to(&mut notifier, "http://hook.example.test/path");
+    notifier.tell(News::End(&good)).await.unwrap();
+    let request = server.requests().remove(0);
+    assert!(request.starts_with("POST http://hook.example.test/path "), "{request}");
+    assert!(request.contains("proxy-authorization: Basic dXNlcjpodW50ZXIy"), "{request}");
+    // This machine is spoken to as ever.
+    notifiers(server.port, "webhook", "")[0].tell(News::End(&good)).await.unwrap();
+    assert!(server.requests()[1].starts_with("POST /hooks/"), "{:?}", server.requests());
+
+    for (said, told) in [
+        ("HTTP/1.1 407 No\r\n\r\n", "wants other credentials (407)"),
+        ("HTTP/1.1 403 No\r\n\r\n", "does not connect to the service"),
+    ] {
+        let server = Server::start(&[Answer::Say(said)]).await;
+        let mut notifier = through(server.port);
+        to(&mut notifier, "https://hook.example.test/path");
+        let error = notifier.tell(News::End(&good)).await.unwrap_err();
+        let named = format!("cannot reach the server: the proxy http://127.0.0.1:{} {told}", server.port);
+        assert!(
+            error.to_string().starts_with(&named) && !format!("{error:?}").contains("hunter2"),
+            "{error:?}"
+        );
+        let request = server.requests().remove(0);
+        assert!(request.starts_with("CONNECT hook.example.test:443 HTTP/1.1"), "{request}");
+        assert!(request.contains("dXNlcjpodW50ZXIy"), "{request}");
+    }
 }
 
 #[test]

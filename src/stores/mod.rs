@@ -8,6 +8,7 @@ pub mod error;
 pub mod google_drive;
 pub mod limit;
 pub mod local;
+pub(crate) mod proxy;
 mod requests;
 mod resumed;
 pub mod retry;

@@ -17,3 +17,4 @@ mod faithful;
 mod faults;
 mod programs;
 mod promises;
+mod proxies;

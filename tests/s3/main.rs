@@ -15,6 +15,7 @@ mod limits;
 mod memory;
 mod program;
 mod protection;
+mod proxies;
 mod rclone;
 mod seaweedfs;
 mod servers;

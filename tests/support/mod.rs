@@ -16,6 +16,7 @@ pub mod backups;
 pub mod drive;
 pub mod fault_proxy;
 pub mod faulty_store;
+pub mod http_proxy;
 pub mod mariadb;
 pub mod memory_store;
 pub mod mongodb;

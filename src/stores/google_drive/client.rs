@@ -26,6 +26,7 @@ use super::folder::Folders;
 use super::pace::Pace;
 use super::token::Tokens;
 use super::transmit::body;
+use crate::stores::proxy::{self, Proxies};
 use crate::stores::retry::{Limits, Pulse, Retry, watch};
 use crate::stores::{Error, ObjectName, Reason};
 
@@ -36,7 +37,7 @@ const IDLE: Duration = Duration::from_mins(1);
 const LARGEST_ANSWER: usize = 32 << 20;
 
 /// What connections are made by.
-pub(super) type Connector = HttpsConnector<HttpConnector>;
+pub(super) type Connector = HttpsConnector<proxy::Connector>;
 /// What requests are sent by.
 pub(super) type Http = common::Client<Connector>;
 /// The API as the crate has it.
@@ -124,7 +125,7 @@ pub(super) struct Answer {
 impl Client {
     /// Prepares the connection. The first request shows whether the credentials are good.
     pub(super) async fn connect(plan: &Plan) -> Result<Self, Error> {
-        let connector = connector(plan.trusted.as_deref())?;
+        let connector = connector(plan.trusted.as_deref(), &plan.proxies)?;
         let http = http(&connector);
         let tokens = Tokens::new(plan, &http, &connector).await?;
         let mut hub = DriveHub::new(http.clone(), tokens.clone());
@@ -363,7 +364,7 @@ pub(super) fn http(connector: &Connector) -> Http {
 }
 
 /// Connections that trust the system's certificates and those given. The plan allows `http` only on this machine.
-pub(super) fn connector(trusted: Option<&[u8]>) -> Result<Connector, Error> {
+pub(super) fn connector(trusted: Option<&[u8]>, proxies: &Proxies) -> Result<Connector, Error> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in rustls_native_certs::load_native_certs().certs {
         // A certificate of the system's that cannot be used vouches for nobody.
@@ -381,9 +382,9 @@ pub(super) fn connector(trusted: Option<&[u8]>) -> Result<Connector, Error> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let tcp = proxy::Connector::new(proxies, tcp, config.clone());
     Ok(hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http()

@@ -11,6 +11,7 @@ use super::credentials::{self, Credentials};
 use crate::config::context::Context;
 use crate::config::secret::SecretRef;
 use crate::config::units::{ByteSize, Span};
+use crate::stores::proxy::Proxies;
 use crate::stores::retry::Limits;
 use crate::stores::trust;
 
@@ -58,6 +59,8 @@ pub struct Config {
     pub endpoint: Option<String>,
     /// A file with certificates (PEM) to trust besides the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// The address of a proxy (HTTP CONNECT), with its credentials. Default: `HTTPS_PROXY`; `NO_PROXY` is heeded.
+    pub proxy: Option<SecretRef>,
     /// Cut and repeat a request on which no byte has moved for so long. Default: 1m.
     pub stall_timeout: Option<Span>,
     /// How often a request is tried. Default: 10.
@@ -133,6 +136,7 @@ pub struct Plan {
     pub(crate) is_google: bool,
     /// Certificates in PEM, known to be sound.
     pub(crate) trusted: Option<Vec<u8>>,
+    pub(crate) proxies: Proxies,
     pub(crate) patience: Duration,
     pub(crate) limits: Limits,
 }
@@ -183,6 +187,7 @@ impl Config {
         }
         Some(Plan {
             trusted: self.ca_bundle.as_deref().and_then(|path| trust::certificates(path, context)),
+            proxies: Proxies::plan(self.proxy.as_ref(), context),
             is_google: self.endpoint.is_none(),
             root: root?,
             credentials: credentials?,

@@ -9,7 +9,7 @@ use google_drive3::common;
 use hyper::header::HeaderMap;
 use serde_json::Value;
 
-use crate::stores::{Error, Reason};
+use crate::stores::{Error, Reason, proxy};
 
 /// What a reason or a status means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +192,9 @@ pub(super) fn cut(doing: &str) -> Error {
 
 /// There was no answer.
 pub(super) fn unconnected(doing: &str, error: &(dyn std::error::Error + 'static)) -> Error {
+    if let Some(fault) = proxy::Fault::find(error) {
+        return fault.told(doing);
+    }
     let chain = chain(error);
     if ["UnknownIssuer", "InvalidCertificate", "invalid peer certificate"]
         .iter()

@@ -15,6 +15,7 @@ use super::config::Scope;
 use super::token::{exchange, post};
 use super::transmit::query;
 use crate::config::secret::Secret;
+use crate::stores::proxy::Proxies;
 use crate::stores::{Error, Reason, retry};
 
 /// How long a person may take.
@@ -80,7 +81,8 @@ impl Login {
     /// Prepares the connection. `endpoint` is another root than Google's, for tests.
     pub fn new(client: OAuthClient, scope: Scope, endpoint: Option<&str>) -> Result<Self, Error> {
         let endpoint = endpoint.map(|root| root.trim_end_matches('/').to_owned());
-        Ok(Self { client, scope, http: http(&connector(None)?), endpoint })
+        let proxies = Proxies::from_environment().map_err(|what| Error::new(Reason::Rejected, what))?;
+        Ok(Self { client, scope, http: http(&connector(None, &proxies)?), endpoint })
     }
 
     fn service(&self, google: &str, test: &str) -> String {

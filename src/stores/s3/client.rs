@@ -11,13 +11,14 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
-    StalledStreamProtectionConfig,
+    Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation, RuntimeComponents,
+    SharedHttpClient, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-
 use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
 use tokio::sync::OnceCell;
 
@@ -60,7 +61,8 @@ impl Client {
     /// Prepares the connection. Credentials and region that the configuration lacks come from where AWS's own tools
     /// look for them; the first request shows whether they are good.
     pub(super) async fn connect(plan: &Plan, clock: Clock) -> Result<Self, Error> {
-        let http = http_client(plan)?;
+        let https = plan.endpoint.as_deref().is_none_or(|endpoint| !endpoint.starts_with("http:"));
+        let http = http_client(plan, https)?;
         let mut builder = match &plan.credentials {
             Some(keys) => {
                 let region = plan.region.clone().or_else(|| std::env::var("AWS_REGION").ok());
@@ -69,7 +71,7 @@ impl Client {
                     .credentials_provider(Configured::new(keys, clock))
                     .region(Region::new(region.unwrap_or_else(|| "us-east-1".to_owned())))
             }
-            None => from_surroundings(plan, http.clone()).await,
+            None => from_surroundings(plan, http_client(plan, true)?).await,
         };
         if let Some(endpoint) = &plan.endpoint {
             builder = builder.endpoint_url(endpoint);
@@ -143,24 +145,25 @@ impl Inner {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        attempt_for(doing, pulse, self.plan.patience, request)
+        self.attempt_for(doing, pulse, self.plan.patience, request)
     }
-}
 
-/// As [`Inner::attempt`], with another patience.
-///
-/// The SDK's futures are tens of kilobytes large: they are boxed here, at once, so that those around them are not.
-pub(super) fn attempt_for<'a, T: 'a, E>(
-    doing: &'a str,
-    pulse: Pulse,
-    patience: Duration,
-    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
-) -> BoxFuture<'a, Result<T, Error>>
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let answered = request.map_err(move |error| told(doing, &error)).boxed();
-    async move { watch(&pulse, patience, doing, answered).await }.boxed()
+    /// As [`attempt`](Self::attempt), with another patience.
+    ///
+    /// The SDK's futures are tens of kilobytes large: they are boxed here, at once, so that those around them are not.
+    pub(super) fn attempt_for<'a, T: 'a, E>(
+        &'a self,
+        doing: &'a str,
+        pulse: Pulse,
+        patience: Duration,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, Error>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let answered = request.map_err(move |error| told(doing, &error, &self.plan.proxies)).boxed();
+        async move { watch(&pulse, patience, doing, answered).await }.boxed()
+    }
 }
 
 async fn from_surroundings(plan: &Plan, http: SharedHttpClient) -> Builder {
@@ -177,7 +180,9 @@ async fn from_surroundings(plan: &Plan, http: SharedHttpClient) -> Builder {
     Builder::from(&config).region(fallback)
 }
 
-fn http_client(plan: &Plan) -> Result<SharedHttpClient, Error> {
+/// A client for addresses that begin with `https`, or with `http`: those of one scheme go through its proxy, those of
+/// the other never do.
+fn http_client(plan: &Plan, https: bool) -> Result<SharedHttpClient, Error> {
     let mut trust = TrustStore::default();
     if let Some(pem) = &plan.trusted {
         trust = trust.with_pem_certificate(pem.as_slice());
@@ -185,6 +190,19 @@ fn http_client(plan: &Plan) -> Result<SharedHttpClient, Error> {
     let tls = TlsContext::builder().with_trust_store(trust).build().map_err(|error| {
         Error::new(Reason::Rejected, "the certificates in `ca_bundle` cannot be used").because(error)
     })?;
-    let provider = Provider::Rustls(CryptoMode::Ring);
-    Ok(aws_smithy_http_client::Builder::new().tls_provider(provider).tls_context(tls).build_https())
+    let proxy = match plan.proxies.of(https) {
+        Some(proxy) if https => ProxyConfig::https(proxy.expose()),
+        Some(proxy) => ProxyConfig::http(proxy.expose()),
+        None => Ok(ProxyConfig::disabled()),
+    };
+    // The cause would name the address, which may hold a password.
+    let proxy = proxy.map_err(|_| Error::new(Reason::Rejected, "the proxy's address cannot be used"))?;
+    let proxy = proxy.no_proxy(plan.proxies.except());
+    let client = aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, runtime| {
+        let mut builder = Connector::builder().proxy_config(proxy.clone());
+        builder.set_connector_settings(settings.cloned());
+        builder.set_sleep_impl(runtime.and_then(RuntimeComponents::sleep_impl));
+        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
+    });
+    Ok(client)
 }

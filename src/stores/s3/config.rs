@@ -13,6 +13,7 @@ use super::{credentials, endpoint};
 use crate::config::context::Context;
 use crate::config::secret::{Secret, SecretRef};
 use crate::config::units::{ByteSize, Span};
+use crate::stores::proxy::Proxies;
 use crate::stores::requests::encoded;
 use crate::stores::retry::Limits;
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub profile: Option<String>,
     /// A file with certificates (PEM) to trust besides the system's. Default: `AWS_CA_BUNDLE`.
     pub ca_bundle: Option<PathBuf>,
+    /// The address of a proxy (HTTP CONNECT), with its credentials. Default: `HTTPS_PROXY`; `NO_PROXY` is heeded.
+    pub proxy: Option<SecretRef>,
     /// The size of a part. Default: 8MiB.
     pub part_size: Option<ByteSize>,
     /// How many parts are sent at once. Memory: one part more than this. Default: 3.
@@ -139,6 +142,7 @@ pub struct Plan {
     pub(crate) profile: Option<String>,
     /// Certificates in PEM, known to be sound.
     pub(crate) trusted: Option<Vec<u8>>,
+    pub(crate) proxies: Proxies,
     pub(crate) parts: Rules,
     pub(crate) checksum: ChecksumKind,
     pub(crate) quirks: Quirks,
@@ -195,6 +199,7 @@ impl Config {
         Some(Plan {
             credentials: credentials::plan(&self, context),
             trusted: credentials::trusted(self.ca_bundle.as_deref(), context),
+            proxies: Proxies::plan(self.proxy.as_ref(), context),
             prefix: plan_prefix(self.prefix.as_deref().unwrap_or_default(), context)?,
             tags: plan_tags(&self.tags, context),
             limits: self.limits(context),

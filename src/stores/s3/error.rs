@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use crate::stores::proxy::Proxies;
 use crate::stores::{Error, Reason};
 
 /// What a code or a status means.
@@ -128,6 +129,10 @@ fn by_status(status: u16) -> Row {
         401 | 403 => {
             row(Reason::Denied, "the key is wrong or lacks a right on this bucket; `check` says which")
         }
+        // Only a proxy answers so.
+        407 => {
+            row(Reason::Denied, "put the proxy's user and password into its address: `proxy` or `HTTP_PROXY`")
+        }
         409 => row(Reason::Transient(None), ""),
         412 => row(Reason::Exists, ""),
         507 => row(Reason::Full, "make room: a smaller retention, a larger quota, or another store"),
@@ -142,7 +147,7 @@ fn by_status(status: u16) -> Row {
 const LOCK_WORDS: [&str; 4] = ["object lock", "worm", "retention", "legal hold"];
 
 /// Turns an error of the SDK into the store's words. `doing` is what was tried, for example `upload part 3`.
-pub(super) fn told<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> Error
+pub(super) fn told<E>(doing: &str, error: &SdkError<E, HttpResponse>, proxies: &Proxies) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -160,7 +165,10 @@ where
         SdkError::TimeoutError(_) => {
             Error::new(Reason::Transient(None), format!("cannot {doing}: no connection in time"))
         }
-        _ => connection_error(doing, error),
+        _ => match proxies.fault(&causes(error).join(": ")) {
+            Some(fault) => fault.told(doing),
+            None => connection_error(doing, error),
+        },
     }
     .because(Cause(causes(error).join(": ")))
 }

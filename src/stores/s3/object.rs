@@ -10,7 +10,7 @@ use aws_sdk_s3::types::{
 use bytes::Bytes;
 
 use super::checksum::{Part, Whole};
-use super::client::{Client, attempt_for};
+use super::client::Client;
 use super::config::{ChecksumKind, LockMode, ServerSideEncryption};
 use super::transmit::{Beating, Renamed};
 use super::upload::Target;
@@ -276,7 +276,7 @@ impl Client {
         // Joining thousands of parts takes a service minutes, during which it says nothing.
         let patience = plan.patience.saturating_mul(5);
         let completed =
-            attempt_for("complete the upload", Pulse::default(), patience, request.send()).await?;
+            self.attempt_for("complete the upload", Pulse::default(), patience, request.send()).await?;
         Ok(bare(completed.e_tag()))
     }
 
