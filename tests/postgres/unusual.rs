@@ -400,17 +400,17 @@ fn what_is_dropped_meanwhile_may_pass() {
 async fn keys_with_settings() {
     let cluster = shared();
     cluster.database(
-        "keys",
+        "filled_keys",
         "CREATE TABLE parts (a int, b int, PRIMARY KEY (a) WITH (fillfactor = 70), UNIQUE (a, b) WITH (fillfactor = 60) DEFERRABLE INITIALLY DEFERRED)
           PARTITION BY RANGE (a); CREATE TABLE part PARTITION OF parts DEFAULT; INSERT INTO parts VALUES (1, 2);
         CREATE TABLE single (a int UNIQUE NULLS NOT DISTINCT WITH (fillfactor = 50) DEFERRABLE, \" DEFERRABLE\" int, during tstzrange,
           EXCLUDE USING gist (during WITH &&) WITH (fillfactor = 40, buffering = 'off') WHERE (a > 0 AND (\" DEFERRABLE\" IS NULL OR a < 9)) DEFERRABLE)",
     );
-    let copy = copy(cluster, "keys").await;
+    let copy = copy(cluster, "filled_keys").await;
     let text = |database: &str| cluster.text("pg_dump", &["-d", database]);
-    same(&text(&copy), &text("keys"));
+    same(&text(&copy), &text("filled_keys"));
     cluster.psql(&copy, "ALTER INDEX part_pkey SET (fillfactor = 71)");
-    assert!(text(&copy) != text("keys"));
+    assert!(text(&copy) != text("filled_keys"));
 }
 
 /// A compression that a foreign partition has from its parent cannot be said of it.
