@@ -72,8 +72,8 @@ async fn comments_and_names_of_programs_of_other_charsets_are_kept() {
         SET NAMES gbk; CREATE EVENT g ON SCHEDULE EVERY 1 YEAR DISABLE COMMENT '\xc3\xa9''\xc7\xd1' DO SET @a = '\xc3\xa9'; \
         CREATE PROCEDURE g() COMMENT '\xc3\xa9''\xc7\xd1' SELECT '\xc3\xa9'";
     feed(&mut from.client(&["--binary-mode"]), script);
-    let lists = "SELECT EVENT_NAME, EVENT_COMMENT, DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'mixed'; \
-                 SELECT ROUTINE_NAME, ROUTINE_COMMENT FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mixed'";
+    let lists = "SELECT EVENT_NAME, EVENT_COMMENT, DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'mixed' ORDER BY 1; \
+                 SELECT ROUTINE_NAME, ROUTINE_COMMENT FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mixed' ORDER BY 1";
     let expected = from.sql(lists);
     assert!(expected.contains("eé\té DO 'é\tré@%"), "the control: {expected}");
     both_ways(from, &dump(only(from, "mixed")).await.unwrap(), &["mixed"]).await;
