@@ -76,7 +76,9 @@ impl Pulse {
 
 fn fill(buffer: &mut Vec<u8>, parts: &[&[u8]]) {
     buffer.clear();
-    parts.iter().for_each(|part| buffer.extend_from_slice(part));
+    for part in parts {
+        buffer.extend_from_slice(part);
+    }
 }
 
 #[cfg(test)]
