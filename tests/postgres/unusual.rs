@@ -431,11 +431,13 @@ async fn a_foreign_partition_of_a_compressed_table() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_of_databases_that_are_quoted_twice() {
     let cluster = shared();
-    for name in ["it's", "back\\slash", "two\nlines", "\\'\\n'"] {
-        cluster.database(name, "CREATE TABLE t AS SELECT 1 AS a");
+    for name in ["say \"so\"", "it's", "back\\slash", "two\nlines", "\\'\\n'"] {
+        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+        cluster.psql("postgres", &format!("CREATE DATABASE {quoted} TEMPLATE template0"));
+        cluster.psql(name, "CREATE TABLE t AS SELECT 1 AS a");
         let dir = scratch();
         let script = dump(config(cluster, name)).await.unwrap().stock(dir.path());
-        cluster.psql("postgres", &format!("DROP DATABASE \"{name}\""));
+        cluster.psql("postgres", &format!("DROP DATABASE {quoted}"));
         let psql = cluster.bin.join("psql").display().to_string();
         shell(&format!("{script} | {psql} -qAtX -h 127.0.0.1 -p {} -U postgres -d postgres", cluster.port));
         assert_eq!(cluster.psql(name, "SELECT a FROM t"), "1");

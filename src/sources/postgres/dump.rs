@@ -208,11 +208,11 @@ impl Database<'_> {
         for (kind, sql) in property.iter().filter(|(kind, _)| *kind == Kind::Database) {
             script::push(&mut script, *kind, self.name, &session.bytes(sql));
         }
-        // A connection string may hold any name; a quoted identifier may not hold a line break here. It is quoted twice:
-        // psql reads backslashes within quotes, and so does the driver.
+        // A connection string may hold any name; a quoted identifier may not hold a line break here. It is quoted three
+        // times: psql reads escapes within single quotes, then takes double quotes out, and the driver reads the rest.
         let quoted = self.name.replace('\\', "\\\\").replace('\'', "\\'");
-        let connect =
-            format!("dbname='{quoted}'").replace('\\', "\\\\").replace('\'', "''").replace('\n', "\\n");
+        let connect = format!("dbname='{quoted}'").replace('"', "\"\"");
+        let connect = format!("\"{connect}\"").replace('\\', "\\\\").replace('\'', "''").replace('\n', "\\n");
         let commands = format!(
             "\\unrestrict {key}\n\\encoding UTF8\n\\connect -reuse-previous=on '{connect}'\n\\restrict {key}\n",
             key = self.restrict
