@@ -29,6 +29,19 @@ async fn a_server_that_is_not_there() {
     assert_eq!(text, expected);
 }
 
+/// Behind a proxy whose server is gone, or a firewall, somebody may take the connection and never answer.
+#[tokio::test]
+async fn a_server_that_takes_the_connection_and_says_nothing() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mute.local_addr().unwrap().port();
+    let began = std::time::Instant::now();
+    let text = refused(json!({ "host": "127.0.0.1", "port": port })).await;
+    assert!(text.starts_with(&format!("cannot connect to 127.0.0.1:{port} ")), "{text}");
+    assert!(text.ends_with("no answer within a minute"), "{text}");
+    let took = began.elapsed().as_secs();
+    assert!((59..90).contains(&took), "{took} s");
+}
+
 #[tokio::test]
 async fn a_role_or_database_that_does_not_exist() {
     let cluster = shared();

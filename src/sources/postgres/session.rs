@@ -1,10 +1,12 @@
 //! A connection, with results as text in which no byte is lost.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, ValueRef as _};
+use tokio::time::timeout;
 
 use super::Error;
 
@@ -27,6 +29,9 @@ pub(super) struct Session {
 /// A row of a result.
 #[derive(Debug, Clone)]
 pub(super) struct Row(Vec<Option<String>>);
+
+/// How long a login may take: a server itself gives one up after so long (`authentication_timeout`).
+const LOGIN: Duration = Duration::from_mins(1);
 
 /// Settings that decide how the server prints what it has and reads what it is given, that nothing ends the session
 /// while it waits, and that nothing it makes goes elsewhere. A database or a role may have others for its sessions, and
@@ -64,8 +69,12 @@ const OWN: &str = "SELECT set_config('<name>', value, false) FROM (
 impl Session {
     /// Connects and makes the session's settings independent of the server's.
     pub(super) async fn open(options: &PgConnectOptions) -> Result<Self, Error> {
-        let connection = PgConnection::connect_with(options)
+        let silent =
+            |_| sqlx::Error::Io(std::io::Error::new(ErrorKind::TimedOut, "no answer within a minute"));
+        let connection = timeout(LOGIN, PgConnection::connect_with(options))
             .await
+            .map_err(silent)
+            .flatten()
             .map_err(|source| Error::Connect { target: super::connect::target(options), source })?;
         let mut session = Self {
             connection,
