@@ -6,6 +6,7 @@ use super::super::catalog::{self, Column, Table};
 use super::super::connect::Session;
 use super::super::names::string_end;
 use super::super::{Error, sql};
+use super::hidden;
 
 /// A table's definition with the members that its columns have in place of those that are shown. The table is of the
 /// session's database.
@@ -44,7 +45,7 @@ async fn kept(control: &mut Session, table: &Table, column: &Column) -> Result<V
             sql::qualified(&table.database, &table.name),
             sql::quoted(&column.name)
         );
-        let bytes = control.text(&doing, &query).await?.unwrap_or_default();
+        let bytes = control.text(&doing, &query).await?.ok_or_else(|| hidden(&doing))?;
         kept.push(format!("0x{bytes}"));
     }
     Ok(kept)
