@@ -51,7 +51,11 @@ impl Content {
         self.elements += 1;
     }
 
-    fn field(&mut self, row: &mut Vec<u8>, field: usize, expires: Option<i64>) {
+    /// Takes a field, unless it has expired by `now`.
+    fn field(&mut self, row: &mut Vec<u8>, field: usize, expires: Option<i64>, now: i64) {
+        if expires.is_some_and(|at| at <= now) {
+            return;
+        }
         let bytes = row.len() - 8;
         row[..8].copy_from_slice(&(field as u64).to_le_bytes());
         if let Some(at) = expires {
@@ -62,8 +66,12 @@ impl Content {
     }
 }
 
-/// Reads the value that follows and says what it holds.
-pub(super) fn read<F: Feed>(reader: &mut Reader<F>, shape: Shape) -> Result<Content, Error> {
+/// The time by which no field of a hash has expired.
+pub(super) const NEVER: i64 = i64::MIN;
+
+/// Reads the value that follows and says what it holds; of a hash, without the fields that have expired by `now`, in
+/// milliseconds since 1970.
+pub(super) fn read<F: Feed>(reader: &mut Reader<F>, shape: Shape, now: i64) -> Result<Content, Error> {
     let mut content = Content::new(shape.kind());
     match shape {
         Shape::String => {
@@ -77,10 +85,10 @@ pub(super) fn read<F: Feed>(reader: &mut Reader<F>, shape: Shape) -> Result<Cont
         Shape::Zset | Shape::ZsetText => scored(reader, shape, &mut content)?,
         Shape::ZsetZiplist | Shape::ZsetListpack => scored_compact(reader, shape, &mut content)?,
         Shape::Hash | Shape::HashExpiring | Shape::HashRelative { .. } => {
-            fields(reader, shape, &mut content)?;
+            fields(reader, shape, now, &mut content)?;
         }
         Shape::HashZipmap | Shape::HashZiplist | Shape::HashListpack | Shape::HashListpackExpiring { .. } => {
-            fields_compact(reader, shape, &mut content)?;
+            fields_compact(reader, shape, now, &mut content)?;
         }
         Shape::Stream(version) => stream::read(reader, version, &mut content)?,
         Shape::Module => module::read(reader, &mut content)?,
@@ -227,7 +235,12 @@ fn scored_compact<F: Feed>(reader: &mut Reader<F>, shape: Shape, content: &mut C
     sound(reader, what, if damaged || member.is_some() { Err(Malformed) } else { Ok(()) })
 }
 
-fn fields<F: Feed>(reader: &mut Reader<F>, shape: Shape, content: &mut Content) -> Result<(), Error> {
+fn fields<F: Feed>(
+    reader: &mut Reader<F>,
+    shape: Shape,
+    now: i64,
+    content: &mut Content,
+) -> Result<(), Error> {
     let minimum = match shape {
         Shape::HashRelative { minimum: true } => i64::from_le_bytes(reader.array("a hash's expiry")?),
         _ => 1,
@@ -249,13 +262,18 @@ fn fields<F: Feed>(reader: &mut Reader<F>, shape: Shape, content: &mut Content) 
             let at = i64::from_le_bytes(reader.array("a field's expiry")?);
             expires = (at >= 0).then_some(at);
         }
-        content.field(&mut row, field, expires);
+        content.field(&mut row, field, expires, now);
         release(&mut row);
     }
     Ok(())
 }
 
-fn fields_compact<F: Feed>(reader: &mut Reader<F>, shape: Shape, content: &mut Content) -> Result<(), Error> {
+fn fields_compact<F: Feed>(
+    reader: &mut Reader<F>,
+    shape: Shape,
+    now: i64,
+    content: &mut Content,
+) -> Result<(), Error> {
     let what = "compact hash";
     if shape == (Shape::HashListpackExpiring { minimum: true }) {
         reader.array::<8>("a hash's expiry")?;
@@ -278,7 +296,7 @@ fn fields_compact<F: Feed>(reader: &mut Reader<F>, shape: Shape, content: &mut C
         }
         column += 1;
         if column == columns {
-            content.field(&mut row, field, expires);
+            content.field(&mut row, field, expires, now);
             row.truncate(8);
             column = 0;
         }

@@ -219,6 +219,24 @@ fn fields_that_expire() {
     assert!(matches!(content("VALKEY080", 24, &relative), Err(Error::Unknown { code: 24, .. })));
 }
 
+/// At a given time the fields that have expired are as if they had never been, in every layout.
+#[test]
+fn fields_that_have_expired() {
+    let at = 1_700_000_000_000i64;
+    let left = redis(4, &counted(1, &["g", "w"]));
+    let relative =
+        [at.to_le_bytes().to_vec(), vec![2, 1], text(&["f", "v"]), vec![0], text(&["g", "w"])].concat();
+    let compact = wrapped(&listpack(&["f", "v", "1700000000000", "g", "w", "0"]));
+    for (code, body) in [(24, relative), (23, compact)] {
+        let mut payload = [&[code][..], &body].concat();
+        write::footer(super::Format { valkey: false, version: 12 }, &mut payload);
+        let whole = walk::payload(&payload).unwrap().2;
+        assert_eq!(whole.elements, 2);
+        assert_eq!(walk::payload_at(&payload, at - 1).unwrap().2, whole);
+        assert_eq!(walk::payload_at(&payload, at).unwrap().2, left);
+    }
+}
+
 fn stream(version: u8, entries: &[u8], delivered: u8) -> Vec<u8> {
     let mut body = vec![1];
     write::string(&[0; 16], &mut body);

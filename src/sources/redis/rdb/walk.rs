@@ -1,6 +1,6 @@
 //! The walk over a whole RDB stream, item by item.
 
-use super::content::{self, Content};
+use super::content::{self, Content, NEVER};
 use super::reader::{Feed, Reader};
 use super::types::{Format, opcode};
 use super::{Error, module, shown};
@@ -194,7 +194,7 @@ impl<F: Feed> Walker<F> {
         let mut name = Vec::new();
         self.reader.string(&mut name, "a key")?;
         self.begins(code)?;
-        let content = content::read(&mut self.reader, shape);
+        let content = content::read(&mut self.reader, shape, NEVER);
         let content = content.map_err(|source| match source {
             Error::Malformed { .. } | Error::Unknown { .. } => {
                 Error::Value { key: shown(&name), database: self.database, source: Box::new(source) }
@@ -225,6 +225,11 @@ impl<F: Feed> Walker<F> {
 
 /// Reads one DUMP payload, whose version and checksum stand at its end.
 pub fn payload(payload: &[u8]) -> Result<(Format, u8, Content), Error> {
+    payload_at(payload, NEVER)
+}
+
+/// As [`payload`], of a hash without the fields that have expired by `now`, in milliseconds since 1970.
+pub fn payload_at(payload: &[u8], now: i64) -> Result<(Format, u8, Content), Error> {
     let short = Error::Truncated { at: payload.len() as u64, what: "a DUMP payload" };
     let Some((value, footer)) = payload.split_last_chunk::<10>() else { return Err(short) };
     let (version, sum) = (u16::from_le_bytes([footer[0], footer[1]]), &footer[2..]);
@@ -239,7 +244,7 @@ pub fn payload(payload: &[u8]) -> Result<(Format, u8, Content), Error> {
         || Error::Unknown { what: "value type", code: u64::from(code), at: 0, after: String::new() };
     let shape = format.shape(code).ok_or_else(unknown)?;
     let mut reader = Reader::new(One(Some(bytes::Bytes::copy_from_slice(body))));
-    let content = content::read(&mut reader, shape)?;
+    let content = content::read(&mut reader, shape, now)?;
     if reader.is_at_end()? { Ok((format, code, content)) } else { Err(Error::Trailing) }
 }
 

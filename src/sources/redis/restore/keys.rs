@@ -257,6 +257,8 @@ impl Worker {
     ) -> Result<(), Error> {
         let key = &parcel.key;
         let mut same = false;
+        // What was found, with an expiry as near as the server tells it.
+        let mut copy = None;
         if let Some((payload, expires)) = found {
             // Servers before 7.0 tell how long a key still lives, not until when: a second either way is the same.
             let near = |one: i64, other: i64| !self.client.exact_expiry && one.abs_diff(other) <= 1_000;
@@ -264,6 +266,7 @@ impl Worker {
                 (Some(found), Some(wanted)) if near(found, wanted) => Some(wanted),
                 (found, _) => found,
             };
+            copy = Some((payload.as_slice(), expires));
             // Mostly the server lays the value out as it was; else its content decides.
             same = if *payload == parcel.payload {
                 expires == key.expires
@@ -273,10 +276,9 @@ impl Worker {
                 fingerprint::one(&copy) == fingerprint::one(key) || are_alike(&copy, key)
             };
         }
-        // A hash that has lost a field meanwhile is another; one that has lost all of them is gone.
         let ends = [key.expires, key.content.field_expires].into_iter().flatten().min();
         let expired = match ends {
-            Some(at) if !same => at <= self.time(now).await?,
+            Some(_) if !same => has_expired(parcel, copy, self.time(now).await?)?,
             _ => false,
         };
         let keyspaces = match (same, expired) {
@@ -309,6 +311,22 @@ impl Worker {
     }
 }
 
+/// Whether nothing but time makes the difference between a key and what was found of it, with its expiry: the key has
+/// expired by `now`, or it is a hash that has lost just those fields which have. One that has lost all of them is gone.
+fn has_expired(parcel: &Parcel, found: Option<(&[u8], Option<i64>)>, now: i64) -> Result<bool, Error> {
+    let key = &parcel.key;
+    if key.expires.is_some_and(|at| at <= now) {
+        return Ok(true);
+    }
+    if key.content.field_expires.is_none_or(|at| at > now) {
+        return Ok(false);
+    }
+    let (_, _, left) = rdb::walk::payload_at(&parcel.payload, now)?;
+    let Some((payload, expires)) = found else { return Ok(left.elements == 0) };
+    let (_, _, copy) = rdb::walk::payload_at(payload, now)?;
+    Ok(expires == key.expires && copy == left)
+}
+
 /// Whether two vector sets have the same elements, in whatever order.
 fn are_alike(copy: &Key, key: &Key) -> bool {
     let (one, other) = (&copy.content, &key.content);
@@ -336,5 +354,56 @@ fn said(answer: &Value) -> String {
     match answer {
         Value::ServerError(error) => format!("{} {}", error.code(), error.details().unwrap_or_default()),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::redis::rdb::write;
+
+    /// A hash as Valkey 9 dumps it.
+    fn hash(fields: &[(&str, &str, i64)]) -> Vec<u8> {
+        let mut payload = vec![22, u8::try_from(fields.len()).unwrap()];
+        for (field, value, expires) in fields {
+            write::string(field.as_bytes(), &mut payload);
+            write::string(value.as_bytes(), &mut payload);
+            payload.extend_from_slice(&expires.to_le_bytes());
+        }
+        write::footer(rdb::Format { valkey: true, version: 80 }, &mut payload);
+        payload
+    }
+
+    fn parcel(expires: Option<i64>, payload: Vec<u8>) -> Parcel {
+        let (_, code, content) = rdb::walk::payload(&payload).unwrap();
+        let (idle, freq) = (None, None);
+        Parcel { key: Key { database: 0, name: b"h".to_vec(), expires, idle, freq, code, content }, payload }
+    }
+
+    #[test]
+    fn a_hash_may_lose_the_fields_that_have_expired_and_nothing_else() {
+        let parcel = parcel(Some(900), hash(&[("a", "1", 100), ("b", "2", 200), ("c", "3", -1)]));
+        let left = |fields: &[_], expires, now| {
+            has_expired(&parcel, Some((hash(fields).as_slice(), expires)), now).unwrap()
+        };
+        let lives = Some(900);
+        assert!(left(&[("b", "2", 200), ("c", "3", -1)], lives, 150));
+        assert!(left(&[("c", "3", -1)], lives, 250));
+        assert!(left(&[("b", "2", 200), ("c", "3", -1)], lives, 250), "not thrown away yet");
+        assert!(!left(&[("b", "2", 200), ("c", "3", -1)], lives, 50), "none has expired");
+        assert!(!left(&[("c", "3", -1)], lives, 150), "one too many is gone");
+        assert!(!left(&[("b", "9", 200), ("c", "3", -1)], lives, 150), "another value");
+        assert!(!left(&[("b", "2", 300), ("c", "3", -1)], lives, 150), "another expiry");
+        assert!(!left(&[("b", "2", 200), ("c", "3", -1), ("d", "4", -1)], lives, 150), "one too many");
+        assert!(!left(&[("b", "2", 200), ("c", "3", -1)], None, 150), "the key's expiry");
+        assert!(!has_expired(&parcel, None, 250).unwrap(), "a field lives on");
+        assert!(has_expired(&parcel, None, 900).unwrap(), "the key has expired");
+    }
+
+    #[test]
+    fn a_hash_that_has_lost_all_its_fields_is_gone() {
+        let parcel = parcel(None, hash(&[("a", "1", 100), ("b", "2", 200)]));
+        assert!(has_expired(&parcel, None, 200).unwrap());
+        assert!(!has_expired(&parcel, None, 199).unwrap());
     }
 }
