@@ -15,7 +15,7 @@ use crate::contract::{name, pattern};
 use crate::support::fault_proxy::{Fault, FaultProxy, Kind};
 
 /// What passes by itself: a retry must make good for it.
-const PASSING: [Fault; 14] = [
+pub(crate) const PASSING: [Fault; 14] = [
     Fault::Answer(503, "SlowDown"),
     Fault::Answer(503, "ServiceUnavailable"),
     Fault::Answer(500, "InternalError"),
@@ -33,7 +33,7 @@ const PASSING: [Fault; 14] = [
 ];
 
 /// What does not: the upload or download must fail, soon and cleanly.
-const LASTING: [(Fault, Reason); 6] = [
+pub(crate) const LASTING: [(Fault, Reason); 6] = [
     (Fault::Answer(403, "RequestTimeTooSkewed"), Reason::Rejected),
     (Fault::Answer(403, "SignatureDoesNotMatch"), Reason::Denied),
     (Fault::Answer(403, "AccessDenied"), Reason::Denied),
@@ -43,7 +43,7 @@ const LASTING: [(Fault, Reason); 6] = [
 ];
 
 /// Each takes a stall timeout: once is enough.
-fn is_stall(fault: Fault) -> bool {
+pub(crate) fn is_stall(fault: Fault) -> bool {
     matches!(fault, Fault::Stall | Fault::StallInBody)
 }
 
@@ -57,16 +57,16 @@ struct Tally {
 }
 
 /// A store that speaks through a proxy, and the bucket behind it.
-struct Rig {
-    proxy: FaultProxy,
-    bucket: String,
-    store: S3,
+pub(crate) struct Rig {
+    pub(crate) proxy: FaultProxy,
+    pub(crate) bucket: String,
+    pub(crate) store: S3,
 }
 
 /// Longer than a busy server takes to answer, short enough to wait for in every stall.
 const STALL: Duration = Duration::from_millis(1_500);
 
-async fn rig(change: impl FnOnce(Config) -> Config) -> Rig {
+pub(crate) async fn rig(change: impl FnOnce(Config) -> Config) -> Rig {
     let bucket = new_bucket().await;
     let proxy = FaultProxy::start(seaweedfs().server.port).await;
     let config = config(&proxy.endpoint, &bucket);

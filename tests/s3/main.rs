@@ -17,5 +17,6 @@ mod program;
 mod protection;
 mod proxies;
 mod rclone;
+mod schedules;
 mod seaweedfs;
 mod servers;
