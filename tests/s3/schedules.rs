@@ -78,10 +78,11 @@ async fn objects(client: &Client, bucket: &str) -> Objects {
 /// What is wrong with the recorded packages: none may lack anything, or have other bytes than recorded.
 fn damages(objects: &Objects) -> Vec<String> {
     let mut damages = Vec::new();
-    for (name, bytes) in objects.iter().filter(|(name, _)| name.ends_with(".json")) {
+    for (name, bytes) in objects {
+        let Some(base) = name.strip_suffix(".json") else { continue };
         let record: Value = serde_json::from_slice(bytes).unwrap();
         for (part, end) in [("package", ".tar.gz.age"), ("index", ".index.age")] {
-            let object = objects.get(&name.replace(".json", end));
+            let object = objects.get(&format!("{base}{end}"));
             let digest = object.map(|bytes| hex::encode(sha2::Sha256::digest(bytes)));
             if digest.as_deref() != record[part]["sha256"].as_str() {
                 damages.push(format!("{name}: {part} {digest:?}"));
@@ -164,7 +165,7 @@ struct Tally {
 async fn schedule(number: u64, tally: &mut Tally) {
     let site = Site::new().await;
     // In one request, or in two parts.
-    let size = if number % 2 == 0 { 200_000 } else { 5_600_000 };
+    let size = if number.is_multiple_of(2) { 200_000 } else { 5_600_000 };
     // The records of packages that are there, in the order of time, and what was in the tree.
     let mut trees: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut good: Vec<String> = Vec::new();
