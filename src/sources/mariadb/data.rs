@@ -1,7 +1,7 @@
 //! Rows: read from tables by several connections, written as `INSERT` statements into members of bounded size.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mysql_async::Row;
@@ -11,7 +11,7 @@ use super::connect::Session;
 use super::fingerprint::{self, Rows};
 use super::history::{TABLE, WITH_HISTORY};
 use super::script::{Open, Script};
-use super::select::{self, Selected};
+use super::select::{self, Literal, Selected};
 use super::{Error, sql};
 use crate::package::digest::Fingerprint;
 use crate::package::member::{Header, Object, Time};
@@ -33,13 +33,31 @@ pub(super) struct Job {
     pub(super) mtime: Time,
     parts: AtomicU32,
     open: Mutex<(u32, Fingerprint)>,
+    /// Which columns have the start and the end of a row's validity.
+    period: Option<(usize, usize)>,
+    untaken: AtomicU64,
 }
 
 impl Job {
     /// A table that is read in `ranges` ranges.
     pub(super) fn new(table: Table, columns: Vec<Selected>, history: bool, mtime: Time, ranges: u32) -> Self {
         let open = Mutex::new((ranges, Fingerprint::default()));
-        Self { table, columns, history, mtime, parts: AtomicU32::new(0), open }
+        let at = |literal| columns.iter().position(|column| column.literal == literal);
+        let period = at(Literal::Start).zip(at(Literal::End));
+        let (parts, untaken) = (AtomicU32::new(0), AtomicU64::new(0));
+        Self { table, columns, history, mtime, parts, open, period, untaken }
+    }
+
+    /// How many rows of the past were left out because no server takes them.
+    pub(super) fn untaken(&self) -> u64 {
+        self.untaken.load(Ordering::Relaxed)
+    }
+
+    /// Whether no server takes this row: it ended when it began, or before. What one statement inserts and removes again
+    /// is such a row, and what is removed when the clock has been set back.
+    fn is_untaken(&self, row: &Row) -> bool {
+        // Both read alike, and `current` comes after every digit.
+        self.period.is_some_and(|(start, end)| fingerprint::value(row, start) >= fingerprint::value(row, end))
     }
 
     /// Takes the fingerprint of a range; returns that of the table after the last one.
@@ -50,15 +68,18 @@ impl Job {
         (open.0 == 0).then_some(open.1)
     }
 
-    fn insert(&self) -> Vec<u8> {
+    /// What a statement begins with whose rows have all columns but these.
+    fn insert(&self, unwritten: &[usize]) -> Vec<u8> {
         let mut out = b"INSERT INTO ".to_vec();
         sql::identifier(&mut out, self.table.name.as_bytes());
         out.extend_from_slice(b" (");
+        let mut separator: &[u8] = b"";
         for (at, column) in self.columns.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
+            if !unwritten.contains(&at) {
+                out.extend_from_slice(separator);
+                sql::identifier(&mut out, column.name.as_bytes());
+                separator = b",";
             }
-            sql::identifier(&mut out, column.name.as_bytes());
         }
         out.extend_from_slice(b") VALUES\n");
         out
@@ -118,6 +139,8 @@ struct Writer<'a> {
     job: &'a Job,
     outlet: &'a Outlet,
     insert: Vec<u8>,
+    /// The columns that the statements leave to the server.
+    unwritten: Vec<usize>,
     script: Script,
     open: Option<Open>,
     rows: Rows,
@@ -125,14 +148,19 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(job: &'a Job, outlet: &'a Outlet) -> Self {
-        let script = Script::default();
-        Self { job, outlet, insert: job.insert(), script, open: None, rows: Rows::default() }
+        let (insert, unwritten, script) = (job.insert(&[]), Vec::new(), Script::default());
+        Self { job, outlet, insert, unwritten, script, open: None, rows: Rows::default() }
     }
 
     async fn row(&mut self, row: Row) -> Result<(), Error> {
+        if self.job.is_untaken(&row) {
+            self.job.untaken.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
         if self.script.is_empty() {
             self.begin();
         }
+        self.leave_out_empty_geometries(&row);
         let start = self.script.len();
         let first = self.open.is_none();
         let open = match self.open.take() {
@@ -158,6 +186,22 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Leaves columns without a geometry to the server, in statements of their own.
+    fn leave_out_empty_geometries(&mut self, row: &Row) {
+        let empty = |at: &usize| {
+            self.job.columns[*at].literal == Literal::Geometry
+                && fingerprint::value(row, *at).is_some_and(<[u8]>::is_empty)
+        };
+        let unwritten: Vec<usize> = (0..self.job.columns.len()).filter(empty).collect();
+        if unwritten != self.unwritten {
+            if let Some(open) = self.open.take() {
+                self.script.close(open);
+            }
+            self.insert = self.job.insert(&unwritten);
+            self.unwritten = unwritten;
+        }
+    }
+
     fn statement(&mut self) -> Open {
         let open = self.script.open();
         self.script.text().extend_from_slice(&self.insert);
@@ -167,13 +211,15 @@ impl<'a> Writer<'a> {
     fn values(&mut self, row: &Row, before: &[u8]) {
         let out = self.script.text();
         out.extend_from_slice(before);
+        let mut separator: &[u8] = b"";
         for (at, column) in self.job.columns.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
             let value = fingerprint::value(row, at);
             self.rows.value(value);
-            select::write(out, value, &column.literal);
+            if !self.unwritten.contains(&at) {
+                out.extend_from_slice(separator);
+                select::write(out, value, &column.literal);
+                separator = b",";
+            }
         }
         out.push(b')');
         self.rows.end_row();

@@ -158,6 +158,8 @@ impl<'a> Dump<'a> {
             for table in batch {
                 queue.extend(self.ranges(table.clone()).await?);
             }
+            let mut jobs: Vec<Arc<Job>> = queue.iter().map(|(job, _): &Range| Arc::clone(job)).collect();
+            jobs.dedup_by(|one, other| Arc::ptr_eq(one, other));
             let outlet = self.emitter.outlet();
             let workers = std::mem::take(&mut self.snapshot.workers);
             if workers.is_empty() {
@@ -165,8 +167,19 @@ impl<'a> Dump<'a> {
             } else {
                 self.snapshot.workers = data::read(workers, queue, outlet).await?;
             }
+            self.name_untaken(&jobs);
         }
         Ok(())
+    }
+
+    /// Names the tables of whose history some was left out.
+    fn name_untaken(&mut self, jobs: &[Arc<Job>]) {
+        for job in jobs.iter().filter(|job| job.untaken() > 0) {
+            let name = format!("history of {}", job.table.object());
+            let why =
+                format!("no server takes the {} rows that ended when they began, or before", job.untaken());
+            self.missing.push(Missing { name, why });
+        }
     }
 
     /// The ranges in which a table is read.

@@ -33,6 +33,10 @@ pub(super) enum Literal {
     Charset(String, bool),
     /// Bytes.
     Binary,
+    /// A geometry, as bytes. A server takes no empty one, but makes one where a column without NULL gets nothing.
+    Geometry,
+    /// The start of a row's validity.
+    Start,
     /// The end of a row's validity: that of a row that still is becomes the server's own.
     End,
 }
@@ -65,15 +69,19 @@ pub(super) fn selected(
         }
         chosen.push(match history {
             Some(ends) if column.generation == "ROW END" => end(&column.name, ends),
+            Some(_) if column.generation == "ROW START" => start(&column.name),
             _ => select(table, column)?,
         });
     }
     if let Some(ends) = history.filter(|_| !explicit_period) {
-        let (name, expression) = ("row_start".to_owned(), sql::quoted("row_start"));
-        chosen.push(Selected { name, expression, literal: Literal::Quoted });
+        chosen.push(start("row_start"));
         chosen.push(end("row_end", ends));
     }
     Ok(chosen)
+}
+
+fn start(name: &str) -> Selected {
+    Selected { name: name.to_owned(), expression: sql::quoted(name), literal: Literal::Start }
 }
 
 fn end(name: &str, ends: Ends) -> Selected {
@@ -93,9 +101,11 @@ fn select(table: &Table, column: &Column) -> Result<Selected, Error> {
         "double" if bracketed => (format!("CAST({quoted} AS DOUBLE)"), Literal::Float),
         "double" => plain(Literal::Float),
         "date" | "time" | "datetime" | "timestamp" | "uuid" | "inet4" | "inet6" => plain(Literal::Quoted),
-        "bit" | "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "vector"
-        | "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
-        | "multipolygon" | "geometrycollection" => plain(Literal::Binary),
+        "bit" | "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "vector" => {
+            plain(Literal::Binary)
+        }
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geometrycollection" => plain(Literal::Geometry),
         "enum" | "set" if read_alike(column) => (format!("CAST({quoted} AS UNSIGNED)"), Literal::Number),
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" | "json" => {
             (quoted.clone(), text(column.charset.as_deref()))
@@ -160,16 +170,16 @@ pub(super) fn write(out: &mut Vec<u8>, value: Option<&[u8]>, literal: &Literal) 
             }
         }
         Literal::End if value == CURRENT => out.extend_from_slice(b"DEFAULT"),
-        Literal::Quoted | Literal::End => sql::string(out, value),
+        Literal::Quoted | Literal::Start | Literal::End => sql::string(out, value),
         Literal::Utf8 if std::str::from_utf8(value).is_ok() => sql::string(out, value),
         Literal::Utf8 => introduced(out, value, "utf8mb4"),
         Literal::Charset(_, true) if value.is_ascii() => sql::string(out, value),
         Literal::Charset(name, _) => introduced(out, value, name),
-        Literal::Binary if value.len() > LARGE_BINARY => {
+        Literal::Binary | Literal::Geometry if value.len() > LARGE_BINARY => {
             out.extend_from_slice(b"_binary ");
             sql::string(out, value);
         }
-        Literal::Binary => sql::hexadecimal(out, value),
+        Literal::Binary | Literal::Geometry => sql::hexadecimal(out, value),
     }
 }
 
