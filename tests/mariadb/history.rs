@@ -8,7 +8,7 @@ use chupacabra::sources::{Request, Restored};
 use tokio_util::sync::CancellationToken;
 
 use crate::dumped::{Dumped, config, dump, only, source};
-use crate::shared::{both_ways, source_server};
+use crate::shared::{both_ways, source_server, target_server};
 use crate::support::mariadb::{MariaDb, feed};
 use crate::support::package;
 
@@ -156,4 +156,32 @@ async fn settings_of_the_server_do_not_choose_the_rows() {
     let request = Request { into: Some("copy".to_owned()), ..Request::default() };
     restored(&server, &dumped, request).await.unwrap();
     assert_eq!(server.sql(&rows.replace("now.v", "copy.v")).trim(), "0\n2");
+}
+
+/// What one statement writes and overwrites leaves rows behind that no server takes. They are named, and all others come
+/// back.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_ended_when_they_began_are_named() {
+    let from = source_server();
+    from.sql(
+        "CREATE DATABASE twice; USE twice; CREATE TABLE t (id INT PRIMARY KEY, a INT) WITH SYSTEM VERSIONING; \
+         INSERT INTO t VALUES (2, 1); UPDATE t SET a = 2; REPLACE INTO t VALUES (1, 1), (1, 2), (3, 1), (3, 2)",
+    );
+    let count = "SELECT COUNT(*), SUM(row_start < row_end) FROM twice.t FOR SYSTEM_TIME ALL";
+    assert_eq!(from.sql(count).trim(), "6\t4", "the control");
+    let dumped = dump(only(from, "twice")).await.unwrap();
+    let missing: Vec<_> = dumped.summary.missing.iter().map(|missing| missing.name.as_str()).collect();
+    assert_eq!(missing, ["history of twice.t"]);
+    assert!(
+        dumped.summary.missing[0]
+            .why
+            .contains("no server takes rows that ended when they began, or before: 2")
+    );
+    let rows = "SET time_zone = '+00:00'; SELECT id, a, row_start, row_end FROM twice.t FOR SYSTEM_TIME ALL \
+        WHERE row_start < row_end ORDER BY row_end, id";
+    let to = target_server();
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!((to.sql(count).trim(), to.sql(rows)), ("4\t4", from.sql(rows)));
+    restored(to, &dumped, Request { replace: true, ..Request::default() }).await.unwrap();
+    assert_eq!((to.sql(count).trim(), to.sql(rows)), ("4\t4", from.sql(rows)));
 }

@@ -176,8 +176,8 @@ impl<'a> Dump<'a> {
     fn name_untaken(&mut self, jobs: &[Arc<Job>]) {
         for job in jobs.iter().filter(|job| job.untaken() > 0) {
             let name = format!("history of {}", job.table.object());
-            let why =
-                format!("no server takes the {} rows that ended when they began, or before", job.untaken());
+            let count = job.untaken();
+            let why = format!("no server takes rows that ended when they began, or before: {count}");
             self.missing.push(Missing { name, why });
         }
     }
