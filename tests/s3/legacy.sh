@@ -56,7 +56,13 @@ ceph-mon -c "$work/ceph.conf" -i a -f >"$work/mon.out" 2>&1 & pids+=($!)
 osd=$(cat /proc/sys/kernel/random/uuid)
 timeout 60 ceph -c "$work/ceph.conf" osd new "$osd" >/dev/null
 ceph-osd -c "$work/ceph.conf" -i 0 --mkfs --osd-uuid "$osd"
-ceph-osd -c "$work/ceph.conf" -i 0 -f >"$work/osd.out" 2>&1 & pids+=($!)
+# An OSD that tells the monitor about itself before it has learnt the cluster's id is refused, and ends.
+for _ in {1..20}; do
+    ceph-osd -c "$work/ceph.conf" -i 0 -f >>"$work/osd.out" 2>&1 & started=$!
+    sleep 3
+    ! kill -0 "$started" 2>/dev/null || break
+done
+pids+=("$started")
 radosgw -c "$work/ceph.conf" -n client.rgw -f >"$work/rgw.out" 2>&1 & pids+=($!)
 until curl -sf -m 1 "http://127.0.0.1:$rgw_port" >/dev/null; do
     [ $SECONDS -lt 120 ] || { tail -n 20 "$work"/*.out "$work"/*.log >&2; echo "no gateway after two minutes" >&2; exit 1; }
