@@ -40,6 +40,30 @@ async fn generated_values_of_another_time_zone_are_missing() {
     assert_eq!(missing(only(from, "zoned")).await, named);
 }
 
+/// How many digits a quotient has depends on who opened the table.
+#[tokio::test(flavor = "multi_thread")]
+async fn quotients_have_as_many_digits_as_they_had() {
+    let from = MariaDb::start(&["--div-precision-increment=10"]);
+    let table = "(id INT PRIMARY KEY, a INT, b INT, c DECIMAL(20,12) AS (a / b) STORED, d DOUBLE AS (a / b) STORED, \
+         v VARCHAR(40) AS (CONCAT(a / b)) STORED, i INT AS (a / b * 10) STORED)";
+    from.sql(&format!(
+        "CREATE DATABASE parts; USE parts; CREATE TABLE t {table}; INSERT INTO t (id, a, b) VALUES (1, 1, 3), (2, 2, 3)"
+    ));
+    let dumped = dump(only(&from, "parts")).await.unwrap();
+    assert_eq!(dumped.summary.missing, []);
+    both_ways(&from, &dumped, &["parts"]).await;
+    let shown = "SELECT c, d, v FROM parts.t WHERE id = 1";
+    let first = from.sql(shown);
+    assert!(first.starts_with("0.333333333333\t"), "the control: four digits are usual, not {first}");
+    // Others than the server's own cannot be had again: they are named.
+    from.sql(&format!(
+        "CREATE DATABASE fewer; USE fewer; SET div_precision_increment = 2; CREATE TABLE t {table}; INSERT INTO t (id, a, b) VALUES (1, 1, 3)"
+    ));
+    let missing = dump(only(&from, "fewer")).await.unwrap().summary.missing;
+    let names: Vec<_> = missing.iter().map(|missing| missing.name.as_str()).collect();
+    assert_eq!(names, ["values of fewer.t.c", "values of fewer.t.d", "values of fewer.t.v"]);
+}
+
 /// The server shows `?` for a character of four bytes. The default value has it all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn default_values_keep_characters_that_the_server_does_not_show() {

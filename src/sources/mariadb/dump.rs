@@ -57,7 +57,8 @@ impl<'a> Dump<'a> {
 
     /// Everything before the data: settings, databases, sequences, tables, placeholders of views.
     async fn structure(&mut self) -> Result<(), Error> {
-        self.emitter.member("preamble.sql", schema::preamble(&self.server.version)).await?;
+        let preamble = schema::preamble(&mut self.snapshot.control, &self.server.version).await?;
+        self.emitter.member("preamble.sql", preamble).await?;
         if self.plan.system {
             let mut part = self.emitter.part("system/1-before".to_owned());
             let control = &mut self.snapshot.control;
@@ -188,10 +189,9 @@ impl<'a> Dump<'a> {
         let columns = catalog::columns(control, &table.database, &table.name).await?;
         let history = self.history(&table, &columns).await?;
         let control = &mut self.snapshot.control;
-        for column in generated::differing(control, &table, &columns, history).await? {
-            let name = format!("values of {}.{}", table.object(), encoded(&column));
-            let why = "some are of another time zone, and a restore makes them anew in UTC".to_owned();
-            self.missing.push(Missing { name, why });
+        for differing in generated::differing(control, &table, &columns, history).await? {
+            let name = format!("values of {}.{}", table.object(), encoded(&differing.column));
+            self.missing.push(Missing { name, why: differing.why.to_owned() });
         }
         let conditions = if self.snapshot.shared {
             ranges::of(control, &table, &columns, history).await?

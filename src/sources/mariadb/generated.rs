@@ -1,6 +1,7 @@
 //! Stored values of generated columns, which no package has: a server makes them anew as rows are restored, and takes none
 //! that it is given. What an expression makes of a TIMESTAMP is as the time zone of whoever writes the row, so values from
-//! another zone than that of a restore, which is UTC, would become others.
+//! another zone than that of a restore, which is UTC, would become others. So would quotients of another
+//! `div_precision_increment` than the server's own, under which a restore makes them.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +9,26 @@ use super::catalog::{Column, Table};
 use super::connect::Session;
 use super::{Error, catalog, names, sql};
 
-/// The stored columns of a table that hold values which their expressions do not have in the session's time zone.
+/// A stored column whose values a restore would change, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Differing {
+    pub(super) column: String,
+    pub(super) why: &'static str,
+}
+
+/// The stored columns of a table that hold values which their expressions do not have in this session.
 pub(super) async fn differing(
     session: &mut Session,
     table: &Table,
     columns: &[Column],
     history: bool,
-) -> Result<Vec<String>, Error> {
-    let zoned = zoned(columns);
-    if zoned.is_empty() {
+) -> Result<Vec<Differing>, Error> {
+    let doubtful = doubtful(columns);
+    if doubtful.is_empty() {
         return Ok(Vec::new());
     }
     let list: Vec<String> =
-        zoned.iter().map(|column| format!("COALESCE(MAX({}), 0)", differs(column))).collect();
+        doubtful.iter().map(|(column, _)| format!("COALESCE(MAX({}), 0)", differs(column))).collect();
     let query = format!(
         "SELECT {} FROM {}{}",
         list.join(", "),
@@ -30,12 +38,31 @@ pub(super) async fn differing(
     let doing = format!("cannot look at the generated columns of {}.{}", table.database, table.name);
     let found = session.rows(&doing, query).await?.into_iter().next().unwrap_or_default();
     let differs = found.into_iter().map(|cell| catalog::text(cell) != "0");
-    Ok(zoned
+    let found = doubtful.into_iter().zip(differs).filter(|(_, differs)| *differs);
+    Ok(found.map(|((column, why), _)| Differing { column: column.name.clone(), why }).collect())
+}
+
+/// The stored columns whose values depend on the session that wrote them, and on what of it.
+fn doubtful(columns: &[Column]) -> Vec<(&Column, &'static str)> {
+    let zoned = zoned(columns);
+    let is_zoned = |column: &Column| zoned.iter().any(|zoned| zoned.name == column.name);
+    let divided: Vec<&Column> =
+        columns.iter().filter(|column| divides(column) && !is_zoned(column)).collect();
+    let zoned = zoned
         .into_iter()
-        .zip(differs)
-        .filter(|(_, differs)| *differs)
-        .map(|(column, _)| column.name.clone())
-        .collect())
+        .map(|column| (column, "some are of another time zone, and a restore makes them anew in UTC"));
+    let divided = divided.into_iter().map(|column| (column, "some are of another `div_precision_increment` than the server's, under which a restore makes them anew"));
+    zoned.chain(divided).collect()
+}
+
+/// Whether a column stores what comes of a division, in a type that shows its last digits.
+fn divides(column: &Column) -> bool {
+    column.extra.contains("STORED")
+        && column.generation.contains('/')
+        && matches!(
+            column.data_type.as_str(),
+            "decimal" | "double" | "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext"
+        )
 }
 
 /// The stored columns whose values come from a TIMESTAMP, perhaps by way of others.
@@ -116,5 +143,23 @@ mod tests {
         assert_eq!(differs(&columns[3]), "NOT (`d` <=> CAST(cast(`ts` as date) AS DATE))");
         let fine = column("f", "datetime(3)", "STORED GENERATED", "`ts`");
         assert_eq!(differs(&fine), "NOT (`f` <=> CAST(`ts` AS DATETIME(3)))");
+    }
+
+    #[test]
+    fn what_comes_of_a_division_is_found_where_its_digits_show() {
+        let columns = [
+            column("ts", "timestamp", "", ""),
+            column("share", "decimal(20,12)", "STORED GENERATED", "`a` / `b`"),
+            column("told", "varchar(40)", "STORED GENERATED", "concat(`a` / `b`)"),
+            column("whole", "int(11)", "STORED GENERATED", "`a` / `b`"),
+            column("shown", "double", "VIRTUAL GENERATED", "`a` / `b`"),
+            column("sum", "double", "STORED GENERATED", "`a` + `b`"),
+            column("hours", "double", "STORED GENERATED", "unix_timestamp(`ts`) / 3600"),
+        ];
+        let found: Vec<_> = doubtful(&columns)
+            .into_iter()
+            .map(|(column, why)| (column.name.as_str(), why.contains("zone")))
+            .collect();
+        assert_eq!(found, [("hours", true), ("share", false), ("told", false)]);
     }
 }

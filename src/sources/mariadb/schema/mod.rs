@@ -49,7 +49,13 @@ pub(super) const LOGGED_BY_ROW: &str = "EXECUTE IMMEDIATE IF(@@log_bin AND @@bin
 pub(super) const DEFAULTS: &str = "defaults";
 
 /// The first member: the settings that all others rely on.
-pub(super) fn preamble(version: &str) -> Script {
+///
+/// How many digits a quotient has is settled when a table is opened, by the session that opens it: for generated columns
+/// as well, whose values a restore makes anew.
+pub(super) async fn preamble(control: &mut Session, version: &str) -> Result<Script, Error> {
+    let doing = "cannot read div_precision_increment";
+    let digits = control.text(doing, "SELECT @@global.div_precision_increment").await?;
+    let digits = digits.ok_or_else(|| hidden(doing))?;
     let mut script = Script::default();
     script.comment(&format!("Dump of MariaDB {version} by ChupaCabra."));
     script.comment("Restore on an empty server: tar xzO < this archive | mariadb");
@@ -57,7 +63,8 @@ pub(super) fn preamble(version: &str) -> Script {
     for setting in SETTINGS {
         script.statement(setting);
     }
-    script
+    script.statement(format!("SET SESSION div_precision_increment = {digits}"));
+    Ok(script)
 }
 
 /// Hands members and objects over.
