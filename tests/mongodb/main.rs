@@ -7,6 +7,7 @@ mod support;
 
 mod archive;
 mod bench;
+mod capped;
 mod consistency;
 mod definitions;
 mod faults;

@@ -1,13 +1,12 @@
 //! Reading back what was restored, and comparing it with the fingerprints that were taken in the dump.
 
-use std::collections::HashMap;
-
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::super::archive::Namespace;
 use super::super::fingerprint::Fingerprinter;
 use super::contents::Contents;
+use super::load::Twice;
 use super::mapping::{Mapping, Piece};
 use super::target::Target;
 use super::{Error, newest};
@@ -18,14 +17,14 @@ use crate::package::digest::Fingerprint;
 const BATCH: i32 = 5_000;
 
 /// Compares every collection that was loaded, users and roles where they wait to be merged; says how many. Of an `_id`
-/// that the package has twice, one was `left_out`. Of a capped collection the oldest may have given way.
+/// that the package has twice, one was left out. Of a capped collection the oldest may have given way.
 pub(super) async fn compare(
     package: &Package,
     contents: &Contents,
     pieces: &[Piece],
     mapping: &Mapping,
     target: &Target,
-    left_out: &HashMap<Namespace, Fingerprinter>,
+    twice: &Twice,
     parallel: usize,
 ) -> Result<usize, Error> {
     let ordered = |name: &Namespace| pieces.iter().find(|piece| piece.from == *name && piece.ordered());
@@ -36,7 +35,7 @@ pub(super) async fn compare(
     });
     let comparing = loaded.map(|(from, to, ordered)| async move {
         let expected = contents.object(&from)?.fingerprint;
-        let expected = left_out.get(&to).map_or(expected, |left_out| without(expected, left_out.value()));
+        let expected = twice.expected(&to, expected);
         let found = fingerprint(target, &to, ordered.is_some()).await?;
         if found == expected {
             return Ok(());
@@ -56,15 +55,6 @@ pub(super) async fn compare(
         compared += 1;
     }
     Ok(compared)
-}
-
-/// The fingerprint of what is there when something was left out.
-fn without(all: Fingerprint, left_out: Fingerprint) -> Fingerprint {
-    Fingerprint {
-        rows: all.rows.wrapping_sub(left_out.rows),
-        bytes: all.bytes.wrapping_sub(left_out.bytes),
-        hash: all.hash.wrapping_sub(left_out.hash),
-    }
 }
 
 /// The fingerprint of a collection as the target has it.

@@ -17,6 +17,7 @@ use super::contents::{Contents, OPLOG, PRELUDE};
 use super::mapping::{Mapping, Piece};
 use super::replay::Owed;
 use super::target::Target;
+use crate::package::digest::Fingerprint;
 use crate::package::index;
 use crate::package::member::Header;
 use crate::package::open::VisitError;
@@ -43,9 +44,20 @@ pub(super) struct Loaded {
 #[derive(Debug, Default)]
 pub(super) struct Twice {
     /// The fingerprints of what was left out, by the collections in the target.
-    pub(super) left_out: HashMap<Namespace, Fingerprinter>,
+    left_out: HashMap<Namespace, Fingerprinter>,
+    /// The fingerprints of collections whose order matters: of all their documents, and of those that are there.
+    ordered: HashMap<Namespace, (Fingerprinter, Fingerprinter)>,
     /// What the slice must settle.
     pub(super) owed: Owed,
+}
+
+/// The fingerprint of what is there when something was left out.
+fn without(all: Fingerprint, left_out: Fingerprint) -> Fingerprint {
+    Fingerprint {
+        rows: all.rows.wrapping_sub(left_out.rows),
+        bytes: all.bytes.wrapping_sub(left_out.bytes),
+        hash: all.hash.wrapping_sub(left_out.hash),
+    }
 }
 
 impl Twice {
@@ -54,10 +66,34 @@ impl Twice {
         self.owed.note(namespace.clone(), document)
     }
 
+    /// Follows a batch of a collection whose order matters.
+    fn in_order(&mut self, namespace: &Namespace, documents: &[&RawDocument], left_out: &HashSet<usize>) {
+        let ordered = || (Fingerprinter::new(true), Fingerprinter::new(true));
+        let (all, there) = self.ordered.entry(namespace.clone()).or_insert_with(ordered);
+        for (number, document) in documents.iter().enumerate() {
+            all.add(document);
+            if !left_out.contains(&number) {
+                there.add(document);
+            }
+        }
+    }
+
+    /// The fingerprint that a collection must have, of which this was dumped.
+    pub(super) fn expected(&self, namespace: &Namespace, dumped: Fingerprint) -> Fingerprint {
+        let Some(left_out) = self.left_out.get(namespace) else { return dumped };
+        match self.ordered.get(namespace) {
+            Some((all, there)) if all.value() == dumped => there.value(),
+            Some(_) => dumped,
+            None => without(dumped, left_out.value()),
+        }
+    }
+
     fn merge(&mut self, other: Self) {
         for (namespace, left_out) in other.left_out {
             self.left_out.entry(namespace).or_default().merge(&left_out);
         }
+        // Each has one lane.
+        self.ordered.extend(other.ordered);
         self.owed.merge(other.owed);
     }
 }
@@ -246,15 +282,15 @@ async fn insert(target: &Target, batch: Batch, mut twice: Option<&mut Twice>) ->
     }
     let mut command = rawdoc! {
         "insert": batch.to.collection.as_str(),
-        "ordered": batch.ordered,
+        // What comes after a document that is left out is inserted too, by a server one after the other all the same.
+        "ordered": batch.ordered && twice.is_none(),
         "bypassDocumentValidation": true,
     };
     command.append(cstr!("documents"), documents);
     let reply = target.run(&batch.to.database, command, &what).await?;
     let mut left_out = HashSet::new();
     if let Ok(errors) = reply.get_array("writeErrors") {
-        let there = errors.iter().map(|error| already_there(error).filter(|_| !batch.ordered));
-        let there: Option<HashSet<usize>> = there.collect();
+        let there: Option<HashSet<usize>> = errors.iter().map(already_there).collect();
         let (Some(there), Some(twice)) = (there, twice.as_mut()) else {
             let first = errors.first().map(ToString::to_string).unwrap_or_default();
             return Err(Error::reply(
@@ -266,6 +302,9 @@ async fn insert(target: &Target, batch: Batch, mut twice: Option<&mut Twice>) ->
             twice.leave_out(&batch.to, document)?;
         }
         left_out = there;
+    }
+    if let (true, Some(twice)) = (batch.ordered, twice) {
+        twice.in_order(&batch.to, &each, &left_out);
     }
     let inserted = reply.get_i32("n").map_err(|error| Error::reply(what.as_str(), error))?;
     if usize::try_from(inserted).ok().and_then(|n| n.checked_add(left_out.len())) != Some(batch.count) {

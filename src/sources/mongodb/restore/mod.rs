@@ -11,6 +11,7 @@ mod load;
 mod mapping;
 mod newest;
 mod replay;
+mod room;
 mod target;
 mod users;
 
@@ -46,19 +47,19 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
         Some(name) if !request.replace => return Err(Error::NotEmpty(name.to_string())),
         _ => target.clear(&names, &mapping).await?,
     }
+    let roomy = room::given(&contents, &target);
     for piece in pieces.iter().filter(|piece| piece.kind != Kind::View) {
-        target.create(piece).await?;
+        target.create(piece, roomy).await?;
     }
     let loaded = load::load(package, &contents, &pieces, &mapping, &target, plan.parallel).await?;
     restored.counts.insert("documents".into(), loaded.documents);
     restored.bytes = loaded.bytes;
     let twice = loaded.twice;
     let compared =
-        compare::compare(package, &contents, &pieces, &mapping, &target, &twice.left_out, plan.parallel)
-            .await?;
+        compare::compare(package, &contents, &pieces, &mapping, &target, &twice, plan.parallel).await?;
     restored.compared = format!("{compared} collections by fingerprint");
     info!(collections = compared, documents = loaded.documents, "documents restored and compared");
-    let mut state = State::new(&pieces, &mapping, twice.owed);
+    let mut state = State::new(&pieces, &mapping, roomy, twice.owed);
     if contents.has_oplog() {
         let applied = replay::replay(package, ahead, &target, &mut state).await?;
         restored.counts.insert("oplog_operations".into(), applied);

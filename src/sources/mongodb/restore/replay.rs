@@ -214,6 +214,9 @@ impl Replayer {
             self.state.leave_out(to);
             return Ok(());
         }
+        if crud.kind == "i" && self.state.is_roomy(&to) {
+            self.wait_for(owed::removal(&to, crud.object)?)?;
+        }
         self.wait_for(crud.operation(&to))?;
         // An update can put a whole document in another's place: that is written as an insertion is.
         let zeroes = load::without_loss(&to, crud.object)?;

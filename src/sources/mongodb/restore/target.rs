@@ -13,6 +13,7 @@ use super::super::{Error, Plan};
 use super::contents::Contents;
 use super::mapping::{Mapping, Piece};
 use super::replay::State;
+use super::room;
 use super::users;
 use crate::config::secret::Secret;
 
@@ -131,10 +132,12 @@ impl Target {
 
     /// Creates a collection or time series with its options.
     ///
-    /// What makes it forget comes at the very end ([`finish`](Self::finish)): until then nothing may disappear.
-    pub(super) async fn create(&self, piece: &Piece) -> Result<(), Error> {
+    /// What makes it forget comes at the very end ([`finish`](Self::finish)): until then nothing may disappear. A
+    /// `roomy` one has no limits until then either.
+    pub(super) async fn create(&self, piece: &Piece, roomy: bool) -> Result<(), Error> {
         let mut command = rawdoc! { "create": piece.to.collection.as_str() };
-        append(&mut command, &piece.options, &["expireAfterSeconds", "temp", "autoIndexId"])?;
+        let options = if roomy { room::without_limits(&piece.options)? } else { piece.options.clone() };
+        append(&mut command, &options, &["expireAfterSeconds", "temp", "autoIndexId"])?;
         // Servers before 4.0 let collections be without an index on `_id`, and later ones list it still, with the index.
         if piece.options.get_bool("autoIndexId").unwrap_or_default()
             && release(&self.member.version) < Some((8, 2))
@@ -300,7 +303,7 @@ pub(super) fn append(to: &mut RawDocumentBuf, from: &RawDocument, but: &[&str]) 
 }
 
 /// The release that a version belongs to: `6.0` of `6.0.5`.
-fn release(version: &str) -> Option<(u32, u32)> {
+pub(super) fn release(version: &str) -> Option<(u32, u32)> {
     let mut numbers = version.split('.').map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??))
 }

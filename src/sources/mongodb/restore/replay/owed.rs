@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mongodb::bson::{RawDocument, RawDocumentBuf};
+use mongodb::bson::{RawDocument, RawDocumentBuf, rawdoc};
 
 use super::super::super::archive::Namespace;
 use super::super::super::element;
@@ -100,6 +100,12 @@ impl Owed {
     }
 }
 
+/// The operation that removes a document, if it is there.
+pub(super) fn removal(namespace: &Namespace, document: &RawDocument) -> Result<RawDocumentBuf, Error> {
+    let id = RawDocumentBuf::from_bytes(id(document)?).map_err(|error| Error::reply("an `_id`", error))?;
+    Ok(rawdoc! { "op": "d", "ns": namespace.to_string(), "o": id })
+}
+
 /// A document's `_id`, as the bytes of a document that has nothing else.
 fn id(document: &RawDocument) -> Result<Vec<u8>, Error> {
     const WHAT: &str = "an operation of the oplog";
@@ -111,7 +117,6 @@ fn id(document: &RawDocument) -> Result<Vec<u8>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mongodb::bson::rawdoc;
 
     const NEVER: fn(&Namespace) -> bool = |_| false;
 

@@ -8,7 +8,7 @@ use mongodb::bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use super::super::super::archive::{Kind, Namespace};
 use super::super::mapping::{self, Mapping, Piece};
 use super::super::target::{Target, append};
-use super::super::{Error, users};
+use super::super::{Error, room, users};
 use super::entry::{self, Command, Crud, first};
 use super::owed::Owed;
 
@@ -30,12 +30,16 @@ pub(in super::super) struct State {
     /// What changes were left out for, because it was not there: it must have been dropped by the end.
     absent: BTreeSet<Namespace>,
     owed: Owed,
+    /// Whether capped collections have no limits until the end.
+    roomy: bool,
 }
 
 /// What must be known of a collection that is there.
 #[derive(Debug, Clone, Default)]
 struct Traits {
     capped: bool,
+    /// Its limits, if it is capped and has none until the end: as the change that gives them back.
+    limits: Option<RawDocumentBuf>,
     /// Whether it has a collation, which every index gets that says nothing else.
     collated: bool,
     /// After how long it forgets its documents, by its options: clustered collections and time series do.
@@ -46,10 +50,12 @@ struct Traits {
 
 impl Traits {
     /// Reads them from a collection's options.
-    fn of(options: &RawDocument) -> Self {
+    fn of(options: &RawDocument, roomy: bool) -> Self {
+        let capped = room::is_capped(options);
         Self {
             expire: options.get(EXPIRE).ok().flatten().map(Into::into),
-            capped: options.get_bool("capped").unwrap_or_default(),
+            capped,
+            limits: (capped && roomy).then(|| room::limits(options)),
             collated: options.get("collation").is_ok_and(|collation| collation.is_some()),
             series: None,
         }
@@ -57,7 +63,7 @@ impl Traits {
 
     /// The options that take effect at the end only.
     fn late(&self) -> RawDocumentBuf {
-        let mut options = RawDocumentBuf::new();
+        let mut options = self.limits.clone().unwrap_or_default();
         for (name, value) in
             [(cstr!("timeseries"), &self.series), (cstr!("expireAfterSeconds"), &self.expire)]
         {
@@ -71,13 +77,13 @@ impl Traits {
 
 impl State {
     /// What has been created from the prelude, and what of it the slice must settle.
-    pub(in super::super) fn new(pieces: &[Piece], mapping: &Mapping, owed: Owed) -> Self {
-        let mut state = Self { owed, ..Self::default() };
+    pub(in super::super) fn new(pieces: &[Piece], mapping: &Mapping, roomy: bool, owed: Owed) -> Self {
+        let mut state = Self { owed, roomy, ..Self::default() };
         for piece in pieces {
             if piece.kind == Kind::View {
                 state.views.insert(piece.to.clone(), piece.options.clone());
             } else {
-                state.existing.insert(piece.data_to(), Traits::of(&piece.options));
+                state.existing.insert(piece.data_to(), Traits::of(&piece.options, roomy));
                 state.indexes.insert(piece.to.clone(), piece.indexes.clone());
             }
         }
@@ -94,6 +100,12 @@ impl State {
         self.existing.contains_key(namespace)
     }
 
+    /// Whether an insertion must put its document last, even if it is there: the order of a collection that has room is
+    /// settled by the slice.
+    pub(super) fn is_roomy(&self, namespace: &Namespace) -> bool {
+        self.existing.get(namespace).is_some_and(|traits| traits.limits.is_some())
+    }
+
     /// Notes that a change was left out because its collection is not there.
     pub(super) fn leave_out(&mut self, namespace: Namespace) {
         self.absent.insert(namespace);
@@ -101,7 +113,8 @@ impl State {
 
     /// Follows an operation that the target has, or has not, applied.
     pub(super) fn follow(&mut self, operation: &RawDocument, applied: bool) -> Result<(), Error> {
-        let capped = |namespace: &Namespace| self.existing.get(namespace).is_some_and(|traits| traits.capped);
+        let gives_way = |traits: &Traits| traits.capped && traits.limits.is_none();
+        let capped = |namespace: &Namespace| self.existing.get(namespace).is_some_and(gives_way);
         self.owed.follow(operation, applied, capped)
     }
 
@@ -205,7 +218,7 @@ impl State {
             return Ok(false);
         }
         self.make_way(to, target).await?;
-        self.existing.insert(to.clone(), Traits::of(object));
+        self.existing.insert(to.clone(), Traits::of(object, self.roomy));
         if Mapping::is_passing(to) {
             // A restore that was broken off may have left it.
             target.drop(to).await?;
@@ -219,7 +232,8 @@ impl State {
         } else {
             &["create", "validator", "clusteredIndex", EXPIRE]
         };
-        append(&mut command, object, own)?;
+        let options = if self.roomy { room::without_limits(object)? } else { object.to_owned() };
+        append(&mut command, &options, own)?;
         target.make(&name, command).await?;
         self.indexes.insert(name, Vec::new());
         Ok(true)
@@ -331,11 +345,16 @@ impl State {
         if let Some(series) = option(SERIES)? {
             traits.series = Some(series.into());
         }
+        let mut apart = vec!["collMod", "index", EXPIRE, SERIES];
+        if let Some(limits) = &mut traits.limits {
+            room::change(limits, object)?;
+            apart.extend(room::CHANGED);
+        }
         if let Ok(change) = object.get_document("index") {
             self.modify_index(to, change)?;
         }
         let mut rest = RawDocumentBuf::new();
-        append(&mut rest, object, &["collMod", "index", EXPIRE, SERIES])?;
+        append(&mut rest, object, &apart)?;
         if rest.is_empty() {
             return Ok(false);
         }
