@@ -192,6 +192,34 @@ async fn dropped_between_its_name_and_its_indexes() {
     assert_eq!(differ(&source, &target), NOTHING);
 }
 
+/// The options are then those of the old one, and the indexes those of the new.
+#[tokio::test(flavor = "multi_thread")]
+async fn made_anew_between_its_name_and_its_indexes() {
+    let source = with_test_commands();
+    source.python(
+        "direct.shop.a.insert_one({'_id': 1}); direct.shop.b.insert_one({'_id': 1})\n\
+         hold = {'failCommands': ['listIndexes'], 'appName': 'chupacabra', 'blockConnection': True, 'blockTimeMS': 3000}\n\
+         direct.admin.command('configureFailPoint', 'failCommand', mode={'times': 1}, data=hold)",
+    );
+    let dumping = tokio::spawn(dump(plan(&source.url(None))));
+    let source = tokio::task::spawn_blocking(move || {
+        source.python(
+            "direct.admin.command('waitForFailPoint', 'failCommand', timesEntered=1, maxTimeMS=60000)\n\
+             direct.shop.a.drop(); direct.shop.b.drop()\n\
+             direct.shop.command('create', 'a', clusteredIndex={'key': {'_id': 1}, 'unique': True})\n\
+             direct.shop.create_collection('b', collation={'locale': 'de', 'strength': 1})\n\
+             for name in 'ab': direct.shop[name].insert_many([{'_id': 'x'}, {'_id': 'y'}])",
+        );
+        source
+    })
+    .await
+    .unwrap();
+    let dump = dumping.await.unwrap().unwrap();
+    assert_eq!(dump.object("shop.a").fingerprint.rows, 2);
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+}
+
 /// Servers whose counts are wrong after a crash cannot take documents at random.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_of_which_no_sample_can_be_had() {

@@ -144,9 +144,8 @@ impl Target {
         {
             command.append(cstr!("autoIndexId"), true);
         }
-        let clustered = piece.options.get("clusteredIndex").is_ok_and(|value| value.is_some());
-        let id = piece.indexes.iter().find(|index| index.get_str("name").is_ok_and(|name| name == "_id_"));
-        if let (Some(id), Kind::Collection, false) = (id, piece.kind, clustered) {
+        let id = piece.indexes.iter().find(|index| is_its_own(index, &piece.options));
+        if let (Some(id), Kind::Collection) = (id, piece.kind) {
             let mut spec = RawDocumentBuf::new();
             append(&mut spec, id, &["ns"])?;
             command.append(cstr!("idIndex"), spec);
@@ -283,6 +282,19 @@ impl Target {
 /// What `applyOps` says of each operation that it attempted.
 fn results(reply: &Document) -> Option<Vec<bool>> {
     reply.get_array("results").ok()?.iter().map(mongodb::bson::Bson::as_bool).collect()
+}
+
+/// Whether an index is the one on `_id` of a collection with these options.
+///
+/// Between the listings of options and of indexes the collection may have been made anew with others, as the slice will
+/// do; until then those of the options do.
+fn is_its_own(index: &RawDocument, options: &RawDocument) -> bool {
+    let is_none = |holder: &RawDocument, name: &str| holder.get(name).is_ok_and(|value| value.is_none());
+    let collation = |holder: &RawDocument| holder.get_document("collation").ok().map(ToOwned::to_owned);
+    index.get_str("name").is_ok_and(|name| name == "_id_")
+        && is_none(index, "clustered")
+        && is_none(options, "clusteredIndex")
+        && collation(index) == collation(options)
 }
 
 /// Whether an index comes with the collection.
