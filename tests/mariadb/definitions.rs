@@ -47,12 +47,12 @@ async fn quotients_have_as_many_digits_as_they_had() {
     let table = "(id INT PRIMARY KEY, a INT, b INT, c DECIMAL(20,12) AS (a / b) STORED, d DOUBLE AS (a / b) STORED, \
          v VARCHAR(40) AS (CONCAT(a / b)) STORED, i INT AS (a / b * 10) STORED)";
     from.sql(&format!(
-        "CREATE DATABASE parts; USE parts; CREATE TABLE t {table}; INSERT INTO t (id, a, b) VALUES (1, 1, 3), (2, 2, 3)"
+        "CREATE DATABASE quotients; USE quotients; CREATE TABLE t {table}; INSERT INTO t (id, a, b) VALUES (1, 1, 3), (2, 2, 3)"
     ));
-    let dumped = dump(only(&from, "parts")).await.unwrap();
+    let dumped = dump(only(&from, "quotients")).await.unwrap();
     assert_eq!(dumped.summary.missing, []);
-    both_ways(&from, &dumped, &["parts"]).await;
-    let shown = "SELECT c, d, v FROM parts.t WHERE id = 1";
+    both_ways(&from, &dumped, &["quotients"]).await;
+    let shown = "SELECT c, d, v FROM quotients.t WHERE id = 1";
     let first = from.sql(shown);
     assert!(first.starts_with("0.333333333333\t"), "the control: four digits are usual, not {first}");
     // Others than the server's own cannot be had again: they are named.
