@@ -8,7 +8,7 @@ use chupacabra::sources::mongodb::archive::{self, Entry, Kind, Namespace};
 use chupacabra::sources::{Consistency, ConsistencyKind, Request, Summary};
 
 use crate::replay::{NOTHING, attempted, attempted_by, differ, dumped_while, only, restored};
-use crate::support::mongodb::{How, Mongod, differences, dump, dump_by, plan, plan_with, restore};
+use crate::support::mongodb::{Dump, How, Mongod, differences, dump, dump_by, plan, plan_with, restore};
 
 const REPLACE: fn() -> Request = || Request { replace: true, ..Request::default() };
 
@@ -167,8 +167,9 @@ async fn an_index_that_is_being_built() {
     assert_eq!(differ(&source, &target), NOTHING);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn dropped_between_its_name_and_its_indexes() {
+/// A server with `shop.a` and `shop.b`, and its dump, while which this happened between the listings of collections and
+/// of indexes.
+async fn dumped_between(meanwhile: &'static str) -> (Mongod, Dump) {
     let source = with_test_commands();
     source.python(
         "direct.shop.a.insert_one({'_id': 1}); direct.shop.b.insert_one({'_id': 1})\n\
@@ -176,16 +177,18 @@ async fn dropped_between_its_name_and_its_indexes() {
          direct.admin.command('configureFailPoint', 'failCommand', mode={'times': 1}, data=hold)",
     );
     let dumping = tokio::spawn(dump(plan(&source.url(None))));
-    let source = tokio::task::spawn_blocking(move || {
-        source.python(
-            "direct.admin.command('waitForFailPoint', 'failCommand', timesEntered=1, maxTimeMS=60000)\n\
-             direct.shop.a.drop()",
-        );
+    let held = "direct.admin.command('waitForFailPoint', 'failCommand', timesEntered=1, maxTimeMS=60000)";
+    let changing = tokio::task::spawn_blocking(move || {
+        source.python(&format!("{held}\n{meanwhile}"));
         source
-    })
-    .await
-    .unwrap();
-    let dump = dumping.await.unwrap().unwrap();
+    });
+    let source = changing.await.unwrap();
+    (source, dumping.await.unwrap().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_between_its_name_and_its_indexes() {
+    let (source, dump) = dumped_between("direct.shop.a.drop()").await;
     let names: Vec<&str> = dump.objects.iter().map(|object| object.name.as_str()).collect();
     assert!(names.contains(&"shop.b") && !names.contains(&"shop.a"), "{names:?}");
     let target = restored(&dump, Request::default()).await;
@@ -195,26 +198,13 @@ async fn dropped_between_its_name_and_its_indexes() {
 /// The options are then those of the old one, and the indexes those of the new.
 #[tokio::test(flavor = "multi_thread")]
 async fn made_anew_between_its_name_and_its_indexes() {
-    let source = with_test_commands();
-    source.python(
-        "direct.shop.a.insert_one({'_id': 1}); direct.shop.b.insert_one({'_id': 1})\n\
-         hold = {'failCommands': ['listIndexes'], 'appName': 'chupacabra', 'blockConnection': True, 'blockTimeMS': 3000}\n\
-         direct.admin.command('configureFailPoint', 'failCommand', mode={'times': 1}, data=hold)",
-    );
-    let dumping = tokio::spawn(dump(plan(&source.url(None))));
-    let source = tokio::task::spawn_blocking(move || {
-        source.python(
-            "direct.admin.command('waitForFailPoint', 'failCommand', timesEntered=1, maxTimeMS=60000)\n\
-             direct.shop.a.drop(); direct.shop.b.drop()\n\
-             direct.shop.command('create', 'a', clusteredIndex={'key': {'_id': 1}, 'unique': True})\n\
-             direct.shop.create_collection('b', collation={'locale': 'de', 'strength': 1})\n\
-             for name in 'ab': direct.shop[name].insert_many([{'_id': 'x'}, {'_id': 'y'}])",
-        );
-        source
-    })
-    .await
-    .unwrap();
-    let dump = dumping.await.unwrap().unwrap();
+    let (source, dump) = dumped_between(
+        "direct.shop.a.drop(); direct.shop.b.drop()\n\
+         direct.shop.command('create', 'a', clusteredIndex={'key': {'_id': 1}, 'unique': True})\n\
+         direct.shop.create_collection('b', collation={'locale': 'de', 'strength': 1})\n\
+         for name in 'ab': direct.shop[name].insert_many([{'_id': 'x'}, {'_id': 'y'}])",
+    )
+    .await;
     assert_eq!(dump.object("shop.a").fingerprint.rows, 2);
     let target = restored(&dump, Request::default()).await;
     assert_eq!(differ(&source, &target), NOTHING);
