@@ -96,8 +96,9 @@ pub fn pack(level: u8, threads: usize) -> io::Result<(Packer, Packed)> {
 /// How much less important compressing is than everything else (`nice`).
 ///
 /// What compresses is rarely what is waited for: a database that answers, or the thread that reads from it, on the same
-/// processors is. Blocks wait in bounded queues, so what compresses still gets its share.
-const NICENESS: i32 = 5;
+/// processors is. Blocks wait in bounded queues, so what compresses still gets its share; a container's share is its own,
+/// whatever its threads say of themselves.
+const NICENESS: i32 = 19;
 
 fn work(level: u8, queue: &Mutex<Receiver<Job>>, plain_pool: &Pool, member_pool: &Pool) {
     // On Linux this is the thread's own. Where it is forbidden, everything is equally important.

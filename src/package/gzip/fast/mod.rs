@@ -1,9 +1,9 @@
 //! Deflate (RFC 1951) for speed: level 1 of a build without ISA-L.
 //!
 //! Repetitions are looked for by one hash of six bytes, the first that is found is taken, and each part of 128 KiB has a
-//! Huffman code of its own. About 1.6 times as fast as libdeflate's fastest level for 1 % more bytes, and, but for
-//! programs, fewer bytes than zlib's level 1. It never reads across blocks, holds no state between them, and any
-//! inflater reads what it writes.
+//! Huffman code of its own. 1.2 to 2.2 times as fast as libdeflate's fastest level for 4 % fewer to 5 % more bytes, and
+//! fewer than zlib's level 1 writes, but for programs, of which it makes a tenth more than both. It never reads across
+//! blocks, holds no state between them, and any inflater reads what it writes.
 
 mod bits;
 mod codes;
