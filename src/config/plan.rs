@@ -188,7 +188,9 @@ fn plan_sources(
             let stores = targets(source.stores.take(), own.as_ref(), known, context);
             holds_no_store(&source, &stores, known, context);
             let (require, stall_timeout) = (source.require, patience(source.stall_timeout, context));
-            if let (Some(source), Some(name)) = (source.plan(context), sound) {
+            let source = source.plan(context);
+            waits_before_it_gives_up(source.as_ref(), stall_timeout, context);
+            if let (Some(source), Some(name)) = (source, sound) {
                 planned.insert(name, SourcePlan { source, stores, require, stall_timeout });
             }
         });
@@ -204,6 +206,17 @@ fn patience(written: Option<Span>, context: &mut Context) -> Duration {
         context.problem("stall_timeout", what, "write for example `1h`; that is the default");
     }
     patience
+}
+
+/// Refuses a source that would be taken for dead while it waits for a lock, and fail without saying whose.
+fn waits_before_it_gives_up(source: Option<&sources::Source>, patience: Duration, context: &mut Context) {
+    if let Some(wait) = source.and_then(sources::Source::lock_timeout).filter(|wait| *wait >= patience) {
+        let what = format!(
+            "the source may wait {} for a lock (`lock_timeout`), and would fail meanwhile",
+            Span(wait)
+        );
+        context.problem("stall_timeout", what, "make it longer than that, or write a shorter `lock_timeout`");
+    }
 }
 
 /// Refuses a tree that holds the store its packages go to: every package would hold all those before it.

@@ -74,6 +74,24 @@ fn a_source_may_be_silent_for_an_hour_unless_it_says_otherwise() {
 }
 
 #[test]
+fn a_source_that_waits_for_locks_may_be_silent_for_longer() {
+    for (kind, wait) in [("postgres", "5m"), ("mariadb", "1m")] {
+        let with = |keys: &str, patience: &str| {
+            let source =
+                format!("{kind}: {{ host: db, user: a, password: {{ env: PATH }}{keys} }}\n    {patience}");
+            GOOD.replace("files: { path: /srv/web }", &source)
+        };
+        assert!(plan(&with("", "")).is_ok(), "{kind}: the defaults fit");
+        assert!(plan(&with(", lock_timeout: 59s", "stall_timeout: 1m")).is_ok(), "{kind}");
+        let short = told(&with("", "stall_timeout: 1m"));
+        let what =
+            format!("sources.web.stall_timeout: the source may wait {wait} for a lock (`lock_timeout`)");
+        assert!(short[0].contains(&what), "{kind}: {short:?}");
+        assert!(plan(&with(", lock_timeout: 1h", "")).is_err(), "{kind}: the default is too short then");
+    }
+}
+
+#[test]
 fn all_misspelt_and_missing_keys_are_told_at_once() {
     let text = "\
 encrption: {}

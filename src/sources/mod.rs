@@ -11,6 +11,7 @@ pub mod redis;
 pub mod silence;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -219,6 +220,15 @@ impl Source {
             Self::MariaDb(_) => "mariadb",
             Self::MongoDb(_) => "mongodb",
             Self::Postgres(_) => "postgres",
+        }
+    }
+
+    /// How long it may wait for somebody else's lock, where there are locks. Meanwhile nothing comes from it.
+    pub fn lock_timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Files(_) | Self::Redis(_) | Self::MongoDb(_) => None,
+            Self::MariaDb(mariadb) => mariadb.lock_timeout(),
+            Self::Postgres(postgres) => Some(postgres.lock_timeout()),
         }
     }
 

@@ -178,8 +178,8 @@ fn a_database_that_takes_connections_and_answers_nothing_fails_by_name() {
     let (_listener, port) = mute();
     let account = format!("host: 127.0.0.1, port: {port}, user: a, password: {{ env: P }}");
     for kind in [
-        format!("postgres: {{ {account} }}"),
-        format!("mariadb: {{ {account} }}"),
+        format!("postgres: {{ {account}, lock_timeout: 2s }}"),
+        format!("mariadb: {{ {account}, lock_timeout: 2s }}"),
         "mongodb: { url: { env: M } }".to_owned(),
         format!("redis: {{ host: 127.0.0.1, port: {port} }}"),
     ] {

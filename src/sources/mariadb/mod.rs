@@ -26,6 +26,8 @@ mod snapshot;
 mod sql;
 mod tally;
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{Facts, Request, Restored, Summary};
@@ -175,6 +177,11 @@ impl MariaDb {
     /// A source that only restores, to the server that the request names.
     pub fn unconfigured() -> Self {
         Self { plan: None }
+    }
+
+    /// How long a statement waits for somebody else's lock.
+    pub fn lock_timeout(&self) -> Option<Duration> {
+        self.plan.as_deref().map(|plan| plan.lock_timeout)
     }
 
     fn plan(&self) -> Result<&Plan, Error> {

@@ -206,6 +206,11 @@ impl Postgres {
         Self { plan: Plan::unconfigured() }
     }
 
+    /// How long a statement waits for somebody else's lock.
+    pub fn lock_timeout(&self) -> std::time::Duration {
+        self.plan.lock_timeout
+    }
+
     /// Looks whether the server can be reached and everything be read.
     pub async fn probe(&self) -> Result<Facts, Error> {
         probe::probe(&self.plan).await
