@@ -81,6 +81,23 @@ fn every_distance_and_length_is_said_right() {
     }
 }
 
+/// Only half of all positions are looked up: wherever a repetition begins, all of it is said.
+#[test]
+fn a_repetition_is_found_from_its_begin() {
+    let mut noise = Noise(13);
+    for gap in 0..16 {
+        let (before, again, between) = (noise.bytes(8), noise.bytes(20), noise.bytes(gap));
+        let plain = [&before[..], &again, &between, &again, &noise.bytes(60)].concat();
+        let mut finder = Finder::default();
+        finder.begin();
+        finder.find(&plain, 0);
+        let found = finder.found().matches()[0];
+        let (literals, distance) = (found.literals as usize, usize::from(found.distance));
+        assert_eq!((literals, distance), (28 + gap, 20 + gap));
+        assert_eq!(usize::from(found.length) + 3, 20, "gap {gap}");
+    }
+}
+
 #[test]
 fn what_does_not_shrink_is_stored() {
     let plain = Noise(3).bytes(1 << 20);
