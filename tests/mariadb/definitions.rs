@@ -1,12 +1,16 @@
 //! Definitions that a server shows or makes in another way than it should, on the source or on the target.
 
-use chupacabra::sources::Request;
+use chupacabra::catalog::Record;
+use chupacabra::config::secret::SecretRef;
+use chupacabra::package::{Package, Selection};
 use chupacabra::sources::mariadb::Config;
+use chupacabra::sources::{Request, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use crate::dumped::{Dumped, config, dump, only, source};
+use crate::dumped::{Dumped, config, dump, dump_as, only, source};
 use crate::shared::{both_ways, source_server, target_server};
 use crate::support::mariadb::{MariaDb, feed};
+use crate::support::package;
 
 async fn restored(server: &MariaDb, dumped: &Dumped) {
     source(config(server))
@@ -157,4 +161,108 @@ async fn a_server_that_logs_statements_gets_sequences() {
     assert_eq!(to.sql(state), from.sql(state));
     let refused = to.try_sql(&format!("INSERT INTO logged.q {state}")).unwrap_err();
     assert!(refused.contains("ERROR 1665"), "the control: {refused}");
+}
+
+/// Everything of a database, with one more statement at the end of its tables.
+async fn with_statement(dumped: &Dumped, database: &str, lines: &str) -> Package {
+    let kept = package::Keep::default();
+    dumped.package.read(Selection::All, kept.clone()).await.unwrap();
+    let path = format!("db/{database}/1-schema.0001.sql");
+    let steps = kept.take().into_iter().map(|(_, mut header, mut bytes)| {
+        if header.path == path.as_bytes() {
+            bytes.extend_from_slice(lines.as_bytes());
+            header.size = bytes.len() as u64;
+        }
+        package::member(header, bytes)
+    });
+    let steps: Vec<_> = steps.collect();
+    let keys = package::keys();
+    let (store, record) = package::sealed(&keys, "mariadb", steps).await;
+    let product = dumped.package.record().product.clone();
+    package::package(&store, &Record { product, ..record }, &keys)
+}
+
+/// What the server has in the end is compared with what the package says of each object.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_that_is_not_the_packages_is_an_error() {
+    let (from, to) = (source_server(), target_server());
+    from.sql(
+        "CREATE DATABASE redefined; USE redefined; \
+         CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, a VARCHAR(9)) COMMENT 'first'; INSERT INTO t (a) VALUES ('x'); \
+         CREATE VIEW v AS SELECT a FROM t; CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1; \
+         CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET @a = 1; CREATE SEQUENCE s; \
+         CREATE EVENT e ON SCHEDULE EVERY 1 YEAR DO SELECT 1; \
+         CREATE EVENT past ON SCHEDULE AT '2001-01-01 00:00:00' ON COMPLETION PRESERVE DO SELECT 1",
+    );
+    let dumped = dump(only(from, "redefined")).await.unwrap();
+    let restore = async |package: &Package| {
+        let request = Request { replace: true, ..Request::default() };
+        source(config(to)).restore(package, &request, &CancellationToken::new()).await
+    };
+    // The database's defaults, a table, a sequence, a view, a function, a trigger and the event that goes on.
+    let compared = "2 tables and sequences by fingerprint, 7 definitions by their text";
+    assert_eq!(restore(&dumped.package).await.unwrap().compared, compared, "the control");
+    let nothing = with_statement(&dumped, "redefined", "").await;
+    let compared = "0 tables and sequences by fingerprint, 7 definitions by their text";
+    assert_eq!(restore(&nothing).await.unwrap().compared, compared, "another control");
+    for (statement, object, shown) in [
+        ("ALTER TABLE t COMMENT='other'", "table redefined.t", "COMMENT='other'» instead of «"),
+        ("ALTER TABLE t MODIFY a VARCHAR(8)", "table redefined.t", "`a` varchar(8) DEFAULT NULL"),
+        ("ALTER TABLE t ADD UNIQUE (a)", "table redefined.t", "UNIQUE KEY `a` (`a`)"),
+        ("ALTER SEQUENCE s INCREMENT 3", "sequence redefined.s", "increment by 3"),
+        ("DROP SEQUENCE s", "sequence redefined.s", " not there"),
+        ("ALTER DATABASE redefined COMMENT 'x'", "defaults redefined", "COMMENT 'x'» instead of «"),
+    ] {
+        let lines =
+            format!("-- object table redefined.none\n-- statement {:010}\n{statement};\n", statement.len());
+        let error = restore(&with_statement(&dumped, "redefined", &lines).await).await.unwrap_err();
+        let told = error.to_string();
+        let (start, rest) = told.split_once("definitions differ from the dump: ").unwrap();
+        assert_eq!(start, "everything is restored and its rows are compared, but ");
+        // One that the package names and does not make.
+        let others = rest.replace("table redefined.none is not there", "");
+        let others: Vec<&str> = others.split("; ").filter(|other| !other.is_empty()).collect();
+        assert!(rest.contains("table redefined.none is not there"), "{told}");
+        let is_told = others[0].starts_with(&format!("{object} is ")) && others[0].contains(shown);
+        assert!(others.len() == 1 && is_told, "{statement}: {told}");
+        assert_eq!(error.verdict(), Verdict::Differs);
+    }
+    assert_eq!(to.sql("SELECT redefined.f(), a FROM redefined.v").trim(), "1\tx", "all else is there");
+}
+
+/// What a restore may make and not see is no difference.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_that_the_user_may_not_see_is_named() {
+    let (from, to) = (source_server(), target_server());
+    from.sql(
+        "CREATE DATABASE concealed; CREATE TABLE concealed.t (a INT); CREATE PROCEDURE concealed.p() SELECT 1",
+    );
+    let dumped = dump(only(from, "concealed")).await.unwrap();
+    to.sql(
+        "CREATE DATABASE concealed; CREATE USER halfway@'%' IDENTIFIED BY 'theirs'; \
+         GRANT ALL ON concealed.* TO halfway@'%'; GRANT SET USER ON *.* TO halfway@'%'",
+    );
+    let file = to.dir().join("halfway");
+    std::fs::write(&file, "theirs").unwrap();
+    let password = Some(SecretRef { env: None, file: Some(file) });
+    let halfway = source(Config { user: "halfway".to_owned(), password, ..config(to) });
+    let (request, stop) = (Request::default(), CancellationToken::new());
+    let restored = halfway.restore(&dumped.package, &request, &stop).await.unwrap();
+    assert_eq!(restored.compared, "1 tables and sequences by fingerprint, 2 definitions by their text");
+    let note = "the server does not show this user, so not compared: procedure concealed.p";
+    assert_eq!(restored.notes, [note]);
+}
+
+/// Servers of other releases show the same in other words.
+#[tokio::test(flavor = "multi_thread")]
+async fn definitions_of_other_releases_are_not_compared() {
+    let (from, to) = (source_server(), target_server());
+    from.sql("CREATE DATABASE released; CREATE TABLE released.t (a INT)");
+    let dumped = dump_as(only(from, "released"), "MariaDB 10.6.1-MariaDB-log").await;
+    let stop = CancellationToken::new();
+    let restored = source(config(to)).restore(&dumped, &Request::default(), &stop).await.unwrap();
+    assert_eq!(restored.compared, "1 tables and sequences by fingerprint");
+    assert_eq!(restored.notes.len(), 1, "{:?}", restored.notes);
+    let note = "definitions are not compared: they are of 10.6.1 and this server is 10.";
+    assert!(restored.notes[0].starts_with(note), "{:?}", restored.notes);
 }

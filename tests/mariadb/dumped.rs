@@ -1,8 +1,10 @@
 //! A dump sealed in this process, as a package in a store in memory.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::process::Command;
 
+use chupacabra::catalog::record::Record;
 use chupacabra::config::context::Context;
 use chupacabra::package::digest::Fingerprint;
 use chupacabra::package::index::Line;
@@ -21,6 +23,7 @@ use crate::support::{run, scratch, tool};
 pub(crate) struct Dumped {
     keys: Keys,
     bytes: Vec<u8>,
+    store: MemoryStore,
     pub(crate) package: Package,
     pub(crate) objects: BTreeMap<String, Fingerprint>,
     pub(crate) summary: Summary,
@@ -92,7 +95,8 @@ pub(crate) async fn dump_during(
     end.unwrap();
     let store = MemoryStore::default();
     package::store(&store, &key, bytes.clone(), index);
-    let package = package::package(&store, &package::record(&key, &packed), &keys);
+    let record = Record { product: product(&keys, &bytes), ..package::record(&key, &packed) };
+    let package = package::package(&store, &record, &keys);
     let lines = std::sync::Arc::new(std::sync::Mutex::new((BTreeMap::new(), Vec::new())));
     let seen = lines.clone();
     package
@@ -109,7 +113,24 @@ pub(crate) async fn dump_during(
         .await
         .unwrap();
     let (objects, _) = std::mem::take(&mut *lines.lock().unwrap());
-    Ok(Dumped { keys, bytes, package, objects, summary })
+    Ok(Dumped { keys, bytes, store, package, objects, summary })
+}
+
+/// A package whose record names another product.
+pub(crate) async fn dump_as(config: Config, product: &str) -> Package {
+    let dumped = dump(config).await.unwrap();
+    let record = Record { product: product.to_owned(), ..dumped.package.record().clone() };
+    package::package(&dumped.store, &record, &dumped.keys)
+}
+
+/// What was dumped, as the package itself says.
+fn product(keys: &Keys, package: &[u8]) -> String {
+    let mut start = vec![0; 1024];
+    let opened = chupacabra::package::age::open(&keys.identities, package).unwrap();
+    flate2::read::MultiGzDecoder::new(opened).read_exact(&mut start).unwrap();
+    let start = String::from_utf8_lossy(&start);
+    let (_, rest) = start.split_once("-- # Dump of ").unwrap();
+    rest.split_once(" by ").unwrap().0.to_owned()
 }
 
 /// A configuration of one database only.

@@ -282,7 +282,7 @@ async fn the_restoring_account_may_get_another_password() {
     let password = Some(chupacabra::config::secret::SecretRef { env: None, file: Some(file) });
     let keeper = source(Config { user: "keeper".to_owned(), password, ..config(&to) });
     let done = keeper.restore(&dumped.package, &Request::default(), &CancellationToken::new()).await.unwrap();
-    assert_eq!(done.compared, "1 tables and sequences by fingerprint");
+    assert_eq!(done.compared, "1 tables and sequences by fingerprint, 3 definitions by their text");
     assert_eq!(done.counts.get("event"), Some(&1));
     let error = keeper.probe().await.unwrap_err().to_string();
     assert!(error.contains("Access denied for user 'keeper'"), "the password is the package's: {error}");
@@ -342,6 +342,7 @@ async fn a_server_that_folds_names_has_them() {
     let to = MariaDb::start(&["--lower-case-table-names=1"]);
     let done = restored(&to, &dumped, Request::default()).await.unwrap();
     assert_eq!(done.compared, "1 tables and sequences by fingerprint");
+    assert_eq!(done.notes, ["definitions are not compared: this server keeps names in lower case"]);
     assert_eq!(to.sql("SHOW TABLES FROM folded; SELECT COUNT(*) FROM folded.seen").trim(), "orders\nseen\n2");
     to.sql("DELETE FROM folded.orders WHERE id = 2");
     let error = restored(&to, &dumped, Request::default()).await.unwrap_err().to_string();

@@ -135,7 +135,7 @@ pub fn record(key: &Key, packed: &Packed) -> Record {
         notes: Vec::new(),
         suspicious: None,
         recipients: Vec::new(),
-        agent: "0.1.0".into(),
+        agent: env!("CARGO_PKG_VERSION").into(),
     }
 }
 

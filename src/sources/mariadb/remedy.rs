@@ -37,7 +37,7 @@ impl Error {
                 | Restore::Switch(_)
                 | Restore::OneName { .. },
             ) => Verdict::Refused,
-            Self::Restore(Restore::Mismatch(_)) => Verdict::Differs,
+            Self::Restore(Restore::Mismatch(_) | Restore::Redefined(_)) => Verdict::Differs,
             Self::Restore(Restore::Package(error)) if error.is_mismatch() => Verdict::Differs,
             Self::Restore(Restore::Source(error)) => error.verdict(),
             _ => Verdict::Failed,
@@ -55,6 +55,9 @@ fn of_restore(error: &restore::Error) -> Option<String> {
         restore::Error::NotEmpty(_) => "give an empty server or another database name, or say `--replace`",
         restore::Error::Unmade(_) => {
             "make what they name and then them, or leave such views out of backups with `exclude_tables`"
+        }
+        restore::Error::Redefined(_) => {
+            "make them by hand as the package has them, `age -d -i KEY PACKAGE | tar xzO db/DATABASE` shows it"
         }
         restore::Error::Mismatch(_) => "see whether something else writes to the target, and restore again",
         _ => return None,

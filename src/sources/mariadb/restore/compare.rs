@@ -35,7 +35,17 @@ struct Piece {
     columns: usize,
 }
 
-/// Reads every wanted object again and compares. Returns how many were compared, and the sessions.
+/// What a comparison found, if it found no difference.
+pub(super) struct Compared {
+    /// How many objects are as they were.
+    pub(super) alike: usize,
+    /// Whether the server keeps all names in lower case.
+    pub(super) folds: bool,
+    /// Sessions with the settings under which dumps read.
+    pub(super) sessions: Vec<Session>,
+}
+
+/// Reads every wanted object again and compares.
 ///
 /// The sessions are those that loaded: since then the user that they belong to may have another password.
 pub(super) async fn compare(
@@ -43,7 +53,7 @@ pub(super) async fn compare(
     mut sessions: Vec<Session>,
     wanted: &Wanted,
     objects: &[Object<'_>],
-) -> Result<(usize, Vec<Session>), Error> {
+) -> Result<Compared, Error> {
     for session in &mut sessions {
         session.read(plan).await?;
     }
@@ -72,7 +82,7 @@ pub(super) async fn compare(
         .map(|((name, (_, expected)), found)| format!("{name} has {found} instead of {expected}"))
         .collect();
     if differing.is_empty() {
-        Ok((objects.len(), sessions))
+        Ok(Compared { alike: objects.len(), folds, sessions })
     } else {
         Err(Error::Mismatch(differing.join("; ")))
     }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -19,7 +18,7 @@ use super::super::sql;
 use super::server::{self, Server};
 use super::target::decoded;
 use super::wanted::{Wanted, split};
-use super::{Error, packet, rename};
+use super::{Error, packet};
 use crate::package::Visitor;
 use crate::package::index::Entry;
 use crate::package::member::Header;
@@ -44,7 +43,8 @@ const UNCOUNTED: [&str; 2] = ["placeholder", DEFAULTS];
 
 /// A member out of the package.
 pub(super) struct Member {
-    path: String,
+    /// Its path.
+    pub(super) path: String,
     object: String,
     data: Vec<u8>,
 }
@@ -79,7 +79,7 @@ pub(super) struct Loader {
     counts: BTreeMap<String, u64>,
     bytes: u64,
     /// What could not be made because something that it names is not there, and what the server said.
-    unmade: Vec<String>,
+    unmade: Vec<(Option<Label>, String)>,
 }
 
 struct Shared {
@@ -132,7 +132,7 @@ impl Loader {
     }
 
     /// What could not be made because something that it names is not there, and what the server said.
-    pub(super) fn unmade(&mut self) -> Vec<String> {
+    pub(super) fn unmade(&mut self) -> Vec<(Option<Label>, String)> {
         std::mem::take(&mut self.unmade)
     }
 
@@ -174,7 +174,7 @@ impl Loader {
             let drop = format!("DROP VIEW IF EXISTS {}", sql::quoted(&view));
             self.control.run("cannot drop the placeholder of a view", drop).await?;
         }
-        self.unmade.push(error.to_string());
+        self.unmade.push((statement.label.clone(), error.to_string()));
         Ok(())
     }
 
@@ -187,7 +187,7 @@ impl Loader {
             if statement.label.as_ref().is_some_and(|label| !self.shared.wanted.label(label)) {
                 continue;
             }
-            let sql = self.shared.named(&statement, database.as_deref())?;
+            let sql = self.shared.wanted.named(&statement, database.as_deref())?;
             self.bytes += sql.len() as u64;
             let doing = match &statement.label {
                 Some(label) => format!("cannot restore the {label}"),
@@ -219,7 +219,7 @@ impl Loader {
 }
 
 /// Whether the server refused because something is not there.
-fn is_of_what_is_absent(error: &super::super::Error) -> bool {
+pub(super) fn is_of_what_is_absent(error: &super::super::Error) -> bool {
     matches!(error, super::super::Error::Statement { code: Some(code), .. } if ABSENT.contains(code))
 }
 
@@ -244,7 +244,7 @@ impl Shared {
         // One commit for a member: each may cost the server a write that waits for the disk.
         session.run(&doing, "START TRANSACTION").await?;
         for statement in taken_apart(&member)? {
-            let sql = self.named(&statement, Some(&database))?;
+            let sql = self.wanted.named(&statement, Some(&database))?;
             bytes += sql.len() as u64;
             // One byte of a packet is the command's.
             for sql in packet::cut(&sql, self.packet.saturating_sub(1)).map_err(|row| Error::TooLarge {
@@ -262,21 +262,10 @@ impl Shared {
         }
         Ok((session, bytes))
     }
-
-    fn named(&self, statement: &Statement<'_>, database: Option<&str>) -> Result<Bytes, Error> {
-        match (&self.wanted.renamed, database) {
-            (Some((from, to)), Some(database)) if from == database => {
-                let label = statement.label.as_ref();
-                let renamed = rename::renamed(statement.sql, label, from, to);
-                let what = || label.map_or_else(String::new, ToString::to_string);
-                Ok(Bytes::from(renamed.map_err(|rename::Fixed| Error::Fixed { what: what() })?))
-            }
-            _ => Ok(Bytes::copy_from_slice(statement.sql)),
-        }
-    }
 }
 
-fn taken_apart(member: &Member) -> Result<Vec<Statement<'_>>, Error> {
+/// The statements of a member.
+pub(super) fn taken_apart(member: &Member) -> Result<Vec<Statement<'_>>, Error> {
     script::statements(&member.data)
         .map_err(|error| Error::Malformed { path: member.path.clone(), why: error.to_string() })
 }

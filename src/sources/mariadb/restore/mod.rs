@@ -3,6 +3,7 @@
 
 mod compare;
 mod contents;
+mod definitions;
 mod load;
 mod packet;
 mod rename;
@@ -11,15 +12,20 @@ mod target;
 mod trigger;
 mod wanted;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::config::Plan;
+use super::connect::Session;
+use super::schema::one::Objects;
+use super::script::Label;
 use crate::package::index::Entry;
 use crate::package::{self, Package, Selection};
 use crate::sources::{Request, Restored};
 use contents::Contents;
+use definitions::{Comparison, Found};
 use load::{Loader, Members};
 use server::Server;
 use target::Target;
@@ -98,6 +104,9 @@ pub enum Error {
     /// Views and grants that name what is not there. Everything else is restored and compared.
     #[error("everything is restored and compared but what names something that is not there: {0}")]
     Unmade(String),
+    /// The server took a definition for another. Everything is restored, and its rows are compared.
+    #[error("everything is restored and its rows are compared, but definitions differ from the dump: {0}")]
+    Redefined(String),
     /// The restored content is not the dumped one.
     #[error("restored content differs from the dump: {0}")]
     Mismatch(String),
@@ -141,6 +150,7 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
         return Ok(restored);
     }
     server.clear(&occupied).await?;
+    let version = server.version.clone();
     let mut loader = Loader::new(&target.plan, server, Arc::clone(&wanted)).await?;
     let choose = Arc::clone(&wanted);
     let selection = if wanted.everything() && wanted.system {
@@ -150,10 +160,8 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
     };
     load(package, selection, &mut loader, false).await?;
     tracing::info!(tables = objects.len(), "everything loaded, reading it back");
-    let (compared, sessions) = compare::compare(&target.plan, loader.sessions(), &wanted, &objects).await?;
-    for session in sessions {
-        session.close().await;
-    }
+    let read_back = compare::compare(&target.plan, loader.sessions(), &wanted, &objects).await?;
+    let compare::Compared { alike, folds, mut sessions } = read_back;
     // Only now: an event that fires changes rows.
     if contents.events {
         let choose = Arc::clone(&wanted);
@@ -163,17 +171,65 @@ async fn run(own: Option<&Plan>, package: &Package, request: &Request) -> Result
         };
         load(package, Selection::Where(Box::new(events)), &mut loader, true).await?;
     }
-    let unmade = loader.unmade();
-    (restored.counts, restored.bytes) = loader.close().await;
-    if !unmade.is_empty() {
-        return Err(Error::Unmade(unmade.join("; ")));
+    let (unmade, why_unmade): (Vec<_>, Vec<_>) = loader.unmade().into_iter().unzip();
+    let control = sessions.first_mut().ok_or(Error::Stopped)?;
+    restored.compared = format!("{alike} tables and sequences by fingerprint");
+    let record = package.record();
+    let mut found = Found::default();
+    let incomparable = definitions::incomparable(&record.agent, &record.product, &version, folds, &contents);
+    if incomparable.is_none() {
+        found = compare_definitions(package, control, &wanted, &contents, unmade).await?;
+        let _ = write!(restored.compared, ", {} definitions by their text", found.alike);
     }
-    restored.compared = format!("{compared} tables and sequences by fingerprint");
+    restored.notes.extend(incomparable);
+    (restored.counts, restored.bytes) = loader.close().await;
+    for session in sessions {
+        session.close().await;
+    }
+    if !found.differing.is_empty() {
+        return Err(Error::Redefined([found.differing, why_unmade].concat().join("; ")));
+    }
+    if !why_unmade.is_empty() {
+        return Err(Error::Unmade(why_unmade.join("; ")));
+    }
+    if !found.hidden.is_empty() {
+        let hidden = found.hidden.join(", ");
+        restored.notes.push(format!("the server does not show this user, so not compared: {hidden}"));
+    }
     if wanted.renamed.is_some() {
         let note = "bodies of routines, triggers and events name databases as their authors wrote them";
         restored.notes.push(note.to_owned());
     }
     Ok(restored)
+}
+
+/// Compares what was made with the package's definitions. What is `unmade` is not there.
+async fn compare_definitions(
+    package: &Package,
+    session: &mut Session,
+    wanted: &Arc<Wanted>,
+    contents: &Contents,
+    unmade: Vec<Option<Label>>,
+) -> Result<Found, Error> {
+    let unmade = unmade.into_iter().flatten().map(|label| label.to_string()).collect();
+    let mut comparison = Comparison {
+        objects: Objects::new(session),
+        wanted,
+        contents,
+        unmade: &unmade,
+        found: Found::default(),
+    };
+    let choose = Arc::clone(wanted);
+    let definitions = move |entry: &Entry| {
+        let path = String::from_utf8_lossy(&entry.path);
+        load::database_of(&path).is_some() && !path.contains("/2-data/") && choose.path(&path)
+    };
+    let (members, arriving) = Members::new(1);
+    let reading = async { package.read(Selection::Where(Box::new(definitions)), members).await.map(drop) };
+    let (read, compared) = tokio::join!(reading, comparison.run(arriving));
+    compared?;
+    read?;
+    Ok(comparison.found)
 }
 
 /// Reads members and loads them.

@@ -58,16 +58,18 @@ pub(super) struct Server {
     pub(super) control: Session,
     /// The largest packet that the server takes.
     pub(super) packet: usize,
+    /// Its version string.
+    pub(super) version: String,
 }
 
 impl Server {
     /// Connects and asks the server what it is.
     pub(super) async fn connect(plan: &Plan) -> Result<Self, Error> {
         let mut control = session(plan).await?;
-        probe::server(&mut control).await?;
+        let version = probe::server(&mut control).await?.version;
         let packet = control.text("cannot read max_allowed_packet", "SELECT @@max_allowed_packet").await?;
         let packet = packet.and_then(|packet| packet.parse().ok()).unwrap_or(1 << 20);
-        Ok(Self { control, packet })
+        Ok(Self { control, packet, version })
     }
 
     /// What stands where the wanted part of the package would go.

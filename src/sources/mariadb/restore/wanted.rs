@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use super::super::globs::Globs;
-use super::super::script::Label;
+use super::super::script::{Label, Statement};
 use super::target::decoded;
-use super::{Error, contents::Contents, target::Target};
+use super::{Error, contents::Contents, rename, target::Target};
 use crate::sources::Request;
 
 /// The choice.
@@ -110,6 +112,19 @@ impl Wanted {
         match &self.renamed {
             Some((from, to)) if from == database => to.clone(),
             _ => database.to_owned(),
+        }
+    }
+
+    /// A statement of a database as it is restored.
+    pub(super) fn named(&self, statement: &Statement<'_>, database: Option<&str>) -> Result<Bytes, Error> {
+        match (&self.renamed, database) {
+            (Some((from, to)), Some(database)) if from == database => {
+                let label = statement.label.as_ref();
+                let renamed = rename::renamed(statement.sql, label, from, to);
+                let what = || label.map_or_else(String::new, ToString::to_string);
+                Ok(Bytes::from(renamed.map_err(|rename::Fixed| Error::Fixed { what: what() })?))
+            }
+            _ => Ok(Bytes::copy_from_slice(statement.sql)),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod defaults;
 pub(super) mod events;
 mod members;
+pub(super) mod one;
 mod program;
 pub(super) mod routines;
 pub(super) mod system;
@@ -47,6 +48,9 @@ pub(super) const LOGGED_BY_ROW: &str = "EXECUTE IMMEDIATE IF(@@log_bin AND @@bin
 /// The kind of label below which a database gets its charset, collation and comment: one that is there already, empty,
 /// keeps its own otherwise, and routines made in it get those. Not wanted where a part of a package is restored.
 pub(super) const DEFAULTS: &str = "defaults";
+
+/// Why there is no definition where a server answers with NULL.
+const HIDDEN: &str = "the server does not show it to this user";
 
 /// The first member: the settings that all others rely on.
 ///
@@ -108,6 +112,11 @@ pub(super) async fn database(control: &mut Session, script: &mut Script, name: &
     script.object(&Label::new("database", name, ""));
     database_for_more(control, script, name).await?;
     script.use_database(name);
+    database_defaults(control, script, name).await
+}
+
+/// Writes what a database's tables and routines get where they say nothing of their own, and its comment.
+async fn database_defaults(control: &mut Session, script: &mut Script, name: &str) -> Result<(), Error> {
     let query = format!(
         "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT \
          FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
@@ -192,11 +201,12 @@ async fn shown(control: &mut Session, doing: &str, query: &str, cell: usize) -> 
 }
 
 fn hidden(doing: &str) -> Error {
-    Error::Statement {
-        doing: doing.to_owned(),
-        why: "the server does not show it to this user".to_owned(),
-        code: None,
-    }
+    Error::Statement { doing: doing.to_owned(), why: HIDDEN.to_owned(), code: None }
+}
+
+/// Whether the server does not show something to this user.
+pub(super) fn is_hidden(error: &Error) -> bool {
+    matches!(error, Error::Statement { why, code: None, .. } if why == HIDDEN)
 }
 
 /// Counts what the server has, independently of the lists that were walked.

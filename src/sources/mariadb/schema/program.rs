@@ -26,25 +26,32 @@ pub(in super::super) struct Program {
     pub(in super::super) time_zone: Option<String>,
     /// When it was made, in seconds since 1970, where the server keeps that.
     pub(in super::super) created: Option<String>,
+    /// The collation that its database had when it was made; empty for views, for which that means nothing.
+    pub(in super::super) database_collation: String,
 }
 
 impl Program {
-    /// Writes the statement into its database's member as the object `label`, under the collation that the database
-    /// had `then`, when it was made, if it has another `now`.
+    /// Writes the statement into its database's member as the object `label`.
     pub(in super::super) async fn hand_over(
         &self,
         part: &mut Part,
         label: &Label,
         database: &str,
         now: &str,
-        then: &str,
     ) -> Result<(), Error> {
         if part.script().is_empty() {
             part.script().use_database(database);
         }
-        part.script().object(label);
-        super::under_collation(part.script(), database, now, then, |script| self.write(script));
+        self.labelled(part.script(), label, database, now);
         part.end_when_full(database).await
+    }
+
+    /// Writes the statement as the object `label`, under the collation that its database had then, if it has another
+    /// `now`.
+    pub(in super::super) fn labelled(&self, script: &mut Script, label: &Label, database: &str, now: &str) {
+        script.object(label);
+        let then = &self.database_collation;
+        super::under_collation(script, database, now, then, |script| self.write(script));
     }
 
     /// Writes the statement, and the settings before and after.

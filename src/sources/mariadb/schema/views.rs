@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::config::Plan;
-use super::super::connect::{Session, lossy};
+use super::super::connect::{Cell, Session, lossy};
 use super::super::dump::Part;
 use super::super::names::{self, Place};
-use super::super::script::{Label, object_name};
+use super::super::script::{Label, Script, object_name};
 use super::super::tally::Tally;
 use super::super::{Error, catalog, privileges, sql};
 use super::program::Program;
@@ -107,14 +107,11 @@ async fn write(
     found: &mut Broken,
 ) -> Result<(), Error> {
     let row = shown(control, database, view).await?;
-    let text = row.get(1).cloned().flatten().unwrap_or_default();
     let Some((code, why)) = broken(control, database, view).await? else {
-        let text = [b"CREATE OR REPLACE".as_slice(), text.strip_prefix(b"CREATE").unwrap_or(&text)].concat();
-        part.script().object(&Label::new("view", database, view));
-        let (client, connection) = (cell(&row, 2), cell(&row, 3));
-        Program { text, client, connection, ..Program::default() }.write(part.script());
+        define(part.script(), database, view, &row);
         return Ok(());
     };
+    let text = row.get(1).cloned().flatten().unwrap_or_default();
     found.views.insert((database.to_owned(), view.to_owned()));
     let name = format!("view {}.{}", catalog::encoded(database), catalog::encoded(view));
     part.script().comment(&format!("The {name} could not be opened on the server: {why}"));
@@ -129,13 +126,29 @@ async fn write(
     Ok(())
 }
 
-/// The row that shows a view, with its definition. `USE` keeps the names of its own database out of it where the server
-/// can do without them.
-async fn shown(
+/// Writes one view as it is, whether or not it can be opened, and enters its database.
+pub(super) async fn one(
     control: &mut Session,
+    script: &mut Script,
     database: &str,
     view: &str,
-) -> Result<Vec<super::super::connect::Cell>, Error> {
+) -> Result<(), Error> {
+    let row = shown(control, database, view).await?;
+    define(script, database, view, &row);
+    Ok(())
+}
+
+/// Writes a view of which this is the row that shows it.
+fn define(script: &mut Script, database: &str, view: &str, row: &[Cell]) {
+    let text = row.get(1).cloned().flatten().unwrap_or_default();
+    let text = [b"CREATE OR REPLACE".as_slice(), text.strip_prefix(b"CREATE").unwrap_or(&text)].concat();
+    script.object(&Label::new("view", database, view));
+    Program { text, client: cell(row, 2), connection: cell(row, 3), ..Program::default() }.write(script);
+}
+
+/// The row that shows a view, with its definition. `USE` keeps the names of its own database out of it where the server
+/// can do without them.
+async fn shown(control: &mut Session, database: &str, view: &str) -> Result<Vec<Cell>, Error> {
     let doing = format!("cannot read the definition of the view {database}.{view}");
     control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
     let rows = control.rows(&doing, format!("SHOW CREATE VIEW {}", sql::quoted(view))).await?;
