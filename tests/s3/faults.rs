@@ -1,11 +1,10 @@
 //! Every fault at every request: afterwards there is either the whole object, or an error, no object and no upload.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chupacabra::config::units::Span;
-use chupacabra::stores::retry::{Limits, Retry, Sleeper};
+use chupacabra::stores::retry::{Limits, Retry};
 use chupacabra::stores::s3::{Config, S3};
 use chupacabra::stores::{Error, Intent, Reason, Severity, Store, Stored};
 use futures_util::StreamExt as _;
@@ -13,6 +12,7 @@ use futures_util::StreamExt as _;
 use crate::buckets::{PART, config, new_bucket, sdk, seaweedfs, store};
 use crate::contract::{name, pattern};
 use crate::support::fault_proxy::{Fault, FaultProxy, Kind};
+use crate::support::hurried::hurried;
 
 /// What passes by itself: a retry must make good for it.
 pub(crate) const PASSING: [Fault; 14] = [
@@ -73,20 +73,6 @@ pub(crate) async fn rig(change: impl FnOnce(Config) -> Config) -> Rig {
     let config = Config { stall_timeout: Some(Span(STALL)), ..config };
     let store = store(change(config)).await.retrying(hurried());
     Rig { proxy, bucket, store }
-}
-
-/// The retries of every store, except that nobody waits longer than a moment.
-fn hurried() -> Retry {
-    #[derive(Debug)]
-    struct Hurried;
-    #[async_trait::async_trait]
-    impl Sleeper for Hurried {
-        #[allow(clippy::disallowed_methods, reason = "the test of what sleeps")]
-        async fn sleep(&self, wait: Duration) {
-            tokio::time::sleep(wait.min(Duration::from_millis(5))).await;
-        }
-    }
-    Retry::new(Limits::default()).with_sleeper(Arc::new(Hurried))
 }
 
 impl Rig {

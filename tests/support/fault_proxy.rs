@@ -1,14 +1,14 @@
 //! An HTTP/1 proxy in front of a real S3 server that makes chosen requests go wrong.
 //!
 //! Requests are forwarded byte for byte, `Host` and all, so that their signatures hold. A request is known by its
-//! method, path and query: the first time it is seen it gets the next index, and it goes wrong as often as its fault
-//! says; after that it passes. So "the fault at index 7" hits the same request whatever was repeated before it.
+//! method, path and query; it goes wrong as often as its fault says, after that it passes.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::armed::Armed;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,9 +60,6 @@ pub enum Kind {
     Other,
 }
 
-/// Decides what goes wrong with a request, from its index and kind, and how often.
-pub type Plan = Arc<dyn Fn(usize, Kind) -> Option<(Fault, u32)> + Send + Sync>;
-
 /// A running proxy. Ends with the test's runtime.
 pub struct FaultProxy {
     /// Its address, for clients.
@@ -72,15 +69,8 @@ pub struct FaultProxy {
 
 #[derive(Default)]
 struct State {
-    plan: Option<Plan>,
-    seen: HashMap<String, Seen>,
-    injected: Vec<(usize, Kind, Fault)>,
+    armed: Armed<Kind, Fault>,
     log: Vec<String>,
-}
-
-struct Seen {
-    index: usize,
-    left: u32,
 }
 
 impl FaultProxy {
@@ -102,17 +92,17 @@ impl FaultProxy {
 
     /// From now on, this goes wrong. Indices start at 0 again.
     pub fn arm(&self, plan: impl Fn(usize, Kind) -> Option<(Fault, u32)> + Send + Sync + 'static) {
-        *self.state.lock().unwrap() = State { plan: Some(Arc::new(plan)), ..State::default() };
+        *self.state.lock().unwrap() = State { armed: Armed::new(plan), log: Vec::new() };
     }
 
     /// From now on, nothing goes wrong. Returns what did.
     pub fn disarm(&self) -> Vec<(usize, Kind, Fault)> {
-        std::mem::take(&mut *self.state.lock().unwrap()).injected
+        std::mem::take(&mut *self.state.lock().unwrap()).armed.injected().to_vec()
     }
 
     /// How many requests have gone wrong since the proxy was armed.
     pub fn injected(&self) -> usize {
-        self.state.lock().unwrap().injected.len()
+        self.state.lock().unwrap().armed.injected().len()
     }
 
     /// The heads of all requests since the proxy was armed.
@@ -123,22 +113,12 @@ impl FaultProxy {
 
 impl State {
     fn fault(&mut self, method: &str, target: &str, head: &str) -> Option<Fault> {
-        let plan = self.plan.clone()?;
-        self.log.push(head.to_owned());
-        let (kind, next) = (kind(method, target), self.seen.len());
-        // Upload ids differ when an upload is begun again; the request is the same.
-        let id = format!("{kind:?} {}", without_upload_id(target));
-        let seen = self.seen.entry(id).or_insert_with(|| {
-            let left = plan(next, kind).map_or(0, |(_, times)| times);
-            Seen { index: next, left }
-        });
-        if seen.left == 0 {
-            return None;
+        if self.armed.is_armed() {
+            self.log.push(head.to_owned());
         }
-        seen.left -= 1;
-        let (fault, _) = plan(seen.index, kind)?;
-        self.injected.push((seen.index, kind, fault));
-        Some(fault)
+        let kind = kind(method, target);
+        // Upload ids differ when an upload is begun again; the request is the same.
+        self.armed.fault(format!("{kind:?} {}", without_upload_id(target)), kind)
     }
 }
 

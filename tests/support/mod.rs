@@ -12,11 +12,13 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod armed;
 pub mod backups;
 pub mod drive;
 pub mod fault_proxy;
 pub mod faulty_store;
 pub mod http_proxy;
+pub mod hurried;
 pub mod mariadb;
 pub mod memory_store;
 pub mod mongodb;
