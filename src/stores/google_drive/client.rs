@@ -149,7 +149,11 @@ impl Client {
     /// The same connection with less patience, for someone who waits at a terminal.
     pub(super) fn hasty(&self) -> Self {
         let limits = Limits { attempts: self.plan.limits.attempts.min(3), ..self.plan.limits };
-        Self::with(&self.plan, Retry::new(limits), Arc::clone(&self.shared))
+        self.retrying(Retry::new(limits))
+    }
+
+    pub(super) fn retrying(&self, retry: Retry) -> Self {
+        Self::with(&self.plan, retry, Arc::clone(&self.shared))
     }
 
     fn with(plan: &Plan, retry: Retry, shared: Arc<Shared>) -> Self {

@@ -27,6 +27,7 @@ use async_trait::async_trait;
 
 use self::client::Client;
 use self::upload::DriveUpload;
+use super::retry::Retry;
 use super::{Download, Error, Finding, Intent, Listed, ObjectName, Store, Upload};
 use crate::clock::{Clock, Timestamp};
 
@@ -43,6 +44,12 @@ impl GoogleDrive {
     /// Prepares the connection. Nothing is asked of the network yet.
     pub async fn connect(plan: &Plan, clock: Clock) -> Result<Self, Error> {
         Ok(Self { client: Client::connect(plan).await?, clock })
+    }
+
+    /// The same store with another idea of how often to try again, and how long to wait.
+    #[must_use]
+    pub fn retrying(self, retry: Retry) -> Self {
+        Self { client: self.client.retrying(retry), ..self }
     }
 }
 
