@@ -18,3 +18,4 @@ mod faults;
 mod programs;
 mod promises;
 mod proxies;
+mod schedules;

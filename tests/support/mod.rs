@@ -27,6 +27,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod rclone;
 pub mod redis;
+pub mod schedules;
 pub mod seaweedfs;
 pub mod server;
 

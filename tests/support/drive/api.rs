@@ -162,7 +162,8 @@ fn list(world: &mut World, asked: &Asked, caller: &Caller) -> Said {
         !entry.parent.is_empty() && in_reach(entry) && sees(entry, caller) && term.finds(entry, &caller.app)
     };
     let ghosts = world.ghosts.iter().filter(|(removed, _)| now - removed <= lag).map(|(_, entry)| entry);
-    let settled = world.files.values().filter(|entry| entry.mime == FOLDER || now - entry.listed_from > lag);
+    let at_once = |entry: &Entry| entry.mime == FOLDER && !world.switches.folders_lag;
+    let settled = world.files.values().filter(|entry| at_once(entry) || now - entry.listed_from > lag);
     let found: Vec<&Entry> = settled.chain(ghosts).filter(|entry| query(&root_named(entry, asked))).collect();
     let size: usize = asked.query("pageSize").map_or(Ok(100), str::parse).unwrap_or(100);
     let size = size.min(world.switches.page);

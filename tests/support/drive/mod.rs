@@ -256,22 +256,31 @@ fn unescape(text: &str) -> String {
 
 async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    // The client may go away in the middle of the body: nothing of such a request counts.
-    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else { disconnect() };
-    let asked = Asked {
+    let mut asked = Asked {
         method: parts.method,
         path: parts.uri.path().to_owned(),
         query: parse_query(parts.uri.query().unwrap_or_default()),
         headers: parts.headers,
-        body,
+        body: Bytes::new(),
         tls: shared.tls,
     };
-    let fault = shared.world().faults.next(&asked);
+    // What befalls a chunk is decided before its bytes come.
+    let early = asked.query("upload_id").is_some().then(|| shared.world().faults.next(&asked));
+    if early == Some(Some(Fault::CutInBody)) {
+        disconnect()
+    }
+    // The client may go away in the middle of the body: nothing of such a request counts.
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else { disconnect() };
+    asked.body = body;
+    let fault = early.unwrap_or_else(|| shared.world().faults.next(&asked));
     if let Some(fault) = fault.as_ref().filter(|fault| fault.when() == When::Before) {
         return fault.answer(None).await;
     }
     let said = {
         let mut world = shared.world();
+        if fault == Some(Fault::Expired) {
+            world.expire_tokens();
+        }
         world.taken = fault.as_ref().and_then(Fault::taken);
         let said = route(&mut world, &asked);
         world.taken = None;

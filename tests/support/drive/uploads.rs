@@ -122,15 +122,18 @@ fn store(
     }
     let (parent, drive) = place(world, asked, caller, metadata)?;
     room(world, content.len() as u64, drive.as_ref())?;
-    let content = match (world.switches.damages, content.first()) {
-        (true, Some(first)) => {
-            let mut changed = content.to_vec();
-            changed[0] = !first;
-            changed.into()
-        }
-        _ => content,
-    };
+    let damages = world.switches.damages || matches!(world.taken, Some(Taken::Changed));
+    let content = if damages { changed(&content) } else { content };
     Ok(world.insert(metadata, &parent, &caller.app, drive, content))
+}
+
+/// The same with another first byte.
+fn changed(content: &Bytes) -> Bytes {
+    let mut changed = content.to_vec();
+    if let Some(first) = changed.first_mut() {
+        *first = !*first;
+    }
+    changed.into()
 }
 
 /// The two parts of a `multipart/related` body (RFC 2387).
@@ -225,6 +228,11 @@ fn advance(world: &mut World, asked: &Asked, session: &mut Session) -> Said {
     let taken = match world.taken {
         Some(Taken::Units(units)) => fresh.len().min(units * UNIT),
         _ => fresh.len(),
+    };
+    // Once, not again when the file is made.
+    let fresh = match world.taken.take_if(|taken| matches!(taken, Taken::Changed)) {
+        Some(_) => changed(&fresh),
+        None => fresh,
     };
     session.data.take(&fresh[..taken]);
     if last && session.data.size == to { complete(world, asked, session) } else { incomplete(session) }

@@ -62,6 +62,8 @@ pub struct Noted {
 pub struct Switches {
     /// Files and removals show in listings only after so many listings.
     pub list_lag: u64,
+    /// Folders show late too.
+    pub folders_lag: bool,
     /// How many bytes the account has room for.
     pub limit: Option<u64>,
     /// The caller is a service account without storage.
@@ -155,6 +157,7 @@ impl World {
     pub(super) fn new() -> Self {
         let switches = Switches {
             list_lag: 0,
+            folders_lag: false,
             limit: Some(15 << 30),
             without_storage: false,
             daily_cap: None,
