@@ -197,7 +197,7 @@ impl DriveUpload {
                     "the service has other bytes"
                 };
                 if let Err(error) = self.client.remove(&target.id, false).await {
-                    tracing::warn!(name = %self.name, %error, "a damaged file is left; a later prune sweeps it");
+                    tracing::warn!(name = %self.name, %error, "a damaged file is left; unless it is a record, a later prune sweeps it");
                 }
                 Err(self.corrupt(what))
             }
