@@ -8,9 +8,7 @@ mod accepted;
 mod charsets;
 mod consistency;
 mod definitions;
-mod dumped;
 mod elsewhere;
-mod facts;
 mod faults;
 mod grants;
 mod history;
@@ -21,3 +19,5 @@ mod roundtrip;
 mod shared;
 mod types;
 mod views;
+
+use support::mariadb::{dumped, facts};

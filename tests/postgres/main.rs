@@ -6,7 +6,6 @@ mod support;
 
 mod bad_input;
 mod catalog;
-mod compare;
 mod consistency;
 mod encodings;
 mod faults;
@@ -25,3 +24,5 @@ mod swap;
 mod tls;
 mod unusual;
 mod versions;
+
+use support::postgres::compare;

@@ -6,12 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-#[path = "../postgres/compare.rs"]
-mod compare;
 #[path = "../postgres/gate.rs"]
 mod gate;
 
 use gate::gate;
+use support::postgres::compare;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn version_13() {

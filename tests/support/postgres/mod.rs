@@ -1,5 +1,7 @@
 //! PostgreSQL clusters of their own, and packages made from them.
 
+pub mod compare;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock};
@@ -14,10 +16,10 @@ use chupacabra::sources::{Request, Restored, Summary};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::memory_store::MemoryStore;
-use super::package::{Keys, collect, key, keys, record, settings, store};
-use super::server::{Server, free_port, unprivileged, wait_until};
-use super::{run, scratch};
+use crate::support::memory_store::MemoryStore;
+use crate::support::package::{Keys, collect, key, keys, record, settings, store};
+use crate::support::server::{Server, free_port, unprivileged, wait_until};
+use crate::support::{run, scratch};
 
 /// A server with a data directory of its own.
 pub struct Cluster {
@@ -41,7 +43,7 @@ pub fn programs(major: u32) -> PathBuf {
     if debian.join("initdb").is_file() {
         return debian;
     }
-    let venv = super::tool("pip").parent().unwrap().parent().unwrap().to_owned();
+    let venv = crate::support::tool("pip").parent().unwrap().parent().unwrap().to_owned();
     let unpacked = venv.join(format!("postgres/{major}/bin"));
     if unpacked.join("initdb").is_file() {
         return unpacked;
@@ -252,7 +254,7 @@ pub struct Dumped {
 impl Dumped {
     /// The package, to be read.
     pub fn package(&self) -> Package {
-        super::package::package(&self.store, &self.record, &self.keys)
+        crate::support::package::package(&self.store, &self.record, &self.keys)
     }
 
     /// Writes package and key to files for stock tools; returns the shell line that prints the whole script.

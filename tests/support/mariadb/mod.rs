@@ -1,12 +1,15 @@
 //! MariaDB servers, and what is asked of them from outside with the stock clients.
 
+pub mod dumped;
+pub mod facts;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::server::{Server, free_port, unprivileged, wait_until};
-use super::{run, scratch};
+use crate::support::server::{Server, free_port, unprivileged, wait_until};
+use crate::support::{run, scratch};
 
 /// A running MariaDB server with its own data directory, socket and port.
 pub struct MariaDb {

@@ -20,18 +20,18 @@ use crate::support::package::{self, Keys, collect};
 use crate::support::{run, scratch, tool};
 
 /// A dump in a package.
-pub(crate) struct Dumped {
+pub struct Dumped {
     keys: Keys,
     bytes: Vec<u8>,
     store: MemoryStore,
-    pub(crate) package: Package,
-    pub(crate) objects: BTreeMap<String, Fingerprint>,
-    pub(crate) summary: Summary,
+    pub package: Package,
+    pub objects: BTreeMap<String, Fingerprint>,
+    pub summary: Summary,
 }
 
 impl Dumped {
     /// What stock tools get out of the package: `age -d -i key P | tar xzO PATHS…`, in archive order.
-    pub(crate) fn script(&self, paths: &[&str]) -> Vec<u8> {
+    pub fn script(&self, paths: &[&str]) -> Vec<u8> {
         let dir = scratch();
         let (key, package) = (dir.path().join("key"), dir.path().join("package"));
         std::fs::write(&key, &self.keys.text).unwrap();
@@ -45,7 +45,7 @@ impl Dumped {
 }
 
 /// A configuration that reaches this server as root.
-pub(crate) fn config(server: &MariaDb) -> Config {
+pub fn config(server: &MariaDb) -> Config {
     Config {
         host: Some("127.0.0.1".to_owned()),
         port: Some(server.port),
@@ -55,7 +55,7 @@ pub(crate) fn config(server: &MariaDb) -> Config {
 }
 
 /// The source of a configuration.
-pub(crate) fn source(config: Config) -> Source {
+pub fn source(config: Config) -> Source {
     let mut context = Context::default();
     let plan = config.plan(&mut context);
     let problems = context.into_problems();
@@ -64,12 +64,12 @@ pub(crate) fn source(config: Config) -> Source {
 }
 
 /// Dumps into a package. A dump that fails leaves none.
-pub(crate) async fn dump(config: Config) -> Result<Dumped, Error> {
+pub async fn dump(config: Config) -> Result<Dumped, Error> {
     dump_during(config, |_| {}).await
 }
 
 /// Dumps into a package while `meanwhile` looks at the bytes that come out.
-pub(crate) async fn dump_during(
+pub async fn dump_during(
     config: Config,
     mut meanwhile: impl FnMut(usize) + Send + 'static,
 ) -> Result<Dumped, Error> {
@@ -117,7 +117,7 @@ pub(crate) async fn dump_during(
 }
 
 /// A package whose record names another product.
-pub(crate) async fn dump_as(config: Config, product: &str) -> Package {
+pub async fn dump_as(config: Config, product: &str) -> Package {
     let dumped = dump(config).await.unwrap();
     let record = Record { product: product.to_owned(), ..dumped.package.record().clone() };
     package::package(&dumped.store, &record, &dumped.keys)
@@ -134,6 +134,6 @@ fn product(keys: &Keys, package: &[u8]) -> String {
 }
 
 /// A configuration of one database only.
-pub(crate) fn only(server: &MariaDb, database: &str) -> Config {
+pub fn only(server: &MariaDb, database: &str) -> Config {
     Config { databases: vec![database.to_owned()], ..config(server) }
 }

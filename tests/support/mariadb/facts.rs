@@ -1,16 +1,16 @@
 //! Everything that a server holds, as text that two servers can be compared by. Asked with the stock client, so nothing
 //! of the code under test has a say in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::mariadb::MariaDb;
 use crate::support::run;
 
 /// Facts by name.
-pub(crate) type Facts = BTreeMap<String, String>;
+pub type Facts = BTreeMap<String, String>;
 
 /// All facts of the given databases, and of users and grants if `system`.
-pub(crate) fn facts(server: &MariaDb, databases: &[&str], system: bool) -> Facts {
+pub fn facts(server: &MariaDb, databases: &[&str], system: bool) -> Facts {
     let mut facts = Facts::new();
     for database in databases {
         facts.insert(
@@ -27,11 +27,18 @@ pub(crate) fn facts(server: &MariaDb, databases: &[&str], system: bool) -> Facts
     facts
 }
 
-/// Fails with the first differences.
-pub(crate) fn assert_same(source: &Facts, target: &Facts) {
-    let differing: Vec<String> = source
-        .keys()
-        .chain(target.keys())
+/// Fails with the differences.
+pub fn assert_same(source: &Facts, target: &Facts) {
+    let differing = differences(source, target);
+    assert!(differing.is_empty(), "{} facts differ\n{}", differing.len(), differing.join("\n"));
+    assert!(!source.is_empty());
+}
+
+/// What differs, each with what both sides say.
+pub fn differences(source: &Facts, target: &Facts) -> Vec<String> {
+    let names: BTreeSet<&String> = source.keys().chain(target.keys()).collect();
+    names
+        .into_iter()
         .filter(|name| source.get(*name) != target.get(*name))
         .map(|name| {
             let show = |facts: &Facts| {
@@ -44,9 +51,7 @@ pub(crate) fn assert_same(source: &Facts, target: &Facts) {
             };
             format!("=== {name}\n--- source\n{}\n--- target\n{}", show(source), show(target))
         })
-        .collect();
-    assert!(differing.is_empty(), "{} facts differ\n{}", differing.len(), differing.join("\n"));
-    assert!(!source.is_empty());
+        .collect()
 }
 
 fn tables(server: &MariaDb, database: &str, facts: &mut Facts) {
