@@ -3,7 +3,7 @@
 use chupacabra::sources::Request;
 use serde_json::json;
 
-use crate::compare::same;
+use crate::compare::{content, same};
 use crate::support::postgres::{chain, dump, restore, shared};
 use crate::support::{scratch, shell};
 
@@ -60,6 +60,21 @@ async fn sql_ascii_with_bytes_of_no_encoding() {
         INSERT INTO \"utf8 caf\xc3\xa9\" VALUES (DEFAULT);";
     create("ascii", "SQL_ASCII", sql);
     round_trip("ascii").await;
+}
+
+/// Columns that a parent got later stand elsewhere after a restore, and rows are read back in the order of the dump's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_of_sql_ascii_that_stand_elsewhere() {
+    let sql = "CREATE TABLE parent (a int); CREATE TABLE \"käse\" (\"größe\" text, b int) INHERITS (parent); CREATE TABLE plain (\"größe\" text) INHERITS (parent);
+        ALTER TABLE parent ADD \"später\" int; INSERT INTO \"käse\" VALUES (1, 'x', 2, 3); INSERT INTO plain VALUES (4, 'y', 5)";
+    create("elsewhere", "SQL_ASCII", sql.as_bytes());
+    let cluster = shared();
+    let dumped = dump(cluster.config(json!({ "database": "elsewhere", "globals": false }))).await.unwrap();
+    restore(&dumped, &cluster.url("elsewhere_copy"), Request::default()).await.unwrap();
+    let order = "SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'plain'::regclass AND attnum > 0";
+    assert_eq!(cluster.psql("elsewhere", order), "a größe später");
+    assert_eq!(cluster.psql("elsewhere_copy", order), "a später größe");
+    assert_eq!(content(cluster, "elsewhere_copy"), content(cluster, "elsewhere"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

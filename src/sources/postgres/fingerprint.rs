@@ -35,7 +35,7 @@ pub(super) async fn take(
         // A column that a parent got later stands elsewhere after a restore; the rows that were dumped have the
         // order of the statement that loaded them.
         let list = loaded.get(&paths::relation(&table.schema, &table.name));
-        if let Some(columns) = list.and_then(|statement| table.columns_of(statement)) {
+        if let Some(columns) = list.and_then(|statement| table.columns_of(&session.own(statement))) {
             table.columns = columns;
         }
     }
