@@ -50,6 +50,28 @@ async fn an_empty_database_is_filled_and_a_missing_one_created() {
     }
 }
 
+/// A materialized view is filled with its owner's rights, who may have lost them since. All else is restored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_materialized_view_that_its_owner_may_not_fill_is_named() {
+    let cluster = shared();
+    cluster.psql("postgres", "CREATE ROLE viewer");
+    cluster.database(
+        "unfilled",
+        "CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE MATERIALIZED VIEW forbidden AS SELECT * FROM t; CREATE MATERIALIZED VIEW upon AS SELECT * FROM forbidden;
+        ALTER MATERIALIZED VIEW forbidden OWNER TO viewer; CREATE INDEX by_a ON forbidden (a); CREATE MATERIALIZED VIEW good AS SELECT a FROM t",
+    );
+    let dumped = dump(cluster.config(json!({ "database": "unfilled", "globals": false }))).await.unwrap();
+    let restored = restore(&dumped, &cluster.url("unfilled_copy"), Request::default()).await.unwrap();
+    let note =
+        "materialized view public.forbidden is there and empty, because the server refuses to fill it: ";
+    let told = |text: &String| text.starts_with(note) && text.contains("permission denied for table t");
+    assert!(restored.notes.iter().any(told), "{:?}", restored.notes);
+    let state = "SELECT string_agg(relname || ' ' || relispopulated, ', ' ORDER BY relname) FROM pg_class WHERE relkind = 'm'";
+    assert_eq!(cluster.psql("unfilled_copy", state), "forbidden false, good true, upon false");
+    let text = |database: &str| cluster.text("pg_dump", &["-s", "-d", database]);
+    same(&text("unfilled_copy"), &text("unfilled"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn owners_and_privileges_can_be_left_out() {
     let cluster = shared();

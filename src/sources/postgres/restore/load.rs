@@ -13,6 +13,7 @@ use super::super::{Error, paths};
 use super::blocks::{Owned, blocks};
 use super::{Task, clear, rows, target};
 use crate::package::Package;
+use crate::report::chain;
 use crate::sources::Restored;
 
 /// How often a statement is tried that only failed because another one held its locks the other way round.
@@ -246,6 +247,13 @@ impl Loader {
             }
             return Ok(());
         }
+        // A materialized view is filled with its owner's rights, who may have lost them since it was on the source; and
+        // then others cannot be filled from it.
+        let is_refused = matches!(code(&error).as_deref(), Some("42501" | "55000"));
+        if is_refused && block.kind == Kind::Last && block.label.starts_with("refresh ") {
+            restored.notes.push(not_filled(&block.label, &error));
+            return Ok(());
+        }
         Err(error.at(block.label.clone()))
     }
 
@@ -331,6 +339,15 @@ async fn found(session: &mut Session, statements: &[u8]) -> Result<(), Error> {
     let result = run(session, statements).await;
     session.no_names().await?;
     result
+}
+
+/// What a materialized view shows follows from tables that are restored.
+fn not_filled(label: &str, error: &Error) -> String {
+    let view = label.strip_prefix("refresh ").unwrap_or(label);
+    let why = chain(error).join(": ");
+    format!(
+        "materialized view {view} is there and empty, because the server refuses to fill it: {why}; psql stops there"
+    )
 }
 
 fn unqualified(label: &str) -> String {
