@@ -4,7 +4,9 @@ use crate::support::postgres::Cluster;
 
 /// One row for each table, sequence and large object: its name, its number of rows and a digest of them in any order.
 pub fn content(cluster: &Cluster, database: &str) -> Vec<String> {
-    let list = "SELECT format('SELECT %L, count(*), md5(string_agg((r.*)::text, chr(10) ORDER BY (r.*)::text COLLATE \"C\")) FROM ONLY %s r', c.oid::regclass, c.oid::regclass)
+    // Where columns that parents got later stand is not part of it: their order is the definition's.
+    let list = "SELECT format('SELECT %L, count(*), md5(string_agg(said, chr(10) ORDER BY said COLLATE \"C\")) FROM (SELECT ROW(%s)::text FROM ONLY %s) r(said)', c.oid::regclass,
+            (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attname COLLATE \"C\") FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped), c.oid::regclass)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'm') AND c.relname !~ '^moods_' AND (c.relkind <> 'm' OR c.relispopulated)
         AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
