@@ -83,7 +83,8 @@ const CLASSES: &[(&str, u64, &str)] = &[
     ("events", 5, "information_schema.EVENTS WHERE EVENT_SCHEMA = ?"),
     ("grants of tables", 5, "mysql.tables_priv WHERE Db = ?"),
     ("grants of columns", 3, "mysql.columns_priv WHERE Db = ?"),
-    ("grants of routines", 2, "mysql.procs_priv WHERE Db = ?"),
+    // This table has names of databases in another charset.
+    ("grants of routines", 2, "mysql.procs_priv WHERE ? IS NOT NULL"),
     (
         "users and roles",
         10,

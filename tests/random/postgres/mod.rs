@@ -97,8 +97,8 @@ fn copied(target: &Cluster, name: &str) -> State {
 }
 
 fn remove(cluster: &Cluster, name: &str) {
-    let subscriptions = cluster.psql(name, "SELECT string_agg(format('DROP SUBSCRIPTION %I', subname), ';') FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())");
-    for statement in subscriptions.split(';').filter(|statement| !statement.is_empty()) {
+    let subscriptions = cluster.psql(name, "SELECT string_agg(format('DROP SUBSCRIPTION %I', subname), chr(1)) FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())");
+    for statement in subscriptions.split('\u{1}').filter(|statement| !statement.is_empty()) {
         cluster.psql(name, statement);
     }
     cluster.psql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", quoted(name)));
@@ -174,7 +174,7 @@ async fn random_databases_come_back() {
 }
 
 /// What the negative controls change, beside everything random.
-const CONTROL: &str = "CREATE SCHEMA control; CREATE TABLE control.t (a int DEFAULT 1, b text); ALTER TABLE control.t REPLICA IDENTITY FULL;
+const CONTROL: &str = "CREATE SCHEMA control; CREATE TABLE control.t (a int DEFAULT 1, b text); ALTER TABLE control.t REPLICA IDENTITY FULL; GRANT USAGE ON SCHEMA control TO PUBLIC;
 INSERT INTO control.t VALUES (1, 'one'), (2, NULL); COMMENT ON COLUMN control.t.b IS 'said'; CREATE SEQUENCE control.s;
 GRANT SELECT ON control.t TO alice WITH GRANT OPTION; GRANT SELECT ON control.t TO carol";
 
