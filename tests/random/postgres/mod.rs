@@ -84,7 +84,7 @@ fn by_psql(script: &str, target: &Cluster) -> Result<(), String> {
         "{{ {script} | {psql} -qAtX -h 127.0.0.1 -p {port} -U postgres -d postgres >/dev/null; }} 2>&1 || echo it failed"
     );
     let said = String::from_utf8_lossy(&shell(&line)).into_owned();
-    let said: Vec<&str> = said.lines().filter(|line| !line.contains("tables were not subscribed")).collect();
+    let said: Vec<&str> = said.lines().filter(|line| !line.contains("WARNING:  ")).collect();
     let said = said.join("\n");
     if said.is_empty() { Ok(()) } else { Err(said.chars().take(1000).collect()) }
 }

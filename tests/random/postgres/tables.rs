@@ -88,6 +88,8 @@ fn inherits(world: &mut World, name: String) {
     let mut all = parent.columns.clone();
     if let (true, Some(second)) = (world.chance.percent(30), world.a_table("r"))
         && second.name != parent.name
+        // What two parents say of one column may be in conflict afterwards, and then nobody's script makes the child.
+        && !second.columns.iter().any(|column| parent.columns.iter().any(|other| other.name == column.name))
     {
         parents.push(second.name);
         all.extend(second.columns);
