@@ -110,8 +110,11 @@ impl Counts {
         }
     }
 
-    /// What there was too little of in so many databases.
+    /// What there was too little of in so many databases. A few, looked at again, need not have everything.
     pub(crate) fn lacking(&self, databases: u64) -> Vec<String> {
+        if databases < 8 {
+            return Vec::new();
+        }
         let lacking = CLASSES.iter().filter(|(class, least, _)| self.0[class] < least * databases / 10);
         lacking
             .map(|(class, least, _)| format!("{class}: {}, of ten databases {least}", self.0[class]))
