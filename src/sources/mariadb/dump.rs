@@ -1,6 +1,6 @@
 //! One dump, from the snapshot to the last member.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::catalog::{self, Column, Table, TableKind, encoded};
@@ -9,6 +9,7 @@ use super::connect::Session;
 use super::data::{self, Job, Range};
 use super::history::{Ends, TABLE, WITH_HISTORY};
 use super::probe::{self, Server};
+use super::schema::views::View;
 use super::schema::{self, Emitter};
 use super::script::Script;
 use super::snapshot::Snapshot;
@@ -45,6 +46,8 @@ struct Dump<'a> {
     tally: Tally,
     missing: Vec<Missing>,
     notes: Vec<String>,
+    /// Views that have no placeholder.
+    unseen: BTreeSet<View>,
 }
 
 impl<'a> Dump<'a> {
@@ -52,7 +55,7 @@ impl<'a> Dump<'a> {
         let mtime = Time { seconds: snapshot.seconds, nanos: 0 };
         let emitter = Emitter::new(outlet, mtime);
         let (tally, missing, notes) = (Tally::default(), Vec::new(), Vec::new());
-        Self { plan, server, snapshot, emitter, tally, missing, notes }
+        Self { plan, server, snapshot, emitter, tally, missing, notes, unseen: BTreeSet::new() }
     }
 
     /// Everything before the data: settings, databases, sequences, tables, placeholders of views.
@@ -84,7 +87,8 @@ impl<'a> Dump<'a> {
                 self.tally.emit("tables");
                 part.end_when_full(database).await?;
             }
-            schema::views::placeholders(control, self.plan, &mut part, database).await?;
+            let without = schema::views::placeholders(control, self.plan, &mut part, database).await?;
+            self.unseen.extend(without);
             part.end().await?;
             self.tally.emit("databases");
         }
@@ -236,7 +240,7 @@ impl<'a> Dump<'a> {
         Ok(false)
     }
 
-    /// Everything after the data: routines, triggers, views, events.
+    /// Everything after the data: routines, triggers, grants, views, events.
     async fn programs(&mut self) -> Result<(), Error> {
         let databases = self.snapshot.databases.clone();
         let control = &mut self.snapshot.control;
@@ -252,19 +256,19 @@ impl<'a> Dump<'a> {
             schema::triggers::dump(control, self.plan, &mut part, database, &mut self.tally).await?;
             part.end().await?;
         }
-        let (plan, emitter, tally) = (self.plan, &self.emitter, &mut self.tally);
-        let broken = schema::views::finals(control, plan, emitter, &databases, tally).await?;
-        self.missing.extend(broken.missing);
-        self.notes.extend(broken.notes);
         if self.plan.system {
             let mut part = self.emitter.part("system/2-grants".to_owned());
             let tables = &self.snapshot.tables;
             let known =
-                schema::system::Known::read(control, self.plan, tables, &broken.views, &databases).await?;
+                schema::system::Known::read(control, self.plan, tables, &self.unseen, &databases).await?;
             let notes = schema::system::grants(control, part.script(), &known, &mut self.tally).await?;
             self.notes.extend(notes);
             part.end().await?;
         }
+        let (plan, emitter, tally) = (self.plan, &self.emitter, &mut self.tally);
+        let broken = schema::views::finals(control, plan, emitter, &databases, tally).await?;
+        self.missing.extend(broken.missing);
+        self.notes.extend(broken.notes);
         for database in &databases {
             let mut part = self.emitter.part(format!("db/{}/5-events", encoded(database)));
             schema::events::dump(control, &mut part, database, &mut self.tally).await?;

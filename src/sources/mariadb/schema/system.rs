@@ -189,12 +189,13 @@ pub(in super::super) struct Known {
 }
 
 impl Known {
-    /// Reads the names of the dump's tables, views and routines. Of views that are `broken` the dump has comments only.
+    /// Reads the names of the dump's tables, views and routines. Views `without` a placeholder are not in the dump, or as
+    /// comments only.
     pub(in super::super) async fn read(
         control: &mut Session,
         plan: &Plan,
         tables: &[Table],
-        broken: &BTreeSet<View>,
+        without: &BTreeSet<View>,
         databases: &[String],
     ) -> Result<Self, Error> {
         let mut known = Self { tables: BTreeSet::new(), routines: BTreeMap::new() };
@@ -203,7 +204,7 @@ impl Known {
             for view in catalog::views(control, plan, database).await? {
                 known.tables.insert((database.clone(), view));
             }
-            known.tables.retain(|view| !broken.contains(view));
+            known.tables.retain(|view| !without.contains(view));
             let query = format!(
                 "SELECT ROUTINE_NAME, ROUTINE_TYPE FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {}",
                 sql::literal(database)

@@ -23,16 +23,19 @@ const INVALID: u16 = 1356;
 /// A view by database and name.
 pub(in super::super) type View = (String, String);
 
-/// Writes a placeholder for each view: the same columns, all of them NULL, which goes with every type.
+/// Writes a placeholder for each view: the same columns, all of them NULL, which goes with every type. Returns the views
+/// that have none: those that cannot be opened, and those that the user may not see, where that is allowed.
 pub(in super::super) async fn placeholders(
     control: &mut Session,
     plan: &Plan,
     part: &mut Part,
     database: &str,
-) -> Result<(), Error> {
+) -> Result<BTreeSet<View>, Error> {
+    let mut without = BTreeSet::new();
     for view in catalog::views(control, plan, database).await? {
         let closed = plan.allow_missing_privileges && is_closed(control, database, &view).await?;
         if closed || broken(control, database, &view).await?.is_some() {
+            without.insert((database.to_owned(), view));
             continue;
         }
         let columns = catalog::columns(control, database, &view).await?;
@@ -46,7 +49,7 @@ pub(in super::super) async fn placeholders(
         ));
         part.end_when_full(database).await?;
     }
-    Ok(())
+    Ok(without)
 }
 
 /// What became of views that the server itself cannot open. The definition of each stands in the dump as a comment, where
@@ -57,12 +60,11 @@ pub(in super::super) struct Broken {
     pub(in super::super) notes: Vec<String>,
     /// Those that others may be able to open.
     pub(in super::super) missing: Vec<Missing>,
-    /// All of them.
-    pub(in super::super) views: BTreeSet<View>,
 }
 
 /// Writes the views of all databases as they are, in place of their placeholders, each after those that it refers to: a
-/// server checks some of a view, `WITH CHECK OPTION` for one, against what it refers to at that time.
+/// server checks some of a view, `WITH CHECK OPTION` for one, against what it refers to at that time. So it does with the
+/// rights of the definers of views that it refers to, which come before.
 pub(in super::super) async fn finals(
     control: &mut Session,
     plan: &Plan,
@@ -112,7 +114,6 @@ async fn write(
         return Ok(());
     };
     let text = row.get(1).cloned().flatten().unwrap_or_default();
-    found.views.insert((database.to_owned(), view.to_owned()));
     let name = format!("view {}.{}", catalog::encoded(database), catalog::encoded(view));
     part.script().comment(&format!("The {name} could not be opened on the server: {why}"));
     part.script().comment(&lossy(&text));
@@ -185,7 +186,6 @@ async fn in_order(
                 Err(error) if plan.allow_missing_privileges && privileges::is_denied(&error) => {
                     let name = format!("view {}", object_name(database, &key.1));
                     found.missing.push(Missing { name, why: error.to_string() });
-                    found.views.insert(key);
                     tally.emit("views");
                     continue;
                 }
