@@ -64,18 +64,25 @@ async fn comments_and_names_of_programs_of_other_charsets_are_kept() {
         CREATE DEFINER = `r\xe9`@`%` EVENT `e\xe9` ON SCHEDULE EVERY 1 YEAR DISABLE COMMENT '\xe9 DO ''\xe9' DO SET @a = '\xe9'; \
         CREATE PROCEDURE `p\xe9`(`a\xe9` ENUM('\xe9')) COMMENT '\xe9' SELECT '\xe9'; \
         CREATE FUNCTION f() RETURNS INT DETERMINISTIC COMMENT 'it''s \\\\ \xe9' RETURN 1; \
+        CREATE FUNCTION r(`a` ENUM('\xe9')) RETURNS ENUM('\xe9','it''s RETURNS') CHARSET utf8mb4 DETERMINISTIC COMMENT '\xe9' RETURN '\xe9'; \
         SET sql_mode = 'ORACLE'; EXECUTE IMMEDIATE 'CREATE FUNCTION o() RETURN INT DETERMINISTIC COMMENT ''\xe9'' AS BEGIN RETURN 1; END'; \
+        EXECUTE IMMEDIATE 'CREATE FUNCTION os RETURN SET(''\xe9'',''\xf6'') DETERMINISTIC AS BEGIN RETURN ''\xe9''; END'; \
         EXECUTE IMMEDIATE 'CREATE PACKAGE pack COMMENT ''\xe9'' AS FUNCTION f() RETURN INT; END'; \
         SET sql_mode = 'NO_BACKSLASH_ESCAPES'; CREATE PROCEDURE b() COMMENT 'a\\b''\n\xe9' SELECT '\\y'; \
         CREATE EVENT be ON SCHEDULE EVERY 1 YEAR DISABLE COMMENT 'a\\b''\n\xe9' DO SET @a = '\\y'; \
         SET NAMES utf8mb4; CREATE PROCEDURE u() COMMENT 'a\\b''\n' SELECT '\\y'; SET sql_mode = ''; \
         SET NAMES gbk; CREATE EVENT g ON SCHEDULE EVERY 1 YEAR DISABLE COMMENT '\xc3\xa9''\xc7\xd1' DO SET @a = '\xc3\xa9'; \
-        CREATE PROCEDURE g() COMMENT '\xc3\xa9''\xc7\xd1' SELECT '\xc3\xa9'";
+        CREATE PROCEDURE g() COMMENT '\xc3\xa9''\xc7\xd1' SELECT '\xc3\xa9'; \
+        CREATE FUNCTION gr() RETURNS ENUM('\xc7\xd1') DETERMINISTIC RETURN '\xc7\xd1'";
     feed(&mut from.client(&["--binary-mode"]), script);
     let lists = "SELECT EVENT_NAME, EVENT_COMMENT, DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'mixed' ORDER BY 1; \
-                 SELECT ROUTINE_NAME, ROUTINE_COMMENT FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mixed' ORDER BY 1";
+                 SELECT ROUTINE_NAME, ROUTINE_COMMENT FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mixed' ORDER BY 1; \
+                 SELECT name, `returns` FROM mysql.proc WHERE db = 'mixed' AND type = 'FUNCTION' ORDER BY 1";
     let expected = from.sql(lists);
     assert!(expected.contains("eé\té DO 'é\tré@%"), "the control: {expected}");
+    for returned in ["r\tenum('é','it''s RETURNS')", "os\tset('é','ö')", "gr\tenum('茄')"] {
+        assert!(expected.contains(returned), "the control: {returned}: {expected}");
+    }
     both_ways(from, &dump(only(from, "mixed")).await.unwrap(), &["mixed"]).await;
     assert_eq!(target_server().sql(lists), expected);
 }

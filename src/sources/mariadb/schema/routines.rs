@@ -5,7 +5,7 @@ use super::super::connect::{Cell, Session};
 use super::super::dump::Part;
 use super::super::script::{Label, Script, object_name};
 use super::super::tally::Tally;
-use super::super::{Error, sql};
+use super::super::{Error, privileges, sql};
 use super::program::Program;
 use super::{cell, hidden, translated};
 use crate::sources::Missing;
@@ -72,7 +72,7 @@ pub(super) async fn list(control: &mut Session, database: &str) -> Result<Vec<Ve
     control.rows("cannot list the routines", query).await
 }
 
-/// A routine's statement; `None` if the server does not show it.
+/// A routine's statement; `None` if the server does not show it, or not all that it takes to write it.
 async fn program(control: &mut Session, database: &str, routine: &[Cell]) -> Result<Option<Program>, Error> {
     let (class, name) = (cell(routine, 0), cell(routine, 1));
     let doing = doing(database, routine);
@@ -88,6 +88,12 @@ async fn program(control: &mut Session, database: &str, routine: &[Cell]) -> Res
         ..Program::default()
     };
     translated::routine(control, &doing, &mut program, &cell(routine, 2)).await?;
+    if class == "FUNCTION" {
+        match translated::returned(control, &doing, &mut program, (database, &name)).await {
+            Err(error) if privileges::is_denied(&error) => return Ok(None),
+            done => done?,
+        }
+    }
     Ok(Some(program))
 }
 

@@ -13,6 +13,9 @@ use super::program::Program;
 /// What stands before the comment of a routine.
 const COMMENT: &str = "    COMMENT ";
 
+/// What stands before the type of what a function returns; the second in the mode of Oracle.
+const RETURNS: [&str; 2] = [" RETURNS ", " RETURN "];
+
 /// Puts a routine's comment into the charset of the rest. `what` is for messages.
 pub(super) async fn routine(
     control: &mut Session,
@@ -27,6 +30,33 @@ pub(super) async fn routine(
     let Some(place) = find(&program.text, &format!("{COMMENT}{shown}")) else { return Ok(()) };
     let own = converted(control, what, &read, program).await?;
     program.text.splice(place.start + COMMENT.len()..place.end, own);
+    Ok(())
+}
+
+/// Puts the type of what a function returns, which may have members of its own, into the charset of the rest.
+pub(super) async fn returned(
+    control: &mut Session,
+    what: &str,
+    program: &mut Program,
+    (database, function): (&str, &str),
+) -> Result<(), Error> {
+    if program.is_in_utf8() || program.text.is_ascii() {
+        return Ok(());
+    }
+    // What `information_schema` says of the type it has read under the charset of the rest already.
+    let query = format!(
+        "SELECT `returns` FROM mysql.proc WHERE db = {} AND name = {} AND type = 'FUNCTION'",
+        sql::literal(database),
+        sql::literal(function)
+    );
+    let row = control.rows(what, query).await?.into_iter().next().unwrap_or_default();
+    let kind = row.into_iter().next().flatten().ok_or_else(|| hidden(what))?;
+    let kind = String::from_utf8(kind).map_err(|_| hidden(what))?;
+    let before =
+        RETURNS.iter().find_map(|before| Some((before, find(&program.text, &format!("{before}{kind}"))?)));
+    let Some((before, place)) = before.filter(|_| !kind.is_ascii()) else { return Ok(()) };
+    let own = converted(control, what, &kind, program).await?;
+    program.text.splice(place.start + before.len()..place.end, own);
     Ok(())
 }
 
