@@ -86,3 +86,22 @@ async fn comments_and_names_of_programs_of_other_charsets_are_kept() {
     both_ways(from, &dump(only(from, "mixed")).await.unwrap(), &["mixed"]).await;
     assert_eq!(target_server().sql(lists), expected);
 }
+
+/// A server shows the first `@` of an event's definer as the one before the host. Users of mail addresses have two.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_users_with_an_at_sign_are_theirs() {
+    let from = source_server();
+    from.sql(
+        "CREATE DATABASE addressed; USE addressed; \
+         CREATE DEFINER=`joe@example.org`@`%` EVENT e ON SCHEDULE EVERY 1 YEAR DISABLE DO SELECT 1; \
+         CREATE DEFINER=`joe@example.org`@`%` PROCEDURE p() SELECT 1; CREATE TABLE t (a INT); \
+         CREATE DEFINER=`joe@example.org`@`%` TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET @a = 1; \
+         SET sql_mode = 'ANSI'; CREATE DEFINER='@joe'@localhost EVENT f ON SCHEDULE EVERY 1 YEAR DISABLE DO SELECT 1",
+    );
+    let shown = from.sql("SHOW CREATE EVENT addressed.e");
+    assert!(shown.contains("DEFINER=`joe`@`example.org@%`"), "the control: {shown}");
+    both_ways(from, &dump(only(from, "addressed")).await.unwrap(), &["addressed"]).await;
+    let definers =
+        "SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'addressed' ORDER BY EVENT_NAME";
+    assert_eq!(target_server().sql(definers).trim(), "joe@example.org@%\n@joe@localhost");
+}

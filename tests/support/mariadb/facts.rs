@@ -77,7 +77,15 @@ fn tables(server: &MariaDb, database: &str, facts: &mut Facts) {
             continue;
         }
         facts.insert(format!("content {full}"), content(server, database, &name, class));
-        if class != "SEQUENCE" && !["BLACKHOLE", "MRG_MyISAM"].contains(&engine) {
+        // Of a table with a virtual column the server now and then says another number than it did.
+        let computed = server.sql(&format!(
+            "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{}' AND TABLE_NAME = '{}' \
+             AND EXTRA LIKE '%VIRTUAL GENERATED%'",
+            escaped(database),
+            escaped(&name)
+        ));
+        let sound = class != "SEQUENCE" && computed.trim() == "0";
+        if sound && !["BLACKHOLE", "MRG_MyISAM"].contains(&engine) {
             facts.insert(format!("checksum {full}"), server.sql(&format!("CHECKSUM TABLE {full} EXTENDED")));
         }
     }

@@ -42,10 +42,10 @@ pub(super) async fn one(
     Ok(true)
 }
 
-/// The names of events, when they were made, and their comments.
+/// The names of events, when they were made, their comments and definers.
 async fn list(control: &mut Session, database: &str, which: &str) -> Result<Vec<Vec<Cell>>, Error> {
     let query = format!(
-        "SELECT EVENT_NAME, UNIX_TIMESTAMP(CREATED), EVENT_COMMENT \
+        "SELECT EVENT_NAME, UNIX_TIMESTAMP(CREATED), EVENT_COMMENT, DEFINER \
          FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {} {which} \
          ORDER BY BINARY EVENT_NAME",
         sql::literal(database)
@@ -69,6 +69,7 @@ async fn program(control: &mut Session, database: &str, event: &[Cell]) -> Resul
         created: event.get(1).cloned().flatten().map(|_| cell(event, 1)),
         database_collation: cell(&row, 6),
     };
+    translated::definer(&mut program, &cell(event, 3));
     translated::event(control, &doing, &mut program, &cell(event, 2)).await?;
     Ok(program)
 }

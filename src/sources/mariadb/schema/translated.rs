@@ -82,6 +82,24 @@ pub(super) async fn event(
     Ok(())
 }
 
+/// Puts an event's definer right. A server keeps it as one text, and shows what is before the first `@` as the user, of whose
+/// name that may be a part: no host has one.
+pub(super) fn definer(program: &mut Program, definer: &str) {
+    let (Some((first, rest)), Some((user, host))) = (definer.split_once('@'), definer.rsplit_once('@'))
+    else {
+        return;
+    };
+    for quote in if first == user { [].as_slice() } else { &["`", "\""] } {
+        let quoted = |name: &str| format!("{quote}{}{quote}", name.replace(quote, &quote.repeat(2)));
+        let written =
+            |user: &str, host: &str| format!("CREATE DEFINER={}@{} EVENT ", quoted(user), quoted(host));
+        let shown = written(first, rest);
+        if program.text.starts_with(shown.as_bytes()) {
+            program.text.splice(..shown.len(), written(user, host).into_bytes());
+        }
+    }
+}
+
 /// The literal of a comment as the server shows it.
 fn shown(comment: &str) -> String {
     let escaped =
@@ -144,6 +162,21 @@ mod tests {
         let under = |mode: &str| Program { sql_mode: Some(mode.to_owned()), ..Program::default() };
         assert_eq!(read("a\\b'c\n", &under("ANSI_QUOTES")), "'a\\\\b''c\\n'");
         assert_eq!(read("a\\b'c\n", &under("ANSI,NO_BACKSLASH_ESCAPES")), "'a\\b''c\n'");
+    }
+
+    #[test]
+    fn definers_have_all_of_their_names() {
+        let of = |shown: &str, kept: &str| {
+            let mut program = Program { text: shown.as_bytes().to_vec(), ..Program::default() };
+            definer(&mut program, kept);
+            String::from_utf8(program.text).unwrap()
+        };
+        let text = of("CREATE DEFINER=`joe`@`example.org@%` EVENT `e` DO SELECT 1", "joe@example.org@%");
+        assert_eq!(text, "CREATE DEFINER=`joe@example.org`@`%` EVENT `e` DO SELECT 1");
+        let text = of("CREATE DEFINER=\"\"@\"a\"\"@localhost\" EVENT \"e\" DO SELECT 1", "@a\"@localhost");
+        assert_eq!(text, "CREATE DEFINER=\"@a\"\"\"@\"localhost\" EVENT \"e\" DO SELECT 1");
+        let plain = "CREATE DEFINER=`joe`@`%` EVENT `e` DO SELECT 1";
+        assert_eq!(of(plain, "joe@%"), plain);
     }
 
     #[test]
