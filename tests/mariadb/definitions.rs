@@ -248,9 +248,13 @@ async fn a_definition_that_the_user_may_not_see_is_named() {
     let halfway = source(Config { user: "halfway".to_owned(), password, ..config(to) });
     let (request, stop) = (Request::default(), CancellationToken::new());
     let restored = halfway.restore(&dumped.package, &request, &stop).await.unwrap();
-    assert_eq!(restored.compared, "1 tables and sequences by fingerprint, 2 definitions by their text");
-    let note = "the server does not show this user, so not compared: procedure concealed.p";
-    assert_eq!(restored.notes, [note]);
+    // Newer servers show a routine to whoever made it.
+    let shows = !to.sql("SELECT VERSION()").starts_with("10.");
+    let compared = if shows { 3 } else { 2 };
+    let compared = format!("1 tables and sequences by fingerprint, {compared} definitions by their text");
+    assert_eq!(restored.compared, compared);
+    let note = "the server does not show this user, so not compared: procedure concealed.p".to_owned();
+    assert_eq!(restored.notes, if shows { Vec::new() } else { vec![note] });
 }
 
 /// Servers of other releases show the same in other words.
@@ -263,6 +267,6 @@ async fn definitions_of_other_releases_are_not_compared() {
     let restored = source(config(to)).restore(&dumped, &Request::default(), &stop).await.unwrap();
     assert_eq!(restored.compared, "1 tables and sequences by fingerprint");
     assert_eq!(restored.notes.len(), 1, "{:?}", restored.notes);
-    let note = "definitions are not compared: they are of 10.6.1 and this server is 10.";
+    let note = "definitions are not compared: they are of 10.6.1 and this server is 1";
     assert!(restored.notes[0].starts_with(note), "{:?}", restored.notes);
 }

@@ -168,15 +168,14 @@ async fn rows_that_ended_when_they_began_are_named() {
          INSERT INTO t VALUES (2, 1); UPDATE t SET a = 2; REPLACE INTO t VALUES (1, 1), (1, 2), (3, 1), (3, 2)",
     );
     let count = "SELECT COUNT(*), SUM(row_start < row_end) FROM twice.t FOR SYSTEM_TIME ALL";
-    assert_eq!(from.sql(count).trim(), "6\t4", "the control");
+    // Newer servers leave none behind.
+    let leaves = from.sql("SELECT VERSION()").starts_with("10.");
+    assert_eq!(from.sql(count).trim(), if leaves { "6\t4" } else { "4\t4" }, "the control");
     let dumped = dump(only(from, "twice")).await.unwrap();
-    let missing: Vec<_> = dumped.summary.missing.iter().map(|missing| missing.name.as_str()).collect();
-    assert_eq!(missing, ["history of twice.t"]);
-    assert!(
-        dumped.summary.missing[0]
-            .why
-            .contains("no server takes rows that ended when they began, or before: 2")
-    );
+    let missing = dumped.summary.missing.iter().map(|missing| (missing.name.as_str(), missing.why.as_str()));
+    let why = "no server takes rows that ended when they began, or before: 2";
+    let expected = if leaves { vec![("history of twice.t", why)] } else { Vec::new() };
+    assert_eq!(missing.collect::<Vec<_>>(), expected);
     let rows = "SET time_zone = '+00:00'; SELECT id, a, row_start, row_end FROM twice.t FOR SYSTEM_TIME ALL \
         WHERE row_start < row_end ORDER BY row_end, id";
     let to = target_server();
