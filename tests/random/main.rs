@@ -9,6 +9,7 @@
 mod support;
 
 mod chance;
+mod counts;
 mod mariadb;
 mod postgres;
 mod words;

@@ -155,6 +155,9 @@ pub enum Error {
     /// What was restored is not what was dumped.
     #[error("restored content differs from what was dumped: {}", .0.join("; "))]
     Differs(Vec<String>),
+    /// Materialized views whose owners may not fill them. Everything else is restored and compared.
+    #[error("everything is restored and compared, but materialized views are empty, as the server refuses to fill them: {}", .0.join("; "))]
+    Unfilled(Vec<String>),
 }
 
 impl Error {

@@ -30,6 +30,9 @@ impl Error {
                     "restore the other tables with it (`--only` more than once), or drop what needs it first"
                 }
                 Self::Differs(_) => "see whether something else writes to the target, and restore again",
+                Self::Unfilled(_) => {
+                    "grant the views' owners what they lack, or change the owners, and run `REFRESH MATERIALIZED VIEW`"
+                }
                 Self::At { source, .. } => return source.help(),
                 Self::Package(error) => return error.help(),
                 _ => return None,

@@ -1,11 +1,10 @@
-//! How many objects of each class the server accepted: a generator whose statements are refused proves nothing.
+//! The classes of objects that are counted.
 
-use std::collections::BTreeMap;
-
+use crate::counts::Class;
 use crate::support::mariadb::MariaDb;
 
 /// Of ten databases there are at least so many, each class with what counts it. `?` is the database.
-const CLASSES: &[(&str, u64, &str)] = &[
+pub(crate) const CLASSES: &[Class] = &[
     (
         "tables",
         40,
@@ -92,38 +91,13 @@ const CLASSES: &[(&str, u64, &str)] = &[
     ),
 ];
 
-/// Objects by class.
-#[derive(Default)]
-pub(crate) struct Counts(BTreeMap<&'static str, u64>);
-
-impl Counts {
-    /// Adds what a database has.
-    pub(crate) fn add(&mut self, server: &MariaDb, database: &str) {
-        let name = format!("'{}'", database.replace('\\', "\\\\").replace('\'', "''"));
-        let queries: Vec<String> = CLASSES
-            .iter()
-            .map(|(.., from)| format!("(SELECT COUNT(*) FROM {})", from.replace('?', &name)))
-            .collect();
-        let numbers = server.sql(&format!("USE mysql; SELECT {}", queries.join(", ")));
-        for ((class, ..), number) in CLASSES.iter().zip(numbers.trim().split('\t')) {
-            *self.0.entry(class).or_default() += number.parse::<u64>().unwrap();
-        }
-    }
-
-    /// What there was too little of in so many databases. A few, looked at again, need not have everything.
-    pub(crate) fn lacking(&self, databases: u64) -> Vec<String> {
-        if databases < 8 {
-            return Vec::new();
-        }
-        let lacking = CLASSES.iter().filter(|(class, least, _)| self.0[class] < least * databases / 10);
-        lacking
-            .map(|(class, least, _)| format!("{class}: {}, of ten databases {least}", self.0[class]))
-            .collect()
-    }
-
-    /// All of them, a line each.
-    pub(crate) fn text(&self) -> String {
-        let lines: Vec<String> = self.0.iter().map(|(class, number)| format!("{class}: {number}")).collect();
-        lines.join("\n")
-    }
+/// What a database has of each class.
+pub(crate) fn numbers(server: &MariaDb, database: &str) -> Vec<u64> {
+    let name = format!("'{}'", database.replace('\\', "\\\\").replace('\'', "''"));
+    let queries: Vec<String> = CLASSES
+        .iter()
+        .map(|(.., from)| format!("(SELECT COUNT(*) FROM {})", from.replace('?', &name)))
+        .collect();
+    let numbers = server.sql(&format!("USE mysql; SELECT {}", queries.join(", ")));
+    numbers.trim().split('\t').map(|number| number.parse().unwrap()).collect()
 }

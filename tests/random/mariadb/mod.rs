@@ -15,11 +15,11 @@ use chupacabra::sources::mariadb::Config;
 use tokio_util::sync::CancellationToken;
 
 use crate::chance::seeds;
+use crate::counts::Counts;
 use crate::support::mariadb::dumped::{Dumped, config, dump, only, source};
 use crate::support::mariadb::facts::{Facts, differences, facts};
 use crate::support::mariadb::{MariaDb, fed};
 use crate::support::postgres::chain;
-use counts::Counts;
 use world::{World, quoted};
 
 /// A server of each end. Functions are taken whatever they say of themselves.
@@ -102,11 +102,11 @@ async fn random_databases_come_back() {
     let (from, target) = servers();
     let seeds = seeds(1..9);
     let databases = seeds.end - seeds.start;
-    let mut counts = Counts::default();
+    let mut counts = Counts::new(counts::CLASSES);
     let mut failures = Vec::new();
     for seed in seeds {
         let name = write(&from, seed);
-        counts.add(&from, &name);
+        counts.add(&counts::numbers(&from, &name));
         match dump(Config { system: true, ..only(&from, &name) }).await {
             Ok(dumped) => {
                 // A new server has an account for a host name that it does not resolve.

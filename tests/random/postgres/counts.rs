@@ -1,11 +1,10 @@
-//! How many objects of each class the server accepted: a generator whose statements are refused proves nothing.
+//! The classes of objects that are counted.
 
-use std::collections::BTreeMap;
-
+use crate::counts::Class;
 use crate::support::postgres::Cluster;
 
 /// Of ten databases there are at least so many, each class with what counts it.
-const CLASSES: &[(&str, u64, &str)] = &[
+pub(crate) const CLASSES: &[Class] = &[
     (
         "schemas",
         10,
@@ -112,37 +111,13 @@ const CLASSES: &[(&str, u64, &str)] = &[
     ("other owners", 10, "pg_class c JOIN pg_roles r ON r.oid = relowner WHERE rolname <> 'postgres'"),
 ];
 
-/// Objects by class.
-#[derive(Default)]
-pub(crate) struct Counts(BTreeMap<&'static str, u64>);
-
-impl Counts {
-    /// Adds what a database has beyond a new one.
-    pub(crate) fn add(&mut self, cluster: &Cluster, database: &str) {
-        let queries: Vec<String> =
-            CLASSES.iter().map(|(.., from)| format!("(SELECT count(*) FROM {from})")).collect();
-        let query = format!("SELECT {}", queries.join(", "));
-        let (there, new) = (cluster.psql(database, &query), cluster.psql("template1", &query));
-        for ((class, ..), (there, new)) in CLASSES.iter().zip(there.split('|').zip(new.split('|'))) {
-            let more = there.parse::<u64>().unwrap().saturating_sub(new.parse().unwrap());
-            *self.0.entry(class).or_default() += more;
-        }
-    }
-
-    /// What there was too little of in so many databases. A few, looked at again, need not have everything.
-    pub(crate) fn lacking(&self, databases: u64) -> Vec<String> {
-        if databases < 8 {
-            return Vec::new();
-        }
-        let lacking = CLASSES.iter().filter(|(class, least, _)| self.0[class] < least * databases / 10);
-        lacking
-            .map(|(class, least, _)| format!("{class}: {}, of ten databases {least}", self.0[class]))
-            .collect()
-    }
-
-    /// All of them, a line each.
-    pub(crate) fn text(&self) -> String {
-        let lines: Vec<String> = self.0.iter().map(|(class, number)| format!("{class}: {number}")).collect();
-        lines.join("\n")
-    }
+/// What a database has of each class beyond a new one.
+pub(crate) fn numbers(cluster: &Cluster, database: &str) -> Vec<u64> {
+    let queries: Vec<String> =
+        CLASSES.iter().map(|(.., from)| format!("(SELECT count(*) FROM {from})")).collect();
+    let query = format!("SELECT {}", queries.join(", "));
+    let (there, new) = (cluster.psql(database, &query), cluster.psql("template1", &query));
+    let more =
+        |(there, new): (&str, &str)| there.parse::<u64>().unwrap().saturating_sub(new.parse().unwrap());
+    there.split('|').zip(new.split('|')).map(more).collect()
 }

@@ -18,10 +18,10 @@ use chupacabra::sources::Request;
 use serde_json::json;
 
 use crate::chance::seeds;
+use crate::counts::Counts;
 use crate::support::postgres::{Cluster, Dumped, chain, dump, restore};
 use crate::support::{scratch, shell};
 use compare::{State, differences, state};
-use counts::Counts;
 use world::{World, quoted};
 
 /// A server of each end, with the same roles.
@@ -156,11 +156,11 @@ async fn random_databases_come_back() {
     let (source, target) = servers();
     let seeds = seeds(1..11);
     let databases = seeds.end - seeds.start;
-    let mut counts = Counts::default();
+    let mut counts = Counts::new(counts::CLASSES);
     let mut failures = Vec::new();
     for seed in seeds {
         let name = write(&source, seed);
-        counts.add(&source, &name);
+        counts.add(&counts::numbers(&source, &name));
         match dumped(&source, &name).await {
             Ok(dumped) => failures.extend(both_ways(&source, &target, &name, &dumped).await),
             Err(failure) => failures.push(failure),

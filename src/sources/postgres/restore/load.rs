@@ -1,7 +1,7 @@
 //! Reads members out of the package and runs their blocks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
@@ -33,6 +33,8 @@ pub(in crate::sources::postgres) struct Loader {
     database: String,
     /// The bytes of each table, by the name that blocks give it.
     sizes: Arc<HashMap<String, u64>>,
+    /// Materialized views that the server refuses to fill, and why.
+    unfilled: Arc<Mutex<Vec<String>>>,
 }
 
 /// Blocks that come before the rows.
@@ -87,7 +89,13 @@ impl Loader {
         database: &str,
         sizes: HashMap<String, u64>,
     ) -> Self {
-        Self { task, options, database: database.to_owned(), sizes: Arc::new(sizes) }
+        let (database, sizes) = (database.to_owned(), Arc::new(sizes));
+        Self { task, options, database, sizes, unfilled: Arc::default() }
+    }
+
+    /// Materialized views that are there and empty, because the server refuses to fill them, and why.
+    pub(super) fn unfilled(&self) -> Vec<String> {
+        std::mem::take(&mut self.unfilled.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads what comes before the rows and, if there is no database yet, creates it. After an error there is none that
@@ -251,7 +259,8 @@ impl Loader {
         // then others cannot be filled from it.
         let is_refused = matches!(code(&error).as_deref(), Some("42501" | "55000"));
         if is_refused && block.kind == Kind::Last && block.label.starts_with("refresh ") {
-            restored.notes.push(not_filled(&block.label, &error));
+            let unfilled = not_filled(&block.label, &error);
+            self.unfilled.lock().unwrap_or_else(PoisonError::into_inner).push(unfilled);
             return Ok(());
         }
         Err(error.at(block.label.clone()))
@@ -341,13 +350,9 @@ async fn found(session: &mut Session, statements: &[u8]) -> Result<(), Error> {
     result
 }
 
-/// What a materialized view shows follows from tables that are restored.
 fn not_filled(label: &str, error: &Error) -> String {
     let view = label.strip_prefix("refresh ").unwrap_or(label);
-    let why = chain(error).join(": ");
-    format!(
-        "materialized view {view} is there and empty, because the server refuses to fill it: {why}; psql stops there"
-    )
+    format!("{view}: {}", chain(error).join(": "))
 }
 
 fn unqualified(label: &str) -> String {

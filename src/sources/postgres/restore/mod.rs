@@ -108,24 +108,30 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
     } else {
         Vec::new()
     };
-    let mut compared = 0;
+    let (mut compared, mut unfilled) = (0, Vec::new());
     for (database, task) in &databases {
-        compared += one(task, package, &contents, database, &mut restored).await?;
+        let (objects, views) = one(task, package, &contents, database, &mut restored).await?;
+        compared += objects;
+        unfilled.extend(views);
     }
     load::own(&task, &own, &mut restored).await?;
+    if !unfilled.is_empty() {
+        return Err(Error::Unfilled(unfilled));
+    }
     restored.counts.insert("databases".into(), databases.len() as u64);
     restored.compared = format!("{compared} tables, sequences and large objects by fingerprint");
     Ok(restored)
 }
 
-/// Restores one database and compares it. Returns how many objects were compared.
+/// Restores one database and compares it. Returns how many objects were compared, and the materialized views that the
+/// server refuses to fill: what they show follows from tables, so that all else is kept.
 async fn one(
     task: &Task,
     package: &Package,
     contents: &Contents,
     database: &str,
     restored: &mut Restored,
-) -> Result<u64, Error> {
+) -> Result<(u64, Vec<String>), Error> {
     let place = target::prepare(task, database).await?;
     let loader = Loader::new(task.clone(), place.options.clone(), database, contents.sizes(database));
     let begun = loader.begin(package, place.fresh).await;
@@ -155,7 +161,7 @@ async fn one(
             // The planner can do without statistics, so what is loaded and compared is kept whatever comes of this.
             restored.notes.extend(analyze::analyze(&place.options, task.jobs).await);
             target::settle(task, place, restored).await?;
-            Ok(compared)
+            Ok((compared, loader.unfilled()))
         }
         Err(error) => {
             // Nothing is left behind that could be taken for a restored database.
