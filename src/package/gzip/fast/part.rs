@@ -1,11 +1,12 @@
 //! Writing a part: with a code made for it, with the fixed code, or as it is, whatever takes the fewest bits.
 
-use super::bits::Bits;
+use super::bits::{Bits, Code};
 use super::codes::{self, DISTANCE_SYMBOLS, DISTANCES, END, LENGTH_SYMBOLS, LENGTHS, LITERALS, SHORTEST};
 use super::lengths;
 use super::matches::Found;
 
-/// The longest code, so that four literals, or a length and a distance with all their bits, fit into one word of 64.
+/// The longest code, so that four literals, or a length and a distance with all their bits, are added between two
+/// flushes.
 const LIMIT: usize = 12;
 /// The most bytes of one stored block.
 const MOST_STORED: usize = 0xffff;
@@ -17,20 +18,6 @@ const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 
 struct Lengths {
     literals: [u8; 288],
     distances: [u8; DISTANCES],
-}
-
-/// A code with what follows it: at most 25 bits, and above [`COUNT`] how many they are.
-type Code = u32;
-const COUNT: u32 = 27;
-
-#[inline]
-fn code(bits: u16, count: u8) -> Code {
-    u32::from(bits) | u32::from(count) << COUNT
-}
-
-#[inline]
-fn add(bits: &mut Bits<'_>, code: Code) {
-    bits.add(u64::from(code & ((1 << COUNT) - 1)), code >> COUNT);
 }
 
 /// Writes parts.
@@ -92,29 +79,32 @@ impl Writer {
     fn body(&self, found: &Found, lengths: &Lengths, bits: &mut Bits<'_>) {
         let literal_codes = lengths::codes(&lengths.literals);
         let distance_codes = lengths::codes(&lengths.distances);
-        let mut literal = [0; 256];
+        let mut literal = [Code::default(); 256];
         for (byte, slot) in literal.iter_mut().enumerate() {
-            *slot = code(literal_codes[byte], lengths.literals[byte]);
+            *slot = Code::new(u64::from(literal_codes[byte]), u32::from(lengths.literals[byte]));
         }
-        let mut length = [0; LENGTHS];
+        let mut length = [Code::default(); LENGTHS];
         for (number, slot) in (0_u8..=255).zip(&mut length) {
             let symbol = usize::from(self.symbols.length(number));
             let (first, more) = LENGTH_SYMBOLS[symbol];
             let count = lengths.literals[END + 1 + symbol];
-            let beyond = u32::from(u16::from(number) + SHORTEST - first);
-            *slot = code(literal_codes[END + 1 + symbol], count + more) | beyond << count;
+            let beyond = u64::from(u16::from(number) + SHORTEST - first);
+            let bits = u64::from(literal_codes[END + 1 + symbol]) | beyond << count;
+            *slot = Code::new(bits, u32::from(count + more));
         }
-        let mut distance = [(0, 0, 0); DISTANCES];
+        // A code with room for the bits behind it, the distance that these count from, and how many they are.
+        let mut distance = [(Code::default(), 0, 0); DISTANCES];
         for (symbol, (first, more)) in DISTANCE_SYMBOLS.into_iter().enumerate() {
-            let count = lengths.distances[symbol];
-            distance[symbol] = (code(distance_codes[symbol], count + more), first, count);
+            let count = u32::from(lengths.distances[symbol] + more);
+            let code = Code::new(u64::from(distance_codes[symbol]), count);
+            distance[symbol] = (code, first, u32::from(more));
         }
         let mut literals = found.padded_literals();
         for found in found.matches() {
             literals = run(literals, found.literals as usize, &literal, bits);
-            add(bits, length[usize::from(found.length)]);
-            let (code, first, count) = distance[usize::from(found.symbol) % DISTANCES];
-            add(bits, code | u32::from(found.distance.wrapping_sub(first)) << count);
+            bits.add(length[usize::from(found.length)]);
+            let (code, first, more) = distance[usize::from(found.symbol) % DISTANCES];
+            bits.add(code.ending(u64::from(found.distance.wrapping_sub(first)), more));
             bits.flush();
         }
         let left = found.literals().len() - (found.padded_literals().len() - literals.len());
@@ -128,7 +118,7 @@ impl Writer {
 fn run<'a>(mut literals: &'a [u8], mut count: usize, codes: &[Code; 256], bits: &mut Bits<'_>) -> &'a [u8] {
     while count > 4 {
         for byte in &literals[..4] {
-            add(bits, codes[usize::from(*byte)]);
+            bits.add(codes[usize::from(*byte)]);
         }
         bits.flush();
         literals = &literals[4..];
@@ -136,7 +126,7 @@ fn run<'a>(mut literals: &'a [u8], mut count: usize, codes: &[Code; 256], bits: 
     }
     // All four, some of them with no bits: how many there are cannot be foretold.
     for (number, byte) in literals[..4].iter().enumerate() {
-        add(bits, if number < count { codes[usize::from(*byte)] } else { 0 });
+        bits.add(if number < count { codes[usize::from(*byte)] } else { Code::default() });
     }
     bits.flush();
     &literals[count..]
