@@ -173,8 +173,9 @@ impl Uploads {
             Ok(name) => Tee::create(stores, &name, intent).await,
             Err(_) => Tee::default(),
         };
-        let package = create(&Part::Package, intent).await;
-        let index = create(&Part::Index, &Intent { stop: intent.stop.clone(), ..Intent::default() }).await;
+        // At once: a store that does not answer is waited for once.
+        let small = Intent { stop: intent.stop.clone(), ..Intent::default() };
+        let (package, index) = tokio::join!(create(&Part::Package, intent), create(&Part::Index, &small));
         Self { package, index }
     }
 

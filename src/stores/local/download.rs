@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::{blocking, told};
+use super::{Answers, told};
 use crate::stores::{Download, Error, Reason};
 
 /// How much is read at once, in bytes.
@@ -21,7 +21,7 @@ struct Reading {
     left: u64,
 }
 
-pub(super) fn open(path: &Path, range: Option<Range<u64>>) -> Result<Download, Error> {
+pub(super) fn open(path: &Path, range: Option<Range<u64>>, answers: Answers) -> Result<Download, Error> {
     let mut file = File::open(path).map_err(|error| told(path, "open", error))?;
     let size = file.metadata().map_err(|error| told(path, "examine", error))?.len();
     let range = range.unwrap_or(0..size);
@@ -31,7 +31,10 @@ pub(super) fn open(path: &Path, range: Option<Range<u64>>) -> Result<Download, E
     }
     file.seek(SeekFrom::Start(range.start)).map_err(|error| told(path, "read", error))?;
     let reading = Reading { file, path: path.to_path_buf(), left: range.end - range.start };
-    let chunks = stream::try_unfold(reading, |reading| blocking(move || next(reading)));
+    let chunks = stream::try_unfold((reading, answers), async |(reading, answers): (Reading, Answers)| {
+        let next = answers.blocking(move || next(reading)).await?;
+        Ok(next.map(|(chunk, reading)| (chunk, (reading, answers))))
+    });
     Ok(chunks.boxed())
 }
 

@@ -13,6 +13,8 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,12 +33,13 @@ const PART: &str = ".part";
 #[derive(Debug, Clone)]
 pub struct Local {
     root: PathBuf,
+    answers: Answers,
 }
 
 impl Local {
     /// A store in this directory.
     pub fn new(plan: &Plan) -> Self {
-        Self { root: plan.path.clone() }
+        Self { root: plan.path.clone(), answers: Answers::default() }
     }
 
     fn path(&self, name: &ObjectName) -> PathBuf {
@@ -47,63 +50,67 @@ impl Local {
 #[async_trait]
 impl Store for Local {
     async fn create(&self, name: &ObjectName, _: &Intent) -> Result<Box<dyn Upload>, Error> {
-        let (root, path) = (self.root.clone(), self.path(name));
-        blocking(move || upload::LocalUpload::create(&root, &path)).await.map(|upload| Box::new(upload) as _)
+        let (root, path, answers) = (self.root.clone(), self.path(name), self.answers.clone());
+        let created = move || upload::LocalUpload::create(&root, &path, answers);
+        self.answers.blocking(created).await.map(|upload| Box::new(upload) as _)
     }
 
     async fn open(&self, name: &ObjectName, range: Option<Range<u64>>) -> Result<Download, Error> {
-        let path = self.path(name);
-        blocking(move || download::open(&path, range)).await
+        let (path, answers) = (self.path(name), self.answers.clone());
+        self.answers.blocking(move || download::open(&path, range, answers)).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
         let (root, prefix) = (self.root.clone(), prefix.to_owned());
-        blocking(move || {
-            let mut found = Vec::new();
-            walk(&root, &prefix, &mut |name, meta| {
-                if !name.rsplit('/').next().is_some_and(is_part) {
-                    let listed = |name| Listed { name, size: meta.len(), modified: modified(&meta) };
-                    found.extend(ObjectName::new(name).ok().map(listed));
-                }
-            })?;
-            found.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(found)
-        })
-        .await
+        self.answers
+            .blocking(move || {
+                let mut found = Vec::new();
+                walk(&root, &prefix, &mut |name, meta| {
+                    if !name.rsplit('/').next().is_some_and(is_part) {
+                        let listed = |name| Listed { name, size: meta.len(), modified: modified(&meta) };
+                        found.extend(ObjectName::new(name).ok().map(listed));
+                    }
+                })?;
+                found.sort_by(|a, b| a.name.cmp(&b.name));
+                Ok(found)
+            })
+            .await
     }
 
     async fn delete(&self, name: &ObjectName) -> Result<(), Error> {
         let path = self.path(name);
-        blocking(move || match fs::remove_file(&path) {
-            Ok(()) => sync_parent(&path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(told(&path, "remove", error)),
-        })
-        .await
+        self.answers
+            .blocking(move || match fs::remove_file(&path) {
+                Ok(()) => sync_parent(&path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(told(&path, "remove", error)),
+            })
+            .await
     }
 
     async fn sweep(&self, prefix: &str, before: Timestamp, dry_run: bool) -> Result<Vec<String>, Error> {
         let (root, prefix) = (self.root.clone(), prefix.to_owned());
-        blocking(move || {
-            let mut stale = Vec::new();
-            walk(&root, &prefix, &mut |name, meta| {
-                let part = name.rsplit('/').next().is_some_and(upload::is_temporary);
-                if part && modified(&meta) < before {
-                    stale.push(name);
+        self.answers
+            .blocking(move || {
+                let mut stale = Vec::new();
+                walk(&root, &prefix, &mut |name, meta| {
+                    let part = name.rsplit('/').next().is_some_and(upload::is_temporary);
+                    if part && modified(&meta) < before {
+                        stale.push(name);
+                    }
+                })?;
+                for name in stale.iter().filter(|_| !dry_run) {
+                    let path = root.join(name);
+                    fs::remove_file(&path).map_err(|error| told(&path, "remove", error))?;
                 }
-            })?;
-            for name in stale.iter().filter(|_| !dry_run) {
-                let path = root.join(name);
-                fs::remove_file(&path).map_err(|error| told(&path, "remove", error))?;
-            }
-            Ok(stale)
-        })
-        .await
+                Ok(stale)
+            })
+            .await
     }
 
     async fn check(&self) -> Vec<Finding> {
         let root = self.root.clone();
-        match blocking(move || check(&root)).await {
+        match self.answers.blocking(move || check(&root)).await {
             Ok(findings) => findings,
             Err(error) => {
                 let help = error.help.clone().unwrap_or_default();
@@ -121,28 +128,54 @@ impl Store for Local {
 /// How long one step of file work may take: longer than a file server's restart.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// Runs a step of file work away from the async threads.
-///
-/// A file server that is gone keeps whoever asks it waiting until it comes back, and no signal ends that. So a step that
-/// takes too long is given up, its thread left behind: the other stores of a run must get their packages.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    within(PATIENCE, work).await
+/// How long, while the directory is gone. Each step of each source would wait ten minutes for a file server that does not
+/// come back, and take the other stores' time.
+const WHILE_GONE: Duration = Duration::from_secs(30);
+
+/// Whether the directory answered when it was last asked.
+#[derive(Debug, Clone)]
+struct Answers {
+    gone: Arc<AtomicBool>,
+    while_gone: Duration,
 }
 
-async fn within<T: Send + 'static>(
-    patience: Duration,
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let lost = |error| Error::new(Reason::Rejected, "a file operation was lost").because(error);
-    match tokio::time::timeout(patience, spawn_blocking(work)).await {
-        Ok(done) => done.map_err(lost)?,
-        Err(_) => Err(Error::new(
-            Reason::Transient(None),
-            format!("the directory has not answered for {patience:.0?}"),
-        )
-        .help("see whether the file server is there, and the disk in order")),
+impl Default for Answers {
+    fn default() -> Self {
+        Self { gone: Arc::default(), while_gone: WHILE_GONE }
+    }
+}
+
+impl Answers {
+    /// Runs a step of file work away from the async threads.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.within(PATIENCE, work).await
+    }
+
+    /// Runs a step of file work away from the async threads.
+    ///
+    /// A file server that is gone keeps whoever asks it waiting until it comes back, and no signal ends that. So a step
+    /// that takes too long is given up, its thread left behind: the other stores of a run must get their packages.
+    async fn within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let gone = self.gone.load(Ordering::Relaxed);
+        let patience = if gone { patience.min(self.while_gone) } else { patience };
+        let lost = |error| Error::new(Reason::Rejected, "a file operation was lost").because(error);
+        let done = tokio::time::timeout(patience, spawn_blocking(work)).await;
+        self.gone.store(done.is_err(), Ordering::Relaxed);
+        match done {
+            Ok(done) => done.map_err(lost)?,
+            Err(_) => Err(Error::new(
+                Reason::Transient(None),
+                format!("the directory has not answered for {patience:.0?}"),
+            )
+            .help("see whether the file server is there, and the disk in order")),
+        }
     }
 }
 
@@ -278,7 +311,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Local) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Local { root: dir.path().join("store") };
+        let store = Local::new(&Plan { path: dir.path().join("store") });
         (dir, store)
     }
 
@@ -305,17 +338,35 @@ mod tests {
     async fn a_directory_that_does_not_answer_is_given_up() {
         let (answer, answered) = std::sync::mpsc::channel();
         let work = move || Ok(answered.recv().is_ok());
-        let patience = Duration::from_millis(50);
-        let error = within(patience, work).await.unwrap_err();
+        let (patience, answers) = (Duration::from_millis(50), Answers::default());
+        let error = answers.within(patience, work).await.unwrap_err();
         assert!(error.is_transient() && error.message.contains("has not answered for 50ms"), "{error}");
         answer.send(()).unwrap_or_default();
-        assert!(within(Duration::from_mins(1), || Ok(true)).await.unwrap());
+        assert!(answers.within(Duration::from_mins(1), || Ok(true)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_gone_is_not_waited_for_long_again() {
+        let answers = Answers { while_gone: Duration::from_millis(20), ..Answers::default() };
+        for (patience, waited) in [(Duration::from_millis(50), "50ms"), (PATIENCE, "20ms")] {
+            let (answer, answered) = std::sync::mpsc::channel::<()>();
+            let error = answers.within(patience, move || Ok(answered.recv().is_ok())).await.unwrap_err();
+            assert!(error.message.ends_with(waited), "{error}");
+            drop(answer);
+        }
+        // One answer, and it is waited for as before.
+        let slow = || {
+            std::thread::park_timeout(Duration::from_millis(200));
+            Ok(())
+        };
+        while answers.within(PATIENCE, || Ok(())).await.is_err() {}
+        answers.within(PATIENCE, slow).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_missing_parent_is_not_made_up() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Local { root: dir.path().join("not-mounted/store") };
+        let store = Local::new(&Plan { path: dir.path().join("not-mounted/store") });
         let error = store.create(&name("a/b"), &Intent::default()).await.err().unwrap();
         assert_eq!(error.reason, Reason::NotFound);
         assert!(error.help.unwrap().contains("mounted"));

@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::read_back::{Behind, Hasher, ReadBack, WINDOW};
-use super::{PART, PATIENCE, blocking, sync_parent, told, within};
+use super::{Answers, PART, PATIENCE, sync_parent, told};
 use crate::stores::{Error, Proof, Reason, Stored, Upload};
 
 /// An object on its way into a directory.
@@ -23,6 +23,7 @@ pub(super) struct LocalUpload {
     sent: Hasher,
     size: u64,
     behind: Option<Behind>,
+    answers: Answers,
 }
 
 /// A temporary file that is removed unless it got its final name.
@@ -52,7 +53,7 @@ pub(super) fn make_root(root: &Path) -> Result<(), Error> {
 }
 
 impl LocalUpload {
-    pub(super) fn create(root: &Path, path: &Path) -> Result<Self, Error> {
+    pub(super) fn create(root: &Path, path: &Path, answers: Answers) -> Result<Self, Error> {
         make_root(root)?;
         let dir = path.parent().unwrap_or(root);
         fs::create_dir_all(dir).map_err(|error| told(dir, "create", error))?;
@@ -70,6 +71,7 @@ impl LocalUpload {
             sent: Hasher::new(),
             size: 0,
             behind: None,
+            answers,
         })
     }
 
@@ -142,7 +144,8 @@ impl Upload for LocalUpload {
         self.size += bytes.len() as u64;
         let (file, path) = (Arc::clone(&self.file), self.path.clone());
         let written = bytes.len() as u64;
-        blocking(move || (&*file).write_all(&bytes).map_err(|error| told(&path, "write", error))).await?;
+        let write = move || (&*file).write_all(&bytes).map_err(|error| told(&path, "write", error));
+        self.answers.blocking(write).await?;
         if self.size / WINDOW > (self.size - written) / WINDOW {
             self.read_back_so_far().map_err(|error| told(&self.path, "read back", error))?;
         }
@@ -151,14 +154,17 @@ impl Upload for LocalUpload {
 
     async fn finish(self: Box<Self>) -> Result<Stored, Error> {
         // What is flushed and read back may be the rest of a large object on a slow disk.
-        within(6 * PATIENCE, move || self.complete()).await
+        let answers = self.answers.clone();
+        answers.within(6 * PATIENCE, move || self.complete()).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), Error> {
-        blocking(move || {
-            drop(self);
-            Ok(())
-        })
-        .await
+        let answers = self.answers.clone();
+        answers
+            .blocking(move || {
+                drop(self);
+                Ok(())
+            })
+            .await
     }
 }
