@@ -1,8 +1,9 @@
 //! Retention: which packages are kept, and why. Pure: it reads no clock and touches no store.
 //!
 //! Retention never makes things worse. Ages count from the newest good package, not from now, so a source whose
-//! backups have stopped loses nothing; the newest good packages stay however old they are; and while the newest
-//! package is not good, nothing is dropped at all.
+//! backups have stopped loses nothing; and a single package that stands alone, because it is the first after a long time or
+//! was made while a clock was ahead, makes no other old. The newest good packages stay however old they are; and while
+//! the newest package is not good, nothing is dropped at all.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +24,8 @@ const DAY: Duration = Duration::from_hours(24);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Keep every package at most this much older than the newest good one. Default: 30d.
+    /// Keep every package at most this much older than the newest good one. The first good one after a longer time
+    /// without any makes no other old: that takes a second. Default: 30d.
     pub keep_within: Option<Span>,
     /// Keep at least this many of the newest good packages, however old. At least 1. Default: 3.
     pub keep_last: Option<u32>,
@@ -183,6 +185,8 @@ pub enum Reason {
     NewestVerified,
     /// Stays: young enough.
     Within(Span),
+    /// Stays: it was young enough before the newest good package came, which stands alone so far.
+    NewestAlone,
     /// Stays: the newest good package of a period.
     NewestOf(Period),
     /// Goes: nothing keeps it.
@@ -200,6 +204,9 @@ impl fmt::Display for Reason {
             Self::Last(count) => write!(f, "among the last {count} good packages"),
             Self::NewestVerified => f.write_str("the newest verified package"),
             Self::Within(span) => write!(f, "within {span} of the newest good package"),
+            Self::NewestAlone => {
+                f.write_str("until another follows the newest good package, which came long after the others")
+            }
             Self::NewestOf(period) => {
                 let period = match period {
                     Period::Hour => "hour",
@@ -248,8 +255,9 @@ pub fn decide(policy: &Policy, packages: &[Candidate], now: Timestamp) -> Vec<De
 /// The packages that some rule keeps, with the first rule that does. `past` is newest first.
 fn kept(policy: &Policy, past: &[&Candidate]) -> BTreeMap<Key, Reason> {
     let mut kept = BTreeMap::new();
-    let good: Vec<&&Candidate> = past.iter().filter(|package| package.good).collect();
+    let good: Vec<&Candidate> = past.iter().copied().filter(|package| package.good).collect();
     let Some(newest) = good.first() else { return kept };
+    let before = before_alone(policy, &good);
     for package in good.iter().take(policy.keep_last as usize) {
         kept.entry(package.key.clone()).or_insert(Reason::Last(policy.keep_last));
     }
@@ -257,9 +265,12 @@ fn kept(policy: &Policy, past: &[&Candidate]) -> BTreeMap<Key, Reason> {
         kept.entry(verified.key.clone()).or_insert(Reason::NewestVerified);
     }
     for package in past {
-        let age = newest.key.at().duration_since(package.key.at()).unsigned_abs();
-        if package.key.at() > newest.key.at() || age <= policy.keep_within {
+        if package.key.at() > newest.key.at() || within(policy, newest, package) {
             kept.entry(package.key.clone()).or_insert(Reason::Within(Span(policy.keep_within)));
+        } else if before
+            .is_some_and(|before| package.key.at() > before.key.at() || within(policy, before, package))
+        {
+            kept.entry(package.key.clone()).or_insert(Reason::NewestAlone);
         }
     }
     for (period, count) in &policy.periods {
@@ -276,6 +287,17 @@ fn kept(policy: &Policy, past: &[&Candidate]) -> BTreeMap<Key, Reason> {
         }
     }
     kept
+}
+
+/// Whether one package is in the window of another one, which is newer.
+fn within(policy: &Policy, newer: &Candidate, older: &Candidate) -> bool {
+    newer.key.at().duration_since(older.key.at()).unsigned_abs() <= policy.keep_within
+}
+
+/// The second of the good packages, if the newest stands alone while the others do not. `good` is newest first.
+fn before_alone<'a>(policy: &Policy, good: &[&'a Candidate]) -> Option<&'a Candidate> {
+    let [newest, before, third, ..] = good else { return None };
+    (!within(policy, newest, before) && within(policy, before, third)).then_some(*before)
 }
 
 #[cfg(test)]

@@ -27,6 +27,27 @@ fn ages_count_from_the_newest_good_package_not_from_now() {
 }
 
 #[test]
+fn a_single_package_long_after_the_others_makes_none_of_them_old() {
+    let day = |day: i64| at("2026-01-01T00:00:00Z") + jiff::SignedDuration::from_hours(24 * day);
+    let on = |days: &[i64]| -> Vec<Candidate> {
+        days.iter().map(|number| package(&day(*number).to_string(), true)).collect()
+    };
+    let month: Vec<i64> = (1..=30).collect();
+    for gap in [32, 400] {
+        let first = [month.as_slice(), &[30 + gap]].concat();
+        let decisions = decide(&Policy::default(), &on(&first), day(30 + gap));
+        let alone = decisions.iter().filter(|decision| decision.reason == Reason::NewestAlone).count();
+        assert_eq!((alone, dropped(&decisions).len()), (28, 0), "{gap}");
+        // The next one says that time has passed indeed.
+        let second = [first.as_slice(), &[31 + gap]].concat();
+        assert_eq!(dropped(&decide(&Policy::default(), &on(&second), day(31 + gap))).len(), 29, "{gap}");
+    }
+    // Where every package is farther from the others than the window, it is the window that is short.
+    let short = Policy { keep_within: DAY / 2, keep_last: 1, ..Policy::default() };
+    assert_eq!(dropped(&decide(&short, &on(&month), day(30))).len(), 29);
+}
+
+#[test]
 fn nothing_goes_while_the_newest_is_not_good() {
     let mut history: Vec<_> =
         (1..=9).map(|day| package(&format!("2025-0{day}-01T00:00:00Z"), true)).collect();
