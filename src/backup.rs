@@ -106,7 +106,7 @@ impl Run<'_> {
                 jobs.push(self.guarded(name, source).await);
             }
         }
-        Report { started, finished: self.clock.now(), jobs, stopped: None }
+        Report { started, finished: self.clock.now(), jobs, problems: Vec::new(), stopped: None }
     }
 
     /// A job whose panic is a failure of this source alone: the others still get their backup, and people are told. What

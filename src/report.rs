@@ -16,6 +16,9 @@ pub struct Report {
     pub finished: Timestamp,
     /// One job for each source.
     pub jobs: Vec<Job>,
+    /// What went wrong with the run as a whole, although its jobs were done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
     /// The signal that ended the run before its time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
@@ -107,7 +110,7 @@ impl Report {
             job.status == Status::Good && job.stores.iter().all(|store| store.prune_error.is_empty())
         };
         if self.jobs.iter().all(sound) {
-            Exit::Good
+            if self.problems.is_empty() { Exit::Good } else { Exit::Partial }
         } else if self.jobs.iter().filter(failed).count() == self.jobs.len() {
             Exit::Failed
         } else {

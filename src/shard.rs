@@ -145,7 +145,7 @@ struct Seen {
 ///
 /// Packages made since are not looked at, nor what became known since: the other shards may be making both. A package
 /// that they may have dropped meanwhile only counts if it is good: the newest good ones stay. A store that cannot be
-/// listed is an error, never a guess that the other shards would not share.
+/// listed is an error: without all sizes there are none that the other shards would share.
 pub async fn sizes(
     sources: &[(SourceName, Named, Policy)],
     as_of: Timestamp,

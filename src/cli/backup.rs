@@ -1,5 +1,7 @@
 //! `backup`: one run over the named sources.
 
+use std::collections::BTreeMap;
+
 use clap::Args as ClapArgs;
 
 use super::output::{self, count, ratio, size};
@@ -12,8 +14,9 @@ use crate::config::Plan;
 use crate::config::units::Span;
 use crate::exit::Exit;
 use crate::notify::{News, notify};
-use crate::report::{Job, Report, Status};
+use crate::report::{Job, Report, Status, chain};
 use crate::shard::{self, Shard};
+use crate::stores::Reason;
 use crate::telemetry::Format;
 
 /// Back up all sources, or those named
@@ -60,7 +63,10 @@ impl Args {
     pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
         let plan = session.plan()?;
         if self.dry_run {
-            let names = self.names(&plan, session).await?;
+            let Share { names, problem } = self.share(&plan, session).await?;
+            if let Some(problem) = problem {
+                tracing::warn!("{problem}");
+            }
             return check::examine(&plan, &names, self.json).await;
         }
         match Box::pin(self.back_up(&plan, session)).await {
@@ -87,8 +93,8 @@ impl Args {
     }
 
     async fn back_up(&self, plan: &Plan, session: &Session) -> anyhow::Result<Report> {
-        let naming = session.unless_stopped(self.names(plan, session));
-        let names = naming.await.transpose()?.unwrap_or_default();
+        let sharing = session.unless_stopped(self.share(plan, session));
+        let Share { names, problem } = sharing.await.transpose()?.unwrap_or_default();
         let stores = session::connect(plan, None).await?;
         let bar = session.bar();
         let run = Run {
@@ -102,22 +108,23 @@ impl Args {
         let begun = session.unless_stopped(notify(&plan.notifications, News::Start(&names)));
         let (mut report, _) = tokio::join!(run.backup(&names), begun);
         drop(bar);
+        report.problems.extend(problem);
         report.stopped = session.shutdown.stopped();
         Ok(report)
     }
 
-    /// The sources of this run.
-    async fn names(&self, plan: &Plan, session: &Session) -> anyhow::Result<Vec<SourceName>> {
+    /// What this run backs up.
+    async fn share(&self, plan: &Plan, session: &Session) -> anyhow::Result<Share> {
         let names = session::sources(plan, &self.sources)?;
-        let Some(shard) = self.shard else { return Ok(names) };
-        let sizes = match self.reference(session) {
+        let Some(shard) = self.shard else { return Ok(Share { names, problem: None }) };
+        let (sizes, problem) = match self.reference(session) {
             Some(as_of) => sizes(plan, &names, as_of).await?,
-            None => std::collections::BTreeMap::new(),
+            None => (BTreeMap::new(), None),
         };
         let own = shard.of(&names, &sizes);
         let list = own.iter().map(SourceName::as_str).collect::<Vec<_>>().join(", ");
         tracing::info!(%shard, weighted = !sizes.is_empty(), sources = list, "the share of this run");
-        Ok(own)
+        Ok(Share { names: own, problem })
     }
 
     /// The time that all shards share, if there is one.
@@ -136,15 +143,27 @@ impl Args {
     }
 }
 
+/// The sources of a run, and what makes it doubtful whether all runs together have all of them.
+#[derive(Default)]
+struct Share {
+    names: Vec<SourceName>,
+    problem: Option<String>,
+}
+
 /// How many of the newest good packages retention must leave for the shards to see the same sizes: this run adds one,
 /// a shard that is tried again another.
 const NEEDED: u32 = 3;
 
+/// The sizes of the last packages; without them every source counts the same.
+///
+/// A key that may only write gives none to any shard, so that they agree. A store that fails may have answered the
+/// others: then a source may be in no share or in two. Its other stores get their packages all the same, and the problem
+/// is told.
 async fn sizes(
     plan: &Plan,
     names: &[SourceName],
     as_of: Timestamp,
-) -> anyhow::Result<std::collections::BTreeMap<SourceName, u64>> {
+) -> anyhow::Result<(BTreeMap<SourceName, u64>, Option<String>)> {
     let stores = session::connect(plan, None).await?;
     let mut first = Vec::new();
     for name in names {
@@ -161,11 +180,20 @@ async fn sizes(
             first.extend(stores.get(store).map(|named| (name.clone(), named.clone(), policy.clone())));
         }
     }
-    let sizes = shard::sizes(&first, as_of).await;
-    let help = "run `chupacabra check`; without `--as-of` and `--as-of-job` no store needs to be read";
-    Ok(sizes.map_err(|error| {
-        Problem::failed("the sizes of the last packages cannot be had", help).because(error)
-    })?)
+    match shard::sizes(&first, as_of).await {
+        Ok(sizes) => Ok((sizes, None)),
+        Err(error) if error.reason == Reason::Denied => {
+            tracing::info!(%error, "the sizes of the last packages may not be read: every source counts the same");
+            Ok((BTreeMap::new(), None))
+        }
+        Err(error) => {
+            let why = chain(&error).join(": ");
+            let problem = format!(
+                "the sizes of the last packages cannot be had, so that every source counted the same here, and one may be in no shard: {why}"
+            );
+            Ok((BTreeMap::new(), Some(problem)))
+        }
+    }
 }
 
 /// The most characters of the last event's text: with all its fields it stays below the 2048 bytes of a log that
@@ -185,7 +213,7 @@ fn conclude(report: &Report) {
 pub(super) fn show(report: &Report) -> anyhow::Result<()> {
     let mut table =
         output::table(&["SOURCE", "STORE", "OUTCOME", "CONTENT", "PACKAGE", "RATIO", "MEMBERS", "TOOK"]);
-    let mut reasons = Vec::new();
+    let mut reasons = report.problems.clone();
     for job in &report.jobs {
         let row = |store: &str, outcome: String| {
             let mut row = vec![job.source.to_string(), store.to_owned(), outcome];

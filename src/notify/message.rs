@@ -29,12 +29,13 @@ fn told(report: &Report) -> String {
     let mut lines = vec![match report.stopped {
         Some(Stopped::Terminated) => format!("backup FAILED: told to stop (SIGTERM), {good} of {of} good"),
         Some(Stopped::Interrupted) => format!("backup FAILED: interrupted, {good} of {of} good"),
-        None if good == of => format!("backup good: {of} of {of}"),
-        None if report.jobs.iter().all(|job| job.status == Status::Failed) => {
+        None if good == of && report.problems.is_empty() => format!("backup good: {of} of {of}"),
+        None if of > 0 && report.jobs.iter().all(|job| job.status == Status::Failed) => {
             format!("backup FAILED: 0 of {of} good")
         }
         None => format!("backup PARTIAL: {good} of {of} good"),
     }];
+    lines.extend(report.problems.iter().map(|problem| cut(&plain(problem), LONGEST_REASON)));
     let (fine, trouble): (Vec<&Job>, Vec<&Job>) = report.jobs.iter().partition(|job| sound(job));
     lines.extend(trouble.into_iter().chain(fine).map(line));
     lines.join("\n")

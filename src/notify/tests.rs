@@ -135,6 +135,7 @@ fn report(statuses: &[Status]) -> Report {
         started: at(),
         finished: at(),
         jobs: statuses.iter().enumerate().map(job).collect(),
+        problems: Vec::new(),
         stopped: None,
     }
 }
@@ -180,6 +181,18 @@ async fn each_kind_says_what_happened_in_its_own_way() {
         for text in wanted {
             assert!(requests[0].contains(text), "{kind}: no `{text}` in\n{}", requests[0]);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_problem_of_the_whole_run_is_told_although_every_job_is_good() {
+    let mut doubtful = report(&[Status::Good]);
+    doubtful.problems.push("the sizes cannot be had".to_owned());
+    let server = Server::start(&[OK]).await;
+    notify(&notifiers(server.port, "webhook", "    on: [partial]\n"), News::End(&doubtful)).await;
+    let request = &server.requests()[0];
+    for text in ["backup PARTIAL: 1 of 1 good\\nthe sizes cannot be had", r#""problems":["the sizes"#] {
+        assert!(request.contains(text), "no `{text}` in\n{request}");
     }
 }
 

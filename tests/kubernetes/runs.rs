@@ -104,6 +104,40 @@ fn shards_that_could_not_agree_are_refused() {
     }
 }
 
+/// A store that cannot say what it has costs the other stores nothing, and what the shards may have missed is told.
+#[test]
+fn shards_go_on_although_the_sizes_cannot_be_had() {
+    let dir = scratch();
+    site(dir.path(), 4, "");
+    let config = dir.path().join("config.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let whole = format!(" whole: {{ local: {{ path: {}/whole }} }} }}\nsources:", dir.path().display());
+    std::fs::write(&config, yaml.replace(" }\nsources:", &[",", &whole].concat())).unwrap();
+    std::fs::create_dir_all(dir.path().join("store")).unwrap();
+    std::os::unix::fs::symlink("app-0", dir.path().join("store/app-0")).unwrap();
+    let as_of = jiff::Timestamp::from_millisecond(now()).unwrap().to_string();
+    let mut seen = Vec::new();
+    for index in 0..2 {
+        let shard = format!("--shard={index}/2");
+        let output = backup(dir.path()).args([&shard, "--as-of", &as_of]).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let problem = report["problems"][0].as_str().unwrap();
+        assert!(problem.contains("every source counted the same") && problem.contains("app-0"), "{problem}");
+        seen.extend(sources(&output));
+    }
+    seen.sort();
+    assert_eq!(seen, ["app-0", "app-1", "app-2", "app-3"]);
+    for source in seen {
+        let recorded = |store: &str| {
+            let files = std::fs::read_dir(dir.path().join(store).join(&source)).into_iter().flatten();
+            let names = files.map(|entry| entry.unwrap().path());
+            names.filter(|path| path.extension().is_some_and(|end| end == "json")).count()
+        };
+        assert_eq!((recorded("store"), recorded("whole")), (usize::from(source != "app-0"), 1), "{source}");
+    }
+}
+
 /// Answers every request with `answer`; gives the requests' first lines with their bodies.
 fn monitor(answer: &'static str) -> (u16, mpsc::Receiver<(String, String)>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
