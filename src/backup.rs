@@ -4,6 +4,7 @@
 //! prune. A [`Sealed`] package can only come from finishing the package *and* an upload; a record only from a
 //! `Sealed`. One source's failure never stops the others.
 
+mod earlier;
 mod seal_and_send;
 mod size;
 
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::key::{Note, Part};
 use crate::catalog::record::{Outcome, VERSION};
-use crate::catalog::{Found, Key, Record, Scan, SourceName, note};
+use crate::catalog::{Found, Key, Record, SourceName, note};
 use crate::clock::Clock;
 use crate::config::plan::{Plan, SourcePlan};
 use crate::package;
@@ -25,6 +26,7 @@ use crate::prune;
 use crate::report::{Job, Report, Status, StoreOutcome, chain};
 use crate::sources::{self, Facts};
 use crate::stores::{self, Named, ObjectName};
+use earlier::Earlier;
 pub use seal_and_send::Sealed;
 
 /// How often a dump is begun when what ended it may pass by itself.
@@ -135,9 +137,9 @@ impl Run<'_> {
         let (began, key) = (Instant::now(), Key::new(name.clone(), self.clock.now()));
         tracing::info!(source = %name, key = %key, "backup begins");
         self.progress.begin(name.as_str(), "looking at earlier packages", None);
-        let ((), previous) = tokio::join!(self.sweep(name, source), self.previous(name, source));
-        let (result, mut stores) = match Box::pin(self.one(&key, source, &previous)).await {
-            Ok(sealed) => self.commit(sealed, &previous).await,
+        let ((), earlier) = tokio::join!(self.sweep(name, source), Earlier::look(self, name, source));
+        let (result, mut stores) = match Box::pin(self.one(&key, source, &earlier)).await {
+            Ok(sealed) => self.commit(sealed, &earlier).await,
             Err((error, stores)) => (Err(error), stores),
         };
         let (record, error, help) = match result {
@@ -184,31 +186,12 @@ impl Run<'_> {
         }
     }
 
-    /// The last good package of this source in each of its stores, to compare the new one with.
-    async fn previous(&self, name: &SourceName, source: &SourcePlan) -> BTreeMap<String, Found> {
-        let mut previous = BTreeMap::new();
-        for (store, _) in &source.stores {
-            let Some(named) = self.stores.get(store) else { continue };
-            // A key that may only write is a sound choice; then there is nothing to compare with.
-            let unknown = |error| {
-                tracing::info!(source = %name, store, %error, "cannot compare with the package before");
-                Error::NoStore
-            };
-            let scan = async { Scan::of(&named.store, Some(name)).await.map_err(unknown) };
-            if let Ok(scan) = self.unless_stopped(scan).await {
-                let good = scan.of_source(name).rfind(|found| found.is_good());
-                previous.extend(good.map(|found| (store.clone(), found.clone())));
-            }
-        }
-        previous
-    }
-
     /// Probes, dumps and seals one source into all its stores.
     async fn one(
         &self,
         key: &Key,
         source: &SourcePlan,
-        previous: &BTreeMap<String, Found>,
+        earlier: &Earlier,
     ) -> Result<Sealed, (Error, Vec<StoreOutcome>)> {
         let untouched = |error| (error, Vec::new());
         self.progress.begin(key.source().as_str(), "probing", None);
@@ -219,7 +202,7 @@ impl Run<'_> {
             tracing::info!(source = %key.source(), topic = %finding.topic, help = %finding.help, "{}", finding.what);
         }
         // What the source cannot say, such as the size of a tree, is probably about what it was.
-        let before = size::newest(previous);
+        let before = earlier.newest();
         let intent = size::intent(facts.estimate, before, &self.stop);
         let expected = facts.estimate.or(before.map(|found| found.record.totals.content_bytes));
         let (mut key, mut attempt) = (key.clone(), 1);
@@ -269,11 +252,7 @@ impl Run<'_> {
     }
 
     /// Writes the record into every store that holds the package: the commit point.
-    async fn commit(
-        &self,
-        sealed: Sealed,
-        previous: &BTreeMap<String, Found>,
-    ) -> (Result<Record, Error>, Vec<StoreOutcome>) {
+    async fn commit(&self, sealed: Sealed, earlier: &Earlier) -> (Result<Record, Error>, Vec<StoreOutcome>) {
         self.progress.doing("recording");
         let mut outcomes = sealed.failed;
         let mut committed = None;
@@ -283,11 +262,11 @@ impl Run<'_> {
                 continue;
             }
             let mut record = Record { proof: *proof, ..sealed.record.clone() };
-            let before = previous.get(&named.name);
-            record.suspicious = before.and_then(|before| record.suspicion_after(&before.record));
+            let (before, suspicious) = earlier.compare(named, &record).await;
+            record.suspicious = suspicious;
             match self.in_time(write_record(named, &record)).await.unwrap_or_else(|| Err(unknown_end())) {
                 Ok(()) => {
-                    let accepted = self.accept(named, &record, before).await;
+                    let accepted = self.accept(named, &record, before.as_ref()).await;
                     outcomes.push(StoreOutcome { accepted, ..StoreOutcome::committed(&named.name) });
                     let graver = committed.as_ref().is_none_or(|known: &Record| known.suspicious.is_none());
                     committed = if graver { Some(record) } else { committed };

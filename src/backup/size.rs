@@ -1,7 +1,5 @@
 //! How large a package may become, for stores that divide it into parts before they know.
 
-use std::collections::BTreeMap;
-
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Found;
@@ -20,11 +18,6 @@ pub(super) fn intent(content: Option<u64>, before: Option<&Found>, stop: &Cancel
         retain_until: None,
         stop: stop.clone(),
     }
-}
-
-/// The newest of the packages before, of all stores.
-pub(super) fn newest(previous: &BTreeMap<String, Found>) -> Option<&Found> {
-    previous.values().max_by_key(|found| found.record.finished)
 }
 
 /// `before`: the bytes of content of the package before, and its own. `None`: nothing is known.
