@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::catalog::key::Part;
 use crate::catalog::{Key, Scan, SourceName};
 use crate::clock::Timestamp;
-use crate::retention::{Decision, Policy, decide};
+use crate::retention::{Candidate, Decision, Policy, decide};
 use crate::stores::{self, Listed, Named, ObjectName, Reason};
 
 /// What prune would do with one source's packages in one store.
@@ -57,7 +57,16 @@ pub async fn intend(
     now: Timestamp,
 ) -> Result<Intended, stores::Error> {
     let scan = Scan::of(&named.store, Some(source)).await?;
-    let candidates: Vec<_> = scan.packages.iter().map(|found| found.candidate(now)).collect();
+    // What cannot be read may be anything: it stays, and as the newest it holds the others.
+    let unreadable = |key: &Key| Candidate { key: key.clone(), good: false, verified: false, ahead: false };
+    let candidates: Vec<_> = scan
+        .packages
+        .iter()
+        .map(|found| found.candidate(now))
+        .chain(scan.unreadable.iter().map(|(key, _)| unreadable(key)))
+        .collect();
+    let mut decisions = decide(policy, &candidates, now);
+    decisions.retain(|decision| !scan.unreadable.iter().any(|(key, _)| *key == decision.key));
     let old = |at: Timestamp| now.duration_since(at) > signed(policy.orphans_after);
     let made = |name: &ObjectName| Key::parse_object(name.as_str()).map_or(now, |(key, _)| key.at());
     let (orphans, young): (Vec<_>, Vec<_>) =
@@ -68,7 +77,7 @@ pub async fn intend(
     Ok(Intended {
         store: named.name.clone(),
         source: source.clone(),
-        decisions: decide(policy, &candidates, now),
+        decisions,
         orphans: orphans.into_iter().map(|orphan| orphan.name.to_string()).collect(),
         young_orphans: young.len() as u64,
         leftovers,
@@ -99,7 +108,8 @@ async fn recorded_nowhere(named: &Named, orphans: &[Listed]) -> Result<(), store
 }
 
 impl Intended {
-    /// Does it. The first error ends it; what is left is done by the next prune.
+    /// Does it. The first error ends it, and what is left is done by the next prune; but one object that cannot be protected
+    /// is no reason to let the others' protection run out: that error is told at the end.
     pub async fn execute(&self, named: &Named) -> Result<Pruned, stores::Error> {
         let mut pruned = Pruned::default();
         for decision in self.decisions.iter().filter(|decision| !decision.keep) {
@@ -111,9 +121,13 @@ impl Intended {
                 Err(error) => return Err(error),
             }
         }
+        let mut unprotected = None;
         for decision in self.decisions.iter().filter(|decision| decision.keep) {
             for part in [Part::Record, Part::Index, Part::Package] {
-                named.store.extend(&ObjectName::new(decision.key.object(&part))?, self.now).await?;
+                match named.store.extend(&ObjectName::new(decision.key.object(&part))?, self.now).await {
+                    Err(error) if error.is_transient() => return Err(error),
+                    extended => unprotected = unprotected.or(extended.err()),
+                }
             }
         }
         for orphan in &self.orphans {
@@ -124,7 +138,7 @@ impl Intended {
         }
         let swept = named.store.sweep(&format!("{}/", self.source), self.leftovers_before, false).await?;
         pruned.leftovers = swept.len() as u64;
-        Ok(pruned)
+        unprotected.map_or(Ok(pruned), Err)
     }
 }
 

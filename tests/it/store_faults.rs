@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chupacabra::backup::Run;
 use chupacabra::catalog::Scan;
-use chupacabra::clock::Clock;
+use chupacabra::clock::{Clock, Timestamp};
 use chupacabra::config::{self, Plan};
 use chupacabra::exit::Exit;
 use chupacabra::progress::Progress;
@@ -135,6 +135,18 @@ struct Strange {
     panics: &'static str,
     /// Leaves out what ends so.
     hidden: &'static str,
+    /// How many listings fail, and how, before the first is answered.
+    unlisted: std::sync::Mutex<(u32, Reason)>,
+    /// Cannot protect what ends so.
+    unprotected: &'static str,
+    protected: std::sync::Mutex<Vec<String>>,
+}
+
+impl Strange {
+    fn new(inner: Arc<dyn Store>) -> Self {
+        let unlisted = std::sync::Mutex::new((0, Reason::Rejected));
+        Self { inner, panics: "-", hidden: "", unlisted, unprotected: "-", protected: Vec::new().into() }
+    }
 }
 
 #[async_trait]
@@ -149,6 +161,13 @@ impl Store for Strange {
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
         assert_ne!(prefix, self.panics, "a defect that the test has put here");
+        {
+            let mut unlisted = self.unlisted.lock().unwrap();
+            if unlisted.0 > 0 {
+                unlisted.0 -= 1;
+                return Err(Error::new(unlisted.1, "the listing is not complete"));
+            }
+        }
         let mut listed = self.inner.list(prefix).await?;
         listed.retain(|one| self.hidden.is_empty() || !one.name.as_str().ends_with(self.hidden));
         Ok(listed)
@@ -156,6 +175,14 @@ impl Store for Strange {
 
     async fn delete(&self, name: &ObjectName) -> Result<(), Error> {
         self.inner.delete(name).await
+    }
+
+    async fn extend(&self, name: &ObjectName, _: Timestamp) -> Result<(), Error> {
+        if name.as_str().ends_with(self.unprotected) {
+            return Err(Error::new(Reason::NotFound, format!("there is no `{name}`")));
+        }
+        self.protected.lock().unwrap().push(name.to_string());
+        Ok(())
     }
 
     async fn check(&self) -> Vec<Finding> {
@@ -172,7 +199,7 @@ async fn a_defect_in_one_job_costs_the_others_nothing() {
         plan.sources.insert(name.parse().unwrap(), source.clone());
     }
     let strange =
-        |store| Arc::new(Strange { inner: local_store(dir.path(), store), panics: "web/", hidden: "" });
+        |store| Arc::new(Strange { panics: "web/", ..Strange::new(local_store(dir.path(), store)) });
     let report = run(&plan, strange("one"), strange("two"), CancellationToken::new()).await;
     let ended: Vec<_> = report.jobs.iter().map(|job| (job.source.as_str(), job.status)).collect();
     assert_eq!(ended, [("also", Status::Good), ("web", Status::Failed), ("zoo", Status::Good)]);
@@ -190,7 +217,7 @@ async fn what_has_a_record_is_not_swept_although_the_record_is_not_listed() {
     let name = plan.sources.keys().next().unwrap();
     let later = Clock::system().now() + jiff::SignedDuration::from_hours(24 * 9);
     let named = |store| Named { name: "one".to_owned(), store };
-    let strange = Strange { inner: one.clone(), panics: "-", hidden: ".json" };
+    let strange = Strange { hidden: ".json", ..Strange::new(one.clone()) };
     let error = intend(&named(Arc::new(strange)), name, &Policy::default(), later).await.unwrap_err();
     assert!(error.reason == Reason::Corrupt && error.to_string().contains("without its record"), "{error}");
     // What has none goes, and the store that lists everything is judged.
@@ -200,6 +227,95 @@ async fn what_has_a_record_is_not_swept_although_the_record_is_not_listed() {
     one.delete(&ObjectName::new(record).unwrap()).await.unwrap();
     let intended = intend(&named(one.clone()), name, &Policy::default(), later).await.unwrap();
     assert_eq!((intended.decisions.len(), intended.orphans.len()), (0, 2));
+}
+
+/// A listing that fails at the wrong moment must not make a source that came up empty the measure of what follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_source_is_suspicious_although_the_store_could_not_be_listed() {
+    // Listings that fail before the first answer (a job asks when it begins and again before it records), how, and what
+    // becomes of the package of an empty tree.
+    let cases = [
+        (0, Reason::Rejected, Some("bytes of content after")),
+        (1, Reason::Rejected, Some("bytes of content after")),
+        (2, Reason::Rejected, Some("could not be compared")),
+        // A key that may only write: a sound choice.
+        (2, Reason::Denied, None),
+    ];
+    for (fails, reason, suspicious) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan(dir.path(), "all");
+        let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
+        let report = run(&plan, one.clone(), two.clone(), CancellationToken::new()).await;
+        assert_eq!(report.exit(), Exit::Good);
+        std::fs::remove_dir_all(dir.path().join("tree")).unwrap();
+        std::fs::create_dir(dir.path().join("tree")).unwrap();
+        let strange = Strange { unlisted: (fails, reason).into(), ..Strange::new(one.clone()) };
+        let report = run(&plan, Arc::new(strange), two, CancellationToken::new()).await;
+        let found = Scan::of(&one, None).await.unwrap().packages.pop().unwrap();
+        let said = found.record.suspicious.as_deref();
+        let as_expected = match suspicious {
+            Some(words) => said.is_some_and(|said| said.contains(words)),
+            None => said.is_none(),
+        };
+        assert!(as_expected, "{fails} {reason:?}: {said:?}");
+        assert_eq!(found.is_good(), suspicious.is_none(), "{fails} {reason:?}");
+        // The other store was listed, and says so.
+        assert_eq!((report.exit(), report.jobs[0].status), (Exit::Partial, Status::Suspicious));
+    }
+}
+
+/// The newest package may be of another version: what it holds is not known, so it holds all others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newest_record_that_cannot_be_read_holds_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(dir.path(), "all");
+    let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
+    for _ in 0..3 {
+        run(&plan, one.clone(), two.clone(), CancellationToken::new()).await;
+    }
+    let name = plan.sources.keys().next().unwrap();
+    let short = Policy { keep_last: 1, keep_within: std::time::Duration::ZERO, ..Policy::default() };
+    let dropped = async || {
+        let named = Named { name: "one".to_owned(), store: one.clone() };
+        let intended = intend(&named, name, &short, Clock::system().now()).await.unwrap();
+        let dropped = intended.decisions.iter().filter(|decision| !decision.keep).count();
+        (intended.decisions.len(), dropped, intended.unreadable.len())
+    };
+    assert_eq!(dropped().await, (3, 2, 0));
+    let mut records: Vec<_> = std::fs::read_dir(dir.path().join("one/web"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect();
+    records.sort();
+    let (newest, oldest) = (records.pop().unwrap(), records.swap_remove(0));
+    let whole = std::fs::read(&newest).unwrap();
+    std::fs::write(&newest, b"{").unwrap();
+    assert_eq!(dropped().await, (2, 0, 1));
+    // One that is older holds nothing, and stays.
+    std::fs::write(&newest, whole).unwrap();
+    std::fs::write(&oldest, b"{").unwrap();
+    assert_eq!(dropped().await, (2, 1, 1));
+}
+
+/// Whoever removes one object must not have the protection of all others run out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_protected_costs_no_other_its_protection() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(dir.path(), "all");
+    let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
+    for _ in 0..3 {
+        run(&plan, one.clone(), two.clone(), CancellationToken::new()).await;
+    }
+    let name = plan.sources.keys().next().unwrap();
+    for (unprotected, kept) in [("-", 9), (".index.age", 6)] {
+        let strange = Arc::new(Strange { unprotected, ..Strange::new(one.clone()) });
+        let named = Named { name: "one".to_owned(), store: strange.clone() };
+        let intended = intend(&named, name, &Policy::default(), Clock::system().now()).await.unwrap();
+        let done = intended.execute(&named).await;
+        let protected = strange.protected.lock().unwrap();
+        assert_eq!((done.is_ok(), protected.len()), (kept == 9, kept), "{done:?} {protected:?}");
+    }
 }
 
 async fn records(store: &Arc<dyn Store>) -> usize {
