@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::rendered::{HELMS, chart, documents, find};
 use crate::support::{run, scratch, tool};
 
@@ -62,5 +64,76 @@ fn the_examples_speak_of_this_chart_and_its_values_render() {
         let mut command = Command::new(tool(helm));
         command.args(["template", "chupacabra", "--kube-version", "1.33", "--values"]);
         run(command.arg(examples().join("values.yaml")).arg(chart()));
+    }
+}
+
+/// Where in the store a cluster's packages are, with the examples' values and what one of the examples adds to them.
+fn place(helm: &str, more: &[String]) -> String {
+    let mut command = Command::new(tool(helm));
+    command.args(["template", "chupacabra", "--kube-version", "1.33"]).args(more).arg(chart());
+    let rendered = documents(&String::from_utf8(run(&mut command).stdout).unwrap());
+    let config = find(&rendered, "ConfigMap", "chupacabra")["data"]["config.yaml"].clone();
+    let config: Value = serde_saphyr::from_str(config.as_str().unwrap()).unwrap();
+    config["stores"]["bucket"]["s3"]["prefix"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What Argo CD gives Helm for a namespace of a cluster.
+fn by_argo(cluster: &str, namespace: &str) -> Vec<String> {
+    let set = documents(&std::fs::read_to_string(examples().join(FILES[0])).unwrap());
+    let parameters = set[0]["spec"]["template"]["spec"]["sources"][0]["helm"]["parameters"].clone();
+    let mut all = vec!["--values".to_owned(), examples().join("values.yaml").display().to_string()];
+    for one in parameters.as_array().unwrap() {
+        let value = one["value"].as_str().unwrap();
+        let value = value.replace("{{ .name }}", cluster).replace("{{ .path.basename }}", namespace);
+        assert!(!value.contains("{{") && one["forceString"] == true, "{one}");
+        all.extend(["--set-string".to_owned(), format!("{}={value}", one["name"].as_str().unwrap())]);
+    }
+    all
+}
+
+/// What Flux gives Helm where kustomize was told this place.
+fn by_flux(dir: &Path, place: &str) -> Vec<String> {
+    let copy = dir.join("gitops");
+    run(Command::new("cp").arg("-rT").arg(examples()).arg(&copy));
+    let file = copy.join("flux/kustomization.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("prefix=production/shop"), "{text}");
+    std::fs::write(&file, text.replace("prefix=production/shop", &format!("prefix={place}"))).unwrap();
+    let mut kustomize = Command::new(tool("kubectl"));
+    kustomize.args(["kustomize", "--load-restrictor", "LoadRestrictionsNone"]).arg(copy.join("flux"));
+    let objects = documents(&String::from_utf8(run(&mut kustomize).stdout).unwrap());
+    let mut all = Vec::new();
+    for from in find(&objects, "HelmRelease", "chupacabra")["spec"]["valuesFrom"].as_array().unwrap() {
+        let name = from["name"].as_str().unwrap();
+        let map = objects.iter().find(|one| one["kind"] == "ConfigMap" && one["metadata"]["name"] == name);
+        let Some(map) = map else {
+            assert_eq!(from["optional"], true, "{name} is needed, and nothing makes it");
+            continue;
+        };
+        let value = map["data"][from["valuesKey"].as_str().unwrap_or("values.yaml")].as_str().unwrap();
+        if let Some(path) = from["targetPath"].as_str() {
+            all.extend(["--set-string".to_owned(), format!("{path}={value}")]);
+        } else {
+            let file = dir.join(format!("{name}.yaml"));
+            std::fs::write(&file, value).unwrap();
+            all.extend(["--values".to_owned(), file.display().to_string()]);
+        }
+    }
+    all
+}
+
+/// In a common place retention would count another cluster's packages, and `restore` take them.
+#[test]
+fn two_clusters_never_share_a_place_in_the_store() {
+    let dir = scratch();
+    for helm in HELMS {
+        let argo = [("east", "shop"), ("west", "shop"), ("west", "blog")];
+        let argo = argo.map(|(cluster, namespace)| place(helm, &by_argo(cluster, namespace)));
+        assert_eq!(argo, ["east/shop", "west/shop", "west/blog"], "{helm}");
+        let flux = ["east/shop", "west/shop"].map(|own| place(helm, &by_flux(dir.path(), own)));
+        assert_eq!(flux, ["east/shop", "west/shop"], "{helm}");
+        // The negative control: the values alone name no place that two clusters could have in common.
+        let alone = ["--values".to_owned(), examples().join("values.yaml").display().to_string()];
+        assert_eq!(place(helm, &alone), "", "{helm}");
     }
 }
