@@ -137,3 +137,16 @@ fn two_clusters_never_share_a_place_in_the_store() {
         assert_eq!(place(helm, &alone), "", "{helm}");
     }
 }
+
+/// An application whose pods are not `restricted`, a database that starts as root for example, could not start again.
+#[test]
+fn the_namespace_of_an_application_keeps_its_own_labels() {
+    let set = documents(&std::fs::read_to_string(examples().join(FILES[0])).unwrap());
+    let policy = &set[0]["spec"]["template"]["spec"]["syncPolicy"];
+    assert_eq!(policy["syncOptions"], serde_json::json!(["CreateNamespace=true"]));
+    assert_eq!(policy["managedNamespaceMetadata"], Value::Null);
+    for file in FILES {
+        let text = std::fs::read_to_string(examples().join(file)).unwrap();
+        assert!(!text.contains("pod-security.kubernetes.io/enforce"), "{file}");
+    }
+}
