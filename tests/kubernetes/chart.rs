@@ -218,6 +218,9 @@ fn sources_are_mounted_read_only_and_only_where_they_are_wanted() {
     );
     let rendered = manifests(&[BASE, MATRIX[11].1]);
     assert_eq!(mounts("-hourly", &rendered), [of("/etc/chupacabra", true), of("/mnt/backup", false)]);
+    // An empty list is none, as the README's example means it.
+    let none = manifests(&[BASE, "schedules: { nightly: { volumes: [] } }"]);
+    assert_eq!(mounts("-nightly", &none), [of("/etc/chupacabra", true)]);
     let rendered = manifests(&[BASE, MATRIX[7].1]);
     // A restore starts although the claim of a source is lost: it has the local store and the target.
     let own = [of("/etc/chupacabra", true), of("/run/identity", true)];

@@ -162,13 +162,14 @@ affinity:
 {{/*
 The claims as they are mounted: `readOnly` filled in; `volume`, the name of the pod's volume, which is one for each
 claim, because a pod that has the same claim in two of them never starts; `source`, if nothing is written to the claim.
-Called with a dict: volumes, only (names or nothing), writable (what is mounted besides, with its own default).
+Called with a dict: volumes, only (a list of names, or nothing: all), writable (what is mounted besides, with its own
+default).
 */}}
 {{- define "chupacabra.claims" -}}
 {{- $claims := list -}}
 {{- $only := .only -}}
 {{- range .volumes -}}
-{{- if or (not $only) (has .name $only) -}}
+{{- if or (not (kindIs "slice" $only)) (has .name $only) -}}
 {{- $claims = append $claims (merge (dict "readOnly" (ternary .readOnly true (hasKey . "readOnly"))) .) -}}
 {{- end -}}
 {{- end -}}
