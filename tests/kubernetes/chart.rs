@@ -1,5 +1,6 @@
 //! What the chart renders: valid for every Kubernetes, and a configuration that the program itself accepts.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -301,7 +302,7 @@ fn the_network_is_open_to_what_is_configured_and_to_nothing_else() {
     let policy = &find(&rendered, "NetworkPolicy", "chupacabra")["spec"];
     let ports = |rule: usize| {
         let ports = policy["egress"][rule]["ports"].as_array().unwrap().iter();
-        ports.map(|one| one["port"].as_u64().unwrap()).collect::<std::collections::BTreeSet<_>>()
+        ports.map(|one| one["port"].as_u64().unwrap()).collect::<BTreeSet<_>>()
     };
     assert_eq!(ports(0), [53].into());
     // MariaDB's usual port, Redis's configured one, the store's, and that of notifications.
@@ -320,6 +321,41 @@ fn the_network_is_open_to_what_is_configured_and_to_nothing_else() {
         assert!(open(wanted), "{address}: {egress}");
         assert_eq!(open(443), wanted == 443, "{address}: {egress}");
     }
+}
+
+/// To which ports a pod with these sources may connect, but for names (DNS).
+fn open_for(sources: &str) -> BTreeSet<u64> {
+    let sources = format!("config: {{ sources: {sources} }}");
+    let rendered = manifests(&[BASE, "networkPolicy: { enabled: true }", &sources]);
+    let policy = find(&rendered, "NetworkPolicy", "chupacabra");
+    let ports = policy["spec"]["egress"][1]["ports"].as_array().unwrap().iter();
+    ports.map(|one| one["port"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn the_network_is_open_to_servers_in_whatever_way_they_are_named() {
+    // As the program reads them (src/sources/redis/config.rs).
+    for (sentinel, port) in [
+        ("sentinel-0", 26379),
+        ("10.0.4.17", 26379),
+        ("::1", 26379),
+        ("fd00::17", 26379),
+        ("[fd00::17]", 26379),
+        ("sentinel-0:26380", 26380),
+        ("10.0.4.17:26380", 26380),
+        ("[fd00::1]:26380", 26380),
+    ] {
+        let sentinel = format!(
+            "{{ cache: {{ redis: {{ host: null, port: null, sentinel: {{ master: m, nodes: ['{sentinel}'] }} }} }} }}"
+        );
+        // Behind sentinels the server's port is the usual one.
+        assert_eq!(open_for(&sentinel), [443, 3306, 6379, 8333, port].into(), "{sentinel}");
+    }
+    let sockets = "{ shop: { mariadb: { host: null, socket: /run/mysqld.sock } }, pg: { postgres: { host: /run/postgresql } }, \
+                   cache: { redis: { host: null, port: null, socket: /run/redis.sock } } }";
+    assert_eq!(open_for(sockets), [443, 8333].into());
+    let usual = "{ pg: { postgres: { host: pg } }, own: { postgres: { host: pg, port: 5433 } }, docs: { mongodb: { url: { env: URL } } } }";
+    assert_eq!(open_for(usual), [443, 3306, 5432, 5433, 6380, 8333, 27017].into());
 }
 
 #[test]

@@ -64,6 +64,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- regexFind ":[0-9]+(/|$)" . | trimPrefix ":" | trimSuffix "/" | default $usual -}}
 {{- end -}}
 
+{{/* The port of a sentinel: `host:port` and `[v6]:port` have their own, names and addresses that end with a digit none. */}}
+{{- define "chupacabra.sentinelPort" -}}
+{{- regexFind "^([^:]*|\\[.*\\]):[0-9]+$" . | regexFind "[1-9][0-9]*$" | default "26379" -}}
+{{- end -}}
+
 {{/*
 The configuration as a text, whichever way it was written. Helm reads YAML 1.1, where the key `on` means `true`: in
 notifications it gets its name back, without which every run would end with an unknown key.
