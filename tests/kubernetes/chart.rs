@@ -333,6 +333,23 @@ fn open_for(sources: &str) -> BTreeSet<u64> {
 }
 
 #[test]
+fn the_network_is_open_to_where_names_are_told() {
+    for (values, wanted) in [
+        ("{}", &[53][..]),
+        ("networkPolicy: { dnsPorts: [53, 5353] }", &[53, 5353]),
+        // No port at all would be every port.
+        ("networkPolicy: { dnsPorts: null }", &[53]),
+    ] {
+        let rendered = manifests(&[BASE, "networkPolicy: { enabled: true }", values]);
+        let rule = find(&rendered, "NetworkPolicy", "chupacabra")["spec"]["egress"][0].clone();
+        let both = wanted
+            .iter()
+            .flat_map(|port| ["UDP", "TCP"].map(|protocol| json!({ "protocol": protocol, "port": port })));
+        assert_eq!(rule, json!({ "ports": both.collect::<Vec<_>>() }), "{values}");
+    }
+}
+
+#[test]
 fn the_network_is_open_to_servers_in_whatever_way_they_are_named() {
     // As the program reads them (src/sources/redis/config.rs).
     for (sentinel, port) in [

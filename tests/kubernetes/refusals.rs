@@ -32,6 +32,9 @@ fn unknown_keys_and_wrong_types_are_refused_with_their_place() {
         ("restore: { mount: web }", "mount", "array"),
         ("schedules: { nightly: { maxAge: 10 } }", "maxAge", "60"),
         ("networkPolicy: { metadata: [azure] }", "metadata", "google"),
+        // No port at all would be every port.
+        ("networkPolicy: { dnsPorts: [] }", "dnsPorts", "1"),
+        ("networkPolicy: { dnsPort: 5353 }", "networkPolicy", "dnsPort"),
     ] {
         for helm in HELMS {
             let told = told(helm, "1.33", BASE, values);
