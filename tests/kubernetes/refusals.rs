@@ -90,6 +90,32 @@ fn contradictions_are_told_in_words() {
         (
             "1.33",
             BASE,
+            "config: { retention: { orphans_after: 5h59m59s } }",
+            "a run may take 21600 seconds, but after 5h59m59s another one takes its upload for an orphan",
+        ),
+        (
+            "1.33",
+            BASE,
+            "config: { retention: { orphans_after: 7d }, stores: { nas: { retention: { orphans_after: 1h } } } }",
+            "set stores.nas.retention.orphans_after in config",
+        ),
+        (
+            "1.33",
+            BASE,
+            "config: { sources: { web: { retention: { orphans_after: ' 090 m 10 ms ' } } } }",
+            "set sources.web.retention.orphans_after in config",
+        ),
+        // A retention of its own has nothing of the general one.
+        (
+            "1.33",
+            BASE,
+            "{ job: { activeDeadlineSeconds: 172801 }, config: { retention: { orphans_after: 7d }, sources: { web: { \
+             retention: { keep_last: 9 } } } } }",
+            "after 2d another one takes its upload for an orphan and removes it; set sources.web.retention",
+        ),
+        (
+            "1.33",
+            BASE,
             "{ alerts: { enabled: true }, job: { failedJobsHistoryLimit: 0 } }",
             "job.failedJobsHistoryLimit must be at least 1",
         ),
@@ -115,6 +141,10 @@ fn contradictions_are_told_in_words() {
     for values in [
         "job: { activeDeadlineSeconds: 172800 }",
         "{ job: { activeDeadlineSeconds: 500000 }, config: { retention: { orphans_after: 7d } } }",
+        "config: { retention: { orphans_after: 06h }, stores: { nas: { retention: { orphans_after: 5h 3600s } } } }",
+        "config: { sources: { web: { retention: { orphans_after: 21600000ms } }, cache: { retention: {} } } }",
+        // What is no span is the program's to judge.
+        "config: { retention: { orphans_after: soon }, stores: { nas: { retention: { orphans_after: 7 } } } }",
     ] {
         manifests(&[BASE, values]);
     }

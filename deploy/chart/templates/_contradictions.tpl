@@ -34,9 +34,15 @@
 {{- fail (printf "config is not YAML: %s" .) -}}
 {{- end -}}
 {{- end -}}
-{{- $orphans := get (default dict $config.retention) "orphans_after" -}}
-{{- if and $values.config (not $orphans) (gt (int $values.job.activeDeadlineSeconds) 172800) -}}
-{{- fail "job.activeDeadlineSeconds: after 2 days another run takes an upload for an orphan and removes it; set retention.orphans_after in config to more than a run may take" -}}
+{{- if $values.config -}}
+{{- include "chupacabra.orphans" (dict "retention" $config.retention "key" "" "job" $values.job) -}}
+{{- range $level := list "stores" "sources" -}}
+{{- range $name, $one := default dict (get $config $level) -}}
+{{- if and (kindIs "map" $one) (kindIs "map" (get (default dict $one) "retention")) -}}
+{{- include "chupacabra.orphans" (dict "retention" $one.retention "key" (printf "%s.%s." $level $name) "job" $values.job) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- range $schedule, $settings := $values.schedules -}}
 {{- if $settings -}}
@@ -57,5 +63,31 @@
 {{- fail (printf "schedules.%s.shards: job.backoffLimit must be at most 1 with shards, so that all see the same sizes" $schedule) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+An upload of a run that still goes on is no orphan, for no run: not even for one of another schedule. A source's or a
+store's retention replaces the general one as a whole, so that what it leaves out is the default. Called with a dict:
+retention, key (where it stands in config), job.
+*/}}
+{{- define "chupacabra.orphans" -}}
+{{- $after := get (default dict .retention) "orphans_after" | default "2d" -}}
+{{- $seconds := include "chupacabra.seconds" $after -}}
+{{- if and $seconds (gt (int64 .job.activeDeadlineSeconds) (int64 $seconds)) -}}
+{{- fail (printf "job.activeDeadlineSeconds: a run may take %d seconds, but after %v another one takes its upload for an orphan and removes it; set %sretention.orphans_after in config to more than a run may take" (int64 .job.activeDeadlineSeconds) $after .key) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The seconds of a span of the configuration, rounded down; nothing if it is none, which the program judges. */}}
+{{- define "chupacabra.seconds" -}}
+{{- if regexMatch "^ *([0-9]+ *(ms|s|m|h|d|w) *)+$" (toString .) -}}
+{{- $millis := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+ *(ms|s|m|h|d|w)" . -1 -}}
+{{- /* Without zeros in front, which would make it an octal number. */}}
+{{- $sum = add $sum (mul (regexFind "[1-9][0-9]*" . | int64) (get $millis (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{- div $sum 1000 -}}
 {{- end -}}
 {{- end -}}
