@@ -8,16 +8,11 @@
 {{- fail "there is nothing to back up: write the ChupaCabra configuration into `config`, or name an `existingConfigMap`" -}}
 {{- end -}}
 {{- $names := dict -}}
-{{- $paths := dict -}}
 {{- range concat $values.volumes $values.restore.volumes -}}
 {{- if hasKey $names .name -}}
 {{- fail (printf "two volumes have the name %s: give each its own" .name) -}}
 {{- end -}}
-{{- if hasKey $paths .path -}}
-{{- fail (printf "two volumes are mounted at %s: give each its own path" .path) -}}
-{{- end -}}
 {{- $_ := set $names .name true -}}
-{{- $_ := set $paths .path true -}}
 {{- end -}}
 {{- range $values.restore.mount -}}
 {{- if not (hasKey $names .) -}}
@@ -76,6 +71,21 @@ retention, key (where it stands in config), job.
 {{- $seconds := include "chupacabra.seconds" $after -}}
 {{- if and $seconds (gt (int64 .job.activeDeadlineSeconds) (int64 $seconds)) -}}
 {{- fail (printf "job.activeDeadlineSeconds: a run may take %d seconds, but after %v another one takes its upload for an orphan and removes it; set %sretention.orphans_after in config to more than a run may take" (int64 .job.activeDeadlineSeconds) $after .key) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+No two of a pod's mounts have one path; Kubernetes would refuse the pod, or with a slash more mount one over the other.
+Called with a dict: mounts (each a path and what is mounted there).
+*/}}
+{{- define "chupacabra.paths" -}}
+{{- $paths := dict -}}
+{{- range .mounts -}}
+{{- $path := clean .path -}}
+{{- if hasKey $paths $path -}}
+{{- fail (printf "%s and %s are both mounted at %s: give each its own path" (get $paths $path) .what $path) -}}
+{{- end -}}
+{{- $_ := set $paths $path .what -}}
 {{- end -}}
 {{- end -}}
 

@@ -14,6 +14,17 @@ The pod of a backup or a restore. Called with a dict:
 {{- $settings := .settings -}}
 {{- /* Who may write everywhere needs no group for it, and gives a target's files to none. */}}
 {{- $group := and (hasKey $values.user "fsGroup") (not (has "DAC_OVERRIDE" (default list .rights))) -}}
+{{- $mounts := list (dict "path" "/etc/chupacabra" "what" "the configuration") -}}
+{{- range $values.secrets.files -}}
+{{- $mounts = append $mounts (dict "path" .path "what" (printf "the Secret %s (secrets.files)" .secret)) -}}
+{{- end -}}
+{{- if .identity -}}
+{{- $mounts = append $mounts (dict "path" "/run/identity" "what" "the private key of a restore") -}}
+{{- end -}}
+{{- range .volumes -}}
+{{- $mounts = append $mounts (dict "path" .path "what" (printf "the volume %s" .name)) -}}
+{{- end -}}
+{{- include "chupacabra.paths" (dict "mounts" $mounts) -}}
 restartPolicy: Never
 serviceAccountName: {{ include "chupacabra.serviceAccount" $root }}
 automountServiceAccountToken: {{ $values.serviceAccount.automountToken }}
