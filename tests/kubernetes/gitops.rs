@@ -9,6 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::chart::judged;
 use crate::rendered::{HELMS, chart, documents, find};
 use crate::support::{run, scratch, tool};
 
@@ -72,6 +73,8 @@ fn place(helm: &str, more: &[String]) -> String {
     let mut command = Command::new(tool(helm));
     command.args(["template", "chupacabra", "--kube-version", "1.33"]).args(more).arg(chart());
     let rendered = documents(&String::from_utf8(run(&mut command).stdout).unwrap());
+    let (code, told) = judged(&rendered, "");
+    assert_eq!(code, Some(0), "{told}");
     let config = find(&rendered, "ConfigMap", "chupacabra")["data"]["config.yaml"].clone();
     let config: Value = serde_saphyr::from_str(config.as_str().unwrap()).unwrap();
     config["stores"]["bucket"]["s3"]["prefix"].as_str().unwrap_or_default().to_owned()

@@ -9,6 +9,8 @@ mod support;
 mod alerts;
 mod chart;
 mod gitops;
+mod manual;
+mod network;
 mod pods;
 mod refusals;
 mod rendered;
