@@ -99,6 +99,35 @@ fn the_manual_and_the_schema_know_the_same_values() {
     assert_eq!(named, keys);
 }
 
+/// Where the schema describes keys, but takes others too.
+fn open(schema: &Value, place: &str, found: &mut Vec<String>) {
+    let Some(object) = schema.as_object() else { return };
+    if object.contains_key("properties") && object.get("additionalProperties") != Some(&Value::Bool(false)) {
+        found.push(place.to_owned());
+    }
+    for key in ["items", "additionalProperties"] {
+        open(&schema[key], &format!("{place}.{key}"), found);
+    }
+    for (key, inner) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        open(inner, &format!("{place}.{key}"), found);
+    }
+}
+
+#[test]
+fn a_key_that_is_not_known_is_refused_at_every_depth() {
+    let mut schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    let found = |schema: &Value| {
+        let mut found = Vec::new();
+        open(schema, "", &mut found);
+        found
+    };
+    assert_eq!(found(&schema), Vec::<String>::new());
+    // The negative control.
+    let items = &mut schema["properties"]["restore"]["properties"]["volumes"]["items"];
+    items.as_object_mut().unwrap().remove("additionalProperties");
+    assert_eq!(found(&schema), [".restore.volumes.items"]);
+}
+
 #[test]
 fn the_notes_name_a_schedule_that_there_is() {
     let dir = scratch();
