@@ -165,6 +165,7 @@ impl Error {
     /// Whether it may pass by itself, so that a dump from the beginning is worth another attempt.
     pub fn may_pass(&self) -> bool {
         match self {
+            Self::Redis(error) => error.may_pass(),
             Self::Postgres(error) => error.may_pass(),
             Self::MariaDb(error) => error.may_pass(),
             _ => false,

@@ -6,6 +6,7 @@ mod support;
 
 mod faults;
 mod places;
+mod processes;
 mod restores;
 mod round_trips;
 mod site;

@@ -177,23 +177,16 @@ fn a_key_that_expires_after_it_was_compared() {
         let via = format!("via={way}");
         let mut restore = site.command(&["restore", "cache", "--into", &target.url(), "--switch", &via]);
         let restore = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let read = || dumps(&target) > 1_000;
+        let read = || target.dumps() > 1_000;
         wait_until(Duration::from_secs(60), read, || target.log());
         // Its time has come.
         assert_eq!(target.run(0, "PEXPIRE early 1"), Value::Int(1), "{way}");
         let output = restore.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(dumps(&target), 100_002, "{way}: every key was compared");
+        assert_eq!(target.dumps(), 100_002, "{way}: every key was compared");
         assert_eq!(output.status.code(), Some(0), "{way}: {said}");
         assert_eq!(target.run(1, "DBSIZE"), Value::Int(100_000), "{way}");
     }
-}
-
-/// How many keys were read from a server.
-fn dumps(server: &Instance) -> u64 {
-    let text: String = cmd("INFO").arg("commandstats").query(&mut server.connect(0)).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("cmdstat_dump:calls="));
-    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
 }
 
 /// A target that is loading cannot be let go at once; nobody leaves before it is.

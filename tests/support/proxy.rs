@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub struct Proxy {
 }
 
 struct Knobs {
+    /// The port that connections are passed on to.
+    to: AtomicU16,
     /// Bytes from the server on one connection before it is held.
     hold_after: AtomicU64,
     held: AtomicBool,
@@ -38,6 +40,7 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let knobs = Arc::new(Knobs {
+            to: AtomicU16::new(to),
             hold_after: AtomicU64::new(u64::MAX),
             held: AtomicBool::new(false),
             cut_after: AtomicU64::new(u64::MAX),
@@ -54,6 +57,7 @@ impl Proxy {
                 if shared.ended.load(Ordering::SeqCst) {
                     continue;
                 }
+                let to = shared.to.load(Ordering::SeqCst);
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)) else { continue };
                 shared.keep(number, &client, &server);
                 let (up, down) = ((client.try_clone(), server.try_clone()), (server, client));
@@ -64,6 +68,11 @@ impl Proxy {
             }
         });
         Self { port, knobs }
+    }
+
+    /// Passes connections that come from now on to another port; those that are open stay where they are.
+    pub fn turn_to(&self, port: u16) {
+        self.knobs.to.store(port, Ordering::SeqCst);
     }
 
     /// Holds every connection on which so many bytes have come from the server.

@@ -153,6 +153,13 @@ impl Instance {
         matches!(self.run(0, &format!("COMMAND INFO {command}")), Value::Array(found) if found != [Value::Nil])
     }
 
+    /// How many keys were read from it.
+    pub fn dumps(&self) -> u64 {
+        let text: String = cmd("INFO").arg("commandstats").query(&mut self.connect(0)).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("cmdstat_dump:calls="));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+    }
+
     /// The server's process id.
     pub fn pid(&self) -> i32 {
         self.info("process_id").parse().unwrap()

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::config::{Fallback, Mode};
-use super::connect::{Endpoint, locate};
+use super::connect::{Client, Endpoint, locate};
 use super::fingerprint::Tally;
 use super::psync::{self, DEPTH};
 use super::rdb::{self, Format, Item, Walker};
@@ -22,8 +22,8 @@ use crate::sources::{Consistency, ConsistencyKind, Summary};
 pub(super) async fn dump(plan: &Plan, outlet: Outlet, stop: &CancellationToken) -> Result<Summary, Error> {
     let endpoint = locate(plan).await?;
     let mut coordinates = BTreeMap::from([("server".to_owned(), endpoint.server())]);
-    probe::coordinates(plan, &endpoint, &mut coordinates).await?;
-    let fields = extras::collect(plan, &endpoint).await?;
+    let mut client = probe::coordinates(plan, &endpoint, &mut coordinates).await?;
+    let fields = extras::collect(plan, &mut client).await?;
     if plan.mode == Mode::Psync {
         let alone = !plan.cluster_node;
         match by_replication(&endpoint, alone, &outlet, fields.clone(), coordinates.clone(), stop).await {
@@ -33,7 +33,7 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet, stop: &CancellationToken) 
             other => return other,
         }
     }
-    by_scan(plan, &endpoint, &outlet, fields, coordinates, stop).await
+    by_scan(plan, &mut client, &outlet, fields, coordinates, stop).await
 }
 
 /// Whether the server forbids replicas, and another way is worth a try.
@@ -74,7 +74,7 @@ async fn by_replication(
 
 async fn by_scan(
     plan: &Plan,
-    endpoint: &Endpoint,
+    client: &mut Client,
     outlet: &Outlet,
     fields: Vec<u8>,
     coordinates: BTreeMap<String, String>,
@@ -85,7 +85,7 @@ async fn by_scan(
     let read = async {
         tokio::select! {
             () = stop.cancelled() => Err(Error::Stopped),
-            result = scan::scan(plan, endpoint, send) => result,
+            result = scan::scan(plan, client, send) => result,
         }
     };
     let (read, walked) = tokio::join!(read, walk);

@@ -88,6 +88,12 @@ pub enum Error {
     /// The server is a replica that has lost its master.
     #[error("{0} is a replica without a link to its master, its data may be old")]
     MasterLinkDown(String),
+    /// Another process answers than the one that was read from or written to.
+    #[error(
+        "{0} is another process than before: the server was started again, or the address leads to another one, where \
+         what was read, or restored and compared, may not be"
+    )]
+    Replaced(String),
     /// The server answered with an error.
     #[error("{server} answered `{command}` with: {said}")]
     Answer {
@@ -208,6 +214,11 @@ impl Error {
         matches!(self, Self::Closed(_))
     }
 
+    /// Whether it may pass by itself, so that a dump from the beginning is worth another attempt.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Replaced(_))
+    }
+
     /// What the user can do about it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
@@ -240,6 +251,9 @@ impl Error {
                 "managed services forbid PSYNC: set `mode: scan` (not point-in-time), or `fallback: scan`".into()
             }
             Self::MasterLinkDown(_) => "wait until the link is up, or back up the master".into(),
+            Self::Replaced(_) => {
+                "name one server, not an address that several share, and do it again: a restore with `--replace`".into()
+            }
             Self::ClusterNode(_) => {
                 "make one source of each master of the cluster, each with `cluster_node: true`".into()
             }

@@ -3,7 +3,7 @@
 //! Servers ignore the fields that they do not know, and `redis-check-rdb` prints them: so the file stays one that any
 //! server loads, and needs no second member that would spoil `tar xzO > dump.rdb`.
 
-use super::connect::{Client, Endpoint};
+use super::connect::Client;
 use super::{Error, Plan, rdb};
 
 /// The fields that hold `ACL LIST`, one user each.
@@ -16,12 +16,8 @@ pub(super) const CONFIG: &str = "chupacabra-config";
 const SECRETS: [&str; 2] = ["masterauth", "primaryauth"];
 
 /// The metadata fields that the plan asks for.
-pub(super) async fn collect(plan: &Plan, endpoint: &Endpoint) -> Result<Vec<u8>, Error> {
+pub(super) async fn collect(plan: &Plan, client: &mut Client) -> Result<Vec<u8>, Error> {
     let mut fields = Vec::new();
-    if !plan.include_acl && !plan.include_config {
-        return Ok(fields);
-    }
-    let mut client = Client::open(endpoint, 0).await?;
     if plan.include_acl {
         let users: Vec<String> = client.run("ACL LIST", &[]).await?;
         for user in &users {

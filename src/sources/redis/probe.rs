@@ -69,6 +69,13 @@ pub(super) fn sizes(info: &Info) -> BTreeMap<u64, u64> {
     info.iter().filter_map(size).collect()
 }
 
+/// Stays with the process that answered; some services do not tell which it is.
+pub(super) fn stay(endpoint: &Endpoint, info: &Info) {
+    if let Some(run_id) = info.get("run_id") {
+        endpoint.stay_with(run_id);
+    }
+}
+
 /// What the server is and which version.
 pub(super) fn product(info: &Info) -> String {
     match (info.get("valkey_version"), info.get("redis_version")) {
@@ -112,14 +119,16 @@ async fn replica_allowed(endpoint: &Endpoint, client: &mut Client) -> Result<(),
     psync::knock(endpoint).await
 }
 
-/// Adds what fixes the server's place: run id, role, cluster slots.
+/// Adds what fixes the server's place: run id, role, cluster slots. The connection that is returned, and every later one
+/// for commands, leads to the process of that run id.
 pub(super) async fn coordinates(
     plan: &Plan,
     endpoint: &Endpoint,
     coordinates: &mut BTreeMap<String, String>,
-) -> Result<(), Error> {
+) -> Result<Client, Error> {
     let mut client = Client::open(endpoint, 0).await?;
     let info = info(&mut client).await?;
+    stay(endpoint, &info);
     check_cluster(plan, endpoint, &info)?;
     check_link(endpoint, &info)?;
     for field in ["run_id", "role"] {
@@ -136,7 +145,7 @@ pub(super) async fn coordinates(
             coordinates.insert(MOVING.to_owned(), moving);
         }
     }
-    Ok(())
+    Ok(client)
 }
 
 /// The slots of the node that was asked, or of its master, as `0-5460,7000`; or those on their way in or out.

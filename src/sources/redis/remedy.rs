@@ -8,7 +8,7 @@ impl Error {
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Occupied { .. } | Self::Request(_) | Self::NoSuchKey(_) => Verdict::Refused,
-            Self::Differs(_) | Self::Evicted { .. } => Verdict::Differs,
+            Self::Differs(_) | Self::Evicted { .. } | Self::Replaced(_) => Verdict::Differs,
             _ => Verdict::Failed,
         }
     }

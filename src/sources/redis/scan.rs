@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use ::redis::Value;
 
-use super::connect::{Client, Endpoint};
-use super::probe::{self, Info};
+use super::connect::Client;
+use super::probe;
 use super::rdb::types::opcode;
 use super::rdb::{self, Format, write};
 use super::{Error, Plan};
@@ -63,63 +63,47 @@ pub(super) struct Scanned {
     pub(super) missing: Vec<Missing>,
 }
 
-/// How a server is read.
-struct Source<'a> {
-    endpoint: &'a Endpoint,
-    /// A node of a cluster.
-    node: bool,
-    /// A replica.
-    replica: bool,
-}
-
-impl<'a> Source<'a> {
-    fn new(plan: &Plan, endpoint: &'a Endpoint, info: &Info) -> Self {
-        let replica = info.get("role").is_some_and(|role| role == "slave");
-        Self { endpoint, node: plan.cluster_node, replica }
-    }
-
-    async fn open(&self, database: u64) -> Result<Client, Error> {
-        let mut client = Client::open(self.endpoint, database).await?;
-        if self.node && self.replica {
-            client.read_replica().await?;
-        }
-        Ok(client)
-    }
-
-    fn together(&self) -> Together {
-        if self.node { Together::Each } else { Together::All }
-    }
-}
-
 /// Reads everything and passes it on as an RDB stream.
+///
+/// All over one connection: an address may lead to several servers. Where it has to be opened again the server must be
+/// the one that it was, or this fails: to another, the cursors of the first mean other keys.
 pub(super) async fn scan(
     plan: &Plan,
-    endpoint: &Endpoint,
+    client: &mut Client,
     pieces: mpsc::Sender<Bytes>,
 ) -> Result<Scanned, Error> {
-    let mut client = Client::open(endpoint, 0).await?;
-    let source = Source::new(plan, endpoint, &probe::info(&mut client).await?);
+    let info = probe::info(client).await?;
     let mut notes = vec!["read key by key: not at one point in time".to_owned()];
-    let missing = modules(&mut client, &mut notes).await?;
-    let databases = databases(&mut client).await?;
-    let (format, functions) = match functions(&mut client).await? {
+    if !client.endpoint().stays() {
+        notes.push(
+            "the server does not tell its `run_id`: had another taken its place while it was read, nobody would know"
+                .to_owned(),
+        );
+    }
+    if plan.cluster_node && info.get("role").is_some_and(|role| role == "slave") {
+        client.read_replica().await?;
+    }
+    let together = if plan.cluster_node { Together::Each } else { Together::All };
+    let missing = modules(client, &mut notes).await?;
+    let databases = databases(client).await?;
+    let (format, functions) = match functions(client).await? {
         Some(found) => found,
-        None => (without_functions(&source, &databases, &mut notes).await?, Vec::new()),
+        None => (without_functions(client, &databases, &mut notes).await?, Vec::new()),
     };
     let sum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Redis);
     let mut writer = Writer { pieces, buffer: write::header(format), sum };
     write::aux("chupacabra-mode", b"scan", &mut writer.buffer);
     writer.buffer.extend_from_slice(&functions);
-    let (mut gone, mut exact) = (0, true);
+    let mut gone = 0;
     for database in databases {
-        let mut client = source.open(database).await?;
+        client.select(database).await?;
         write::database(database, &mut writer.buffer);
-        gone += read_database(&mut client, source.together(), format, &mut writer).await?;
-        exact &= client.exact_expiry;
+        gone += read_database(client, together, format, &mut writer).await?;
     }
     // A replica that has lost its master meanwhile has shown what was once there.
-    probe::check_link(endpoint, &probe::info(&mut client).await?)?;
-    if !exact {
+    let info = probe::info(client).await?;
+    probe::check_link(client.endpoint(), &info)?;
+    if !client.exact_expiry {
         notes.push("expiries are exact to a second only: servers before 7.0 do not tell more".to_owned());
     }
     if gone > 0 {
@@ -168,14 +152,15 @@ async fn functions(client: &mut Client) -> Result<Option<(Format, Vec<u8>)>, Err
 /// The format of a server that does not know FUNCTION, as the first key that is there has it: services hide the command
 /// of newer servers too.
 async fn without_functions(
-    source: &Source<'_>,
+    client: &mut Client,
     databases: &[u64],
     notes: &mut Vec<String>,
 ) -> Result<Format, Error> {
     // Functions came with 7.0, whose RDB version is 10; 6.2 writes version 9.
     let mut format = Format { valkey: false, version: 9 };
     for database in databases {
-        if let Some(found) = first_format(&mut source.open(*database).await?).await? {
+        client.select(*database).await?;
+        if let Some(found) = first_format(client).await? {
             format = found;
             break;
         }

@@ -44,6 +44,9 @@ impl Client {
 
     /// Chooses another database.
     pub(in crate::sources::redis) async fn select(&mut self, database: u64) -> Result<(), Error> {
+        if database == self.database {
+            return Ok(());
+        }
         let _: () = self.run("SELECT", &[database.to_string().as_bytes()]).await?;
         self.database = database;
         Ok(())
@@ -129,7 +132,22 @@ async fn connect(endpoint: &Endpoint, database: u64) -> Result<MultiplexedConnec
         .set_connection_timeout(Some(endpoint.connect_timeout))
         .set_response_timeout(Some(endpoint.timeout));
     let client = client.map_err(failed)?;
-    client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)
+    let mut connection =
+        client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)?;
+    refuse_another(endpoint, &mut connection).await?;
+    Ok(connection)
+}
+
+/// Fails if the endpoint stays with a process and the connection leads to another.
+async fn refuse_another(endpoint: &Endpoint, connection: &mut MultiplexedConnection) -> Result<(), Error> {
+    let Some(process) = endpoint.process.get() else { return Ok(()) };
+    let answered: Result<String, RedisError> =
+        ::redis::cmd("INFO").arg("server").query_async(connection).await;
+    let text = answered.map_err(|error| answer(endpoint, "INFO", &error))?;
+    if text.lines().any(|line| line.strip_prefix("run_id:") == Some(process)) {
+        return Ok(());
+    }
+    Err(Error::Replaced(endpoint.server()))
 }
 
 /// Whether an error is the connection's and not an answer.

@@ -9,6 +9,8 @@ pub(super) use client::Client;
 pub(super) use resp::{Connection, Reply};
 pub(super) use sentinel::locate;
 
+use std::sync::{Arc, OnceLock};
+
 use super::config::{Address, Plan};
 use crate::config::secret::Secret;
 
@@ -21,6 +23,8 @@ pub(super) struct Endpoint {
     pub(super) tls: Option<super::config::Tls>,
     pub(super) timeout: std::time::Duration,
     pub(super) connect_timeout: std::time::Duration,
+    /// The `run_id` of the process that connections for commands must lead to; one for all copies of an endpoint.
+    process: Arc<OnceLock<String>>,
 }
 
 impl Endpoint {
@@ -33,7 +37,21 @@ impl Endpoint {
             tls: plan.tls.clone(),
             timeout: plan.timeout,
             connect_timeout: plan.connect_timeout,
+            process: Arc::default(),
         }
+    }
+
+    /// Makes every connection for commands that is opened from now on fail unless it leads to the process of this
+    /// `run_id`. What one process has said, such as a cursor of SCAN, means nothing to another at the same address, and
+    /// what was read from one or written to it may not be there in another.
+    pub(super) fn stay_with(&self, run_id: &str) {
+        // The first word counts: there is one process to stay with.
+        let _ = self.process.set(run_id.to_owned());
+    }
+
+    /// Whether it stays with a process.
+    pub(super) fn stays(&self) -> bool {
+        self.process.get().is_some()
     }
 
     /// The server for messages.

@@ -55,6 +55,7 @@ async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Er
     }
     let mut client = Client::open(&order.endpoint, 0).await?;
     let mut info = probe::info(&mut client).await?;
+    probe::stay(&order.endpoint, &info);
     evictions(order, &info)?;
     let product = probe::product(&info);
     let named = |error| match error {
@@ -81,6 +82,7 @@ async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Er
     check(order, &unpacked, &done)?;
     check_functions(order, &mut client, &unpacked).await?;
     let after = probe::info(&mut client).await?;
+    check_role(order, &info, &after)?;
     check_evictions(order, &info, &after)?;
     if order.replication {
         check_sizes(&after, &unpacked)?;
@@ -129,6 +131,19 @@ async fn check_functions(order: &Order, client: &mut Client, unpacked: &Unpacked
     }
     let server = order.endpoint.server();
     Err(Error::Differs(format!("the functions of {server} are not those of the package: {found}, {wanted}")))
+}
+
+/// Fails if the target has become another's replica since: then it has what its master has, not what was compared.
+fn check_role(order: &Order, before: &Info, after: &Info) -> Result<(), Error> {
+    let role = |info: &Info| info.get("role").cloned().unwrap_or_default();
+    let (was, is) = (role(before), role(after));
+    if was == is {
+        return Ok(());
+    }
+    let server = order.endpoint.server();
+    Err(Error::Differs(format!(
+        "the role of {server} was `{was}` and is `{is}` after the restore: what was compared may be gone"
+    )))
 }
 
 /// How many keys the target has evicted since it started.
@@ -260,6 +275,12 @@ fn restored(order: &Order, unpacked: &Unpacked, done: &Done, users: u64) -> Rest
     }
     if users > 0 {
         counts.insert("users".to_owned(), users);
+    }
+    if !order.dry_run && !order.endpoint.stays() {
+        notes.push(
+            "the server does not tell its `run_id`: had another taken its place meanwhile, nobody would know"
+                .to_owned(),
+        );
     }
     if !order.is_whole() && unpacked.tally.functions.rows > 0 {
         notes.push("functions were left out because of `--only`".to_owned());
