@@ -1,6 +1,6 @@
 //! What targets are like: they close silent connections, have clocks of their own, few databases, other versions.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use redis::{Value, cmd};
 use crate::site::Site;
 use crate::support::proxy::Proxy;
 use crate::support::redis::{Instance, Product, Sentinel};
-use crate::support::server::wait_until;
+use crate::support::server::{free_port, wait_until};
 
 const BY_REPLICATION: [&str; 2] = ["--switch", "via=replication"];
 
@@ -311,4 +311,57 @@ fn a_replica_that_loses_its_master_while_it_is_read() {
     assert!(said.contains("is a replica without a link to its master"), "{said}");
     assert!(!output.status.success());
     assert_eq!(records(), before, "nothing is recorded");
+}
+
+/// A target that comes from another address than the one that leads to it is named, and tries again for ever: nobody
+/// waits that long. Told where to listen, whoever comes is taken for it.
+#[test]
+fn a_target_that_comes_from_another_address() {
+    let source = Instance::start(Product::Redis, &[]);
+    source.run(0, "SET a 1");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    site.configure(&format!("host: 127.0.0.1, port: {}, timeout: 3s", source.port));
+    let target = Instance::start(Product::Redis, &["--bind-source-addr", "127.0.0.2"]);
+    let said = site.bad(&restore(&target.url(), &BY_REPLICATION));
+    let why =
+        "did not connect to us within 3 s from its address 127.0.0.1, and 127.0.0.2 did, who was sent away";
+    assert!(said.contains(why) && said.contains("--switch listen=HOST:PORT"), "{said}");
+    assert_eq!((target.info("role"), target.run(0, "DBSIZE")), ("master".to_owned(), Value::Int(0)));
+    // Every address of ours is none that a target could connect to: it is told the one from which it is reached.
+    let listen = format!("listen=0.0.0.0:{}", free_port());
+    site.good(&restore(&target.url(), &[&BY_REPLICATION[..], &["--switch", &listen]].concat()));
+    assert_eq!(target.run(0, "DBSIZE"), Value::Int(1));
+}
+
+/// Whoever takes nothing is not waited for without end.
+#[test]
+fn a_target_that_stops_while_it_is_sent_the_file() {
+    let source = Instance::start(Product::Redis, &["--rdbcompression", "no"]);
+    source.run(0, "DEBUG POPULATE 20000 key 2000");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    site.configure(&format!("host: 127.0.0.1, port: {}, timeout: 2s", source.port));
+    let target = Instance::start(Product::Redis, &[]);
+    let pid = target.pid().to_string();
+    let mut restore = site.command(&restore(&target.url(), &BY_REPLICATION));
+    let mut restore = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let follows = || target.info("role") == "slave";
+    wait_until(Duration::from_secs(30), follows, || target.log());
+    let signal = |signal: &str| {
+        crate::support::run(Command::new("kill").args([signal, &pid]));
+    };
+    signal("-STOP");
+    let mut said = String::new();
+    for line in BufReader::new(restore.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        // It is asked again then until it lets go.
+        if line.contains("still follows us") {
+            signal("-CONT");
+        }
+        said += &line;
+    }
+    assert!(!restore.wait().unwrap().success(), "{said}");
+    assert!(said.contains("sent nothing for 2 s while the target took the RDB file"), "{said}");
+    assert_eq!(target.info("role"), "master", "{said}");
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a Redis or Valkey server, and what to do about it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::rdb;
@@ -56,6 +57,21 @@ pub enum Error {
         /// What was being done.
         doing: &'static str,
         /// How long that was.
+        waited: Duration,
+    },
+    /// The target was to connect to us, and somebody else did.
+    #[error(
+        "{server} did not connect to us within {} s from its address {target}, and {seen} did, who was sent away",
+        waited.as_secs()
+    )]
+    Stranger {
+        /// The target.
+        server: String,
+        /// Who connected.
+        seen: IpAddr,
+        /// The target's address.
+        target: IpAddr,
+        /// How long was waited.
         waited: Duration,
     },
     /// The server wants a password and none is configured.
@@ -231,6 +247,11 @@ impl Error {
                  can be raised for the time of the backup"
             ),
             Self::Silent { .. } => "raise `timeout`, or look at the server's log".into(),
+            Self::Stranger { seen, .. } => format!(
+                "if {seen} is the target, which connects from another address than the one that leads to it: \
+                 `--switch listen=HOST:PORT` with an address of ours that the target reaches, or `0.0.0.0:PORT`; then \
+                 whoever connects is taken for the target"
+            ),
             Self::PasswordWanted(_) => "give `password`, and `username` if the server has ACL users".into(),
             Self::PasswordWrong(_) => "check `username` and `password`".into(),
             Self::Protected(_) => {

@@ -2,7 +2,7 @@
 //!
 //! Exact, and everything that the target had is gone. Whatever happens, the target is let go at the end.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,9 @@ const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 
 
 /// For how long a target that loads, or is silent meanwhile, is asked again whether it lets go.
 const PATIENCE: Duration = Duration::from_mins(10);
+
+/// What is being done while the file is sent.
+const TAKES: &str = "the target took the RDB file";
 
 /// How long to wait before it is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -162,23 +165,80 @@ struct Listening {
     target: Option<IpAddr>,
 }
 
-/// Listens where the target can reach us: on the address from which we reach it, unless another is given.
+/// Listens where the target can reach us: on the address from which we reach it, unless another is given. Where that
+/// means every address of ours, the target is told the one from which we reach it.
 async fn listen(order: &Order) -> Result<Listening, Error> {
-    let unreachable = |source| Error::Unreachable { server: order.endpoint.server(), source };
-    let mut target = None;
-    let bind = match (&order.listen, &order.endpoint.address) {
-        (Some(address), _) => address.clone(),
-        (None, Address::Unix(_)) => "127.0.0.1:0".to_owned(),
-        (None, Address::Tcp(host, port)) => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
-            target = stream.peer_addr().ok().map(|peer| peer.ip());
-            SocketAddr::new(stream.local_addr().map_err(unreachable)?.ip(), 0).to_string()
+    let (own, mut target) = match &order.endpoint.address {
+        Address::Unix(_) => (IpAddr::V4(Ipv4Addr::LOCALHOST), None),
+        Address::Tcp(host, port) => {
+            let stream =
+                timeout(order.endpoint.connect_timeout, TcpStream::connect((host.as_str(), *port))).await;
+            let reached = stream.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+            let ends =
+                reached.and_then(|stream| Ok((stream.local_addr()?.ip(), Some(stream.peer_addr()?.ip()))));
+            ends.map_err(|source| Error::Unreachable { server: order.endpoint.server(), source })?
         }
+    };
+    let bind = match &order.listen {
+        Some(address) => {
+            target = None;
+            address.clone()
+        }
+        None => SocketAddr::new(own, 0).to_string(),
     };
     let bad = |error: std::io::Error| Error::Request(format!("cannot listen on {bind}: {error}"));
     let listener = TcpListener::bind(&bind).await.map_err(bad)?;
-    let address = listener.local_addr().map_err(bad)?;
+    let mut address = listener.local_addr().map_err(bad)?;
+    if address.ip().is_unspecified() {
+        address.set_ip(own);
+    }
     Ok(Listening { listener, address, target })
+}
+
+/// Waits for the target. Strangers are sent away, and give it no more time: one may be the target itself, which comes
+/// from another address than the one that leads to it and tries again for ever.
+async fn accept(order: &Order, listening: &Listening) -> Result<TcpStream, Error> {
+    let (server, waited) = (order.endpoint.server(), order.endpoint.timeout);
+    let doing = "the target was to connect to us";
+    let mut stranger = None;
+    let accepted = timeout(waited, async {
+        loop {
+            let (stream, peer) = listening.listener.accept().await?;
+            match listening.target {
+                Some(target) if target != peer.ip() => {
+                    if stranger.replace((peer.ip(), target)).is_none() {
+                        tracing::warn!(%peer, "a stranger connected instead of the target and was sent away");
+                    }
+                }
+                _ => return Ok::<TcpStream, std::io::Error>(stream),
+            }
+        }
+    });
+    match (accepted.await, stranger) {
+        (Ok(Ok(stream)), _) => Ok(stream),
+        (Ok(Err(error)), _) => Err(Error::Ended { server, doing, why: format!(": {error}") }),
+        (Err(_), Some((seen, target))) => Err(Error::Stranger { server, seen, target, waited }),
+        (Err(_), None) => Err(Error::Silent { server, doing, waited }),
+    }
+}
+
+/// Sends bytes to the target, and fails if it takes none of them for as long as it may be silent.
+async fn hand_over(
+    order: &Order,
+    stream: &mut TcpStream,
+    mut bytes: &[u8],
+    doing: &'static str,
+) -> Result<(), Error> {
+    let (server, waited) = (order.endpoint.server(), order.endpoint.timeout);
+    while !bytes.is_empty() {
+        match timeout(waited, stream.write(bytes)).await {
+            Err(_) => return Err(Error::Silent { server, doing, waited }),
+            Ok(Ok(taken @ 1..)) => bytes = &bytes[taken..],
+            Ok(Ok(0)) => return Err(Error::Ended { server, doing, why: String::new() }),
+            Ok(Err(error)) => return Err(Error::Ended { server, doing, why: format!(": {error}") }),
+        }
+    }
+    Ok(())
 }
 
 /// Plays the master for one replica.
@@ -187,22 +247,12 @@ async fn serve(order: &Order, package: &Package, listening: &Listening, length: 
     let waited = order.endpoint.timeout;
     let silent = |doing| Error::Silent { server: server.clone(), doing, waited };
     let ended = |doing| Error::Ended { server: server.clone(), doing, why: String::new() };
-    let doing = "the target was to connect to us";
-    let stream = loop {
-        let accepted = timeout(waited, listening.listener.accept()).await.map_err(|_| silent(doing))?;
-        let (stream, peer) = accepted.map_err(|_| ended(doing))?;
-        if listening.target.is_none_or(|target| target == peer.ip()) {
-            break stream;
-        }
-        tracing::warn!(%peer, "a stranger connected instead of the target and was sent away");
-    };
-    let mut stream = BufReader::new(stream);
+    let mut stream = BufReader::new(accept(order, listening).await?);
     shake_hands(order, &mut stream).await?;
     let id: String = (0..40).map(|_| HEX[usize::from(rand::random::<u8>() & 15)]).collect();
     let head = format!("+FULLRESYNC {id} 0\r\n${length}\r\n");
-    let doing = "the target took the RDB file";
-    stream.get_mut().write_all(head.as_bytes()).await.map_err(|_| ended(doing))?;
-    send(package, stream.get_mut(), length, || ended(doing)).await?;
+    hand_over(order, stream.get_mut(), head.as_bytes(), TAKES).await?;
+    send(order, package, stream.get_mut(), length).await?;
     let doing = "the target loaded the RDB file (its log says why)";
     loop {
         // A replica sends empty lines while it loads, and acknowledges its offset every second once it has.
@@ -226,7 +276,7 @@ async fn shake_hands(order: &Order, stream: &mut BufReader<TcpStream>) -> Result
             Some("PSYNC" | "SYNC") => return Ok(()),
             Some(_) => b"+OK\r\n",
         };
-        stream.get_mut().write_all(answer).await.map_err(|_| ended())?;
+        hand_over(order, stream.get_mut(), answer, doing).await?;
     }
 }
 
@@ -235,27 +285,25 @@ fn is_acknowledged(command: &[String]) -> bool {
     is(0, "REPLCONF") && is(1, "ACK")
 }
 
-async fn send(
-    package: &Package,
-    stream: &mut TcpStream,
-    length: u64,
-    ended: impl Fn() -> Error,
-) -> Result<(), Error> {
+async fn send(order: &Order, package: &Package, stream: &mut TcpStream, length: u64) -> Result<(), Error> {
     let (pieces, mut receive) = mpsc::channel::<Bytes>(DEPTH);
     let write = async move {
         let mut sent = 0;
         while let Some(piece) = receive.recv().await {
-            stream.write_all(&piece).await?;
+            hand_over(order, stream, &piece, TAKES).await?;
             sent += piece.len() as u64;
         }
-        stream.flush().await?;
-        Ok::<u64, std::io::Error>(sent)
+        Ok::<u64, Error>(sent)
     };
     let (read, written) = tokio::join!(unpack::read(package, pieces), write);
     match (read, written) {
         (Err(error), _) if !matches!(error, package::Error::Visit(_)) => Err(error.into()),
+        (_, Err(error)) => Err(error),
         (_, Ok(sent)) if sent == length => Ok(()),
-        _ => Err(ended()),
+        (_, Ok(_)) => {
+            let why = String::new();
+            Err(Error::Ended { server: order.endpoint.server(), doing: TAKES, why })
+        }
     }
 }
 
