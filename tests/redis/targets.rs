@@ -274,16 +274,24 @@ fn sentinels_do_not_take_a_backup_for_a_replica() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Functions may be hidden by a service; keys are read all the same, in the format that they have.
+/// Functions may be hidden by a service; keys are read all the same, in the format that they have, and libraries that
+/// are there make the package a part.
 #[test]
 fn a_service_that_hides_functions() {
-    let source = Instance::start(Product::Redis, &["--rename-command", "FUNCTION", ""]);
+    let source = Instance::start(Product::Redis, &["--rename-command", "FUNCTION", "HIDDEN"]);
     source.run(3, "RPUSH list a b");
     let site = Site::at(source.port, ", mode: scan");
     site.good(&["backup"]);
     assert_eq!(site.record()["consistency"]["coordinates"]["rdb"], "REDIS0010");
-    let notes = site.record()["notes"].to_string();
-    assert!(notes.contains("libraries of functions, if there are any, are missing"), "{notes}");
+    let record = site.record().to_string();
+    assert!(!record.contains("FUNCTION"), "it counts none: {record}");
+    let library = "#!lua name=f\nredis.register_function('f', function() return 1 end)";
+    let _: Value = cmd("HIDDEN").arg("LOAD").arg(library).query(&mut source.connect(0)).unwrap();
+    let output = site.command(&["backup"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "partial: {}", String::from_utf8_lossy(&output.stderr));
+    let missing = &site.record()["missing"][0];
+    assert_eq!(missing["name"], "1 libraries of functions");
+    assert!(missing["why"].to_string().contains("does not know `FUNCTION DUMP`"), "{missing}");
     let copy = Instance::on(Product::Redis, &site.rdb(), &[]);
     assert_eq!(copy.run(3, "LLEN list"), Value::Int(2));
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use ::redis::Value;
 
 use super::connect::Client;
-use super::probe;
+use super::probe::{self, Info};
 use super::rdb::types::opcode;
 use super::rdb::{self, Format, write};
 use super::{Error, Plan};
@@ -84,11 +84,15 @@ pub(super) async fn scan(
         client.read_replica().await?;
     }
     let together = if plan.cluster_node { Together::Each } else { Together::All };
-    let missing = modules(client, &mut notes).await?;
+    let mut missing = modules(client, &mut notes).await?;
     let databases = databases(client).await?;
     let (format, functions) = match functions(client).await? {
         Some(found) => found,
-        None => (without_functions(client, &databases, &mut notes).await?, Vec::new()),
+        None => {
+            let format = format_of_keys(client, &databases).await?;
+            hidden_libraries(format, &info, &mut notes, &mut missing);
+            (format, Vec::new())
+        }
     };
     let sum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Redis);
     let mut writer = Writer { pieces, buffer: write::header(format), sum };
@@ -151,27 +155,31 @@ async fn functions(client: &mut Client) -> Result<Option<(Format, Vec<u8>)>, Err
 
 /// The format of a server that does not know FUNCTION, as the first key that is there has it: services hide the command
 /// of newer servers too.
-async fn without_functions(
-    client: &mut Client,
-    databases: &[u64],
-    notes: &mut Vec<String>,
-) -> Result<Format, Error> {
-    // Functions came with 7.0, whose RDB version is 10; 6.2 writes version 9.
-    let mut format = Format { valkey: false, version: 9 };
+async fn format_of_keys(client: &mut Client, databases: &[u64]) -> Result<Format, Error> {
     for database in databases {
         client.select(*database).await?;
         if let Some(found) = first_format(client).await? {
-            format = found;
-            break;
+            return Ok(found);
         }
     }
-    notes.push(if format.version == 9 {
-        "the server knows no functions".to_owned()
-    } else {
-        "the server does not know `FUNCTION DUMP`: libraries of functions, if there are any, are missing"
-            .to_owned()
-    });
-    Ok(format)
+    // Functions came with 7.0, whose RDB version is 10; 6.2 writes version 9.
+    Ok(Format { valkey: false, version: 9 })
+}
+
+/// Says what is known of the libraries of a server that does not know FUNCTION: since 7.0, INFO has how many there are.
+fn hidden_libraries(format: Format, info: &Info, notes: &mut Vec<String>, missing: &mut Vec<Missing>) {
+    match info.get("number_of_libraries").map(String::as_str) {
+        Some("0") => {}
+        Some(count) => missing.push(Missing {
+            name: format!("{count} libraries of functions"),
+            why: "the server does not know `FUNCTION DUMP`: only `mode: psync` reads them".to_owned(),
+        }),
+        None if format.version == 9 => notes.push("the server knows no functions".to_owned()),
+        None => notes.push(
+            "the server does not know `FUNCTION DUMP`: libraries of functions, if there are any, are missing"
+                .to_owned(),
+        ),
+    }
 }
 
 /// The format of the first key of a database that is still there when it is read.
@@ -425,6 +433,23 @@ mod tests {
         drop(walker);
         assert!(matches!(writer.flush().await, Err(Error::Closed(_))));
         assert!(matches!(writer.finish().await, Err(Error::Closed(_))));
+    }
+
+    #[test]
+    fn libraries_that_are_hidden_are_missing_if_the_server_counts_them() {
+        let said = |version, count: Option<&str>| {
+            let (mut notes, mut missing) = (Vec::new(), Vec::new());
+            let count = count.map(|count| ("number_of_libraries".to_owned(), count.to_owned()));
+            let info = Info::from_iter(count);
+            hidden_libraries(Format { valkey: false, version }, &info, &mut notes, &mut missing);
+            (notes.concat(), missing.iter().map(|missing| missing.name.clone()).collect::<String>())
+        };
+        let unknown =
+            "the server does not know `FUNCTION DUMP`: libraries of functions, if there are any, are missing";
+        assert_eq!(said(10, None), (unknown.to_owned(), String::new()));
+        assert_eq!(said(9, None), ("the server knows no functions".to_owned(), String::new()));
+        assert_eq!(said(10, Some("0")), (String::new(), String::new()));
+        assert_eq!(said(10, Some("2")), (String::new(), "2 libraries of functions".to_owned()));
     }
 
     #[test]
