@@ -62,6 +62,75 @@ fn existing_keys_are_refused_before_anything_is_written() {
     assert_eq!(keys(&target, 0).len(), 5);
 }
 
+/// Loads a library of one function into a server.
+fn load(server: &Instance, library: &str, function: &str) {
+    let code =
+        format!("#!lua name={library}\nredis.register_function('{function}', function() return 1 end)");
+    let _: Value = cmd("FUNCTION").arg("LOAD").arg(code).query(&mut server.connect(0)).unwrap();
+}
+
+/// How many libraries of functions a server has.
+fn libraries(server: &Instance) -> usize {
+    let Value::Array(libraries) = server.run(0, "FUNCTION LIST") else { panic!("FUNCTION LIST") };
+    libraries.len()
+}
+
+/// Functions are as precious as keys: none is lost without leave, and nothing is written before that is known.
+#[test]
+fn existing_functions_are_refused_before_anything_is_written() {
+    let (_source, site) = small();
+    let target = Instance::start(Product::Redis, &[]);
+    load(&target, "mine", "own");
+    let url = target.url();
+    let by_replication = ["restore", "cache", "--into", &url, "--switch", "via=replication"];
+    let said = site.bad(&by_replication);
+    assert!(
+        said.contains("already has libraries of functions, and would lose all of them, for example `mine`")
+    );
+    assert!(said.contains("--replace") && libraries(&target) == 1, "{said}");
+    // One that is in nobody's way stays.
+    site.good(&["restore", "cache", "--into", &url]);
+    assert_eq!((keys(&target, 0).len(), libraries(&target)), (4, 2));
+    target.run(0, "FLUSHALL");
+    let said = site.bad(&["restore", "cache", "--into", &url]);
+    assert!(said.contains("already has libraries of functions of the package, for example `f`"), "{said}");
+    assert!(said.contains("--replace") && keys(&target, 0).is_empty(), "{said}");
+    target.run(0, "SET unrelated 1");
+    let said = site.bad(&by_replication);
+    assert!(
+        said.contains("already has keys, and would lose all of them, for example `unrelated` in database 0")
+    );
+    site.good(&["restore", "cache", "--into", &url, "--replace"]);
+    assert_eq!((keys(&target, 0).len(), libraries(&target)), (5, 2));
+    site.good(&[&by_replication[..], &["--replace"]].concat());
+    assert_eq!((keys(&target, 0).len(), libraries(&target)), (4, 1));
+}
+
+/// That the target has libraries besides hides none that is gone.
+#[test]
+fn a_library_that_is_lost_while_keys_are_restored() {
+    let source = Instance::start(Product::Redis, &[]);
+    source.run(0, "DEBUG POPULATE 100000 key 100");
+    load(&source, "f", "f");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    for lost in [false, true] {
+        let target = Instance::start(Product::Redis, &[]);
+        load(&target, "mine", "own");
+        load(&target, "yours", "other");
+        let mut restore = site.command(&["restore", "cache", "--into", &target.url()]);
+        let restore = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until(Duration::from_secs(30), || libraries(&target) == 3, || target.log());
+        if lost {
+            target.run(0, "FUNCTION DELETE f");
+        }
+        let output = restore.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(if lost { 5 } else { 0 }), "{said}");
+        assert_eq!(said.contains("1 of 1 libraries are not there as they were"), lost, "{said}");
+    }
+}
+
 #[test]
 fn a_dry_run_writes_nothing() {
     let (_source, site) = small();

@@ -143,17 +143,15 @@ pub enum Error {
     /// The restore was asked for in a way that cannot be meant.
     #[error("{0}")]
     Request(String),
-    /// Keys are there already.
-    #[error("{server} already has {found}, for example `{example}` in database {database}")]
+    /// Keys or libraries are there already.
+    #[error("{server} already has {found}, for example {example}")]
     Occupied {
         /// The server.
         server: String,
         /// How many, in words.
         found: String,
-        /// One of them.
+        /// One of them, in words.
         example: String,
-        /// Its database.
-        database: u64,
     },
     /// The target cannot read what the source wrote.
     #[error("the package holds {from} (RDB version {version}), which {target} does not read")]

@@ -9,9 +9,12 @@
 use std::collections::BTreeMap;
 
 use super::rdb::types::Kind;
-use super::rdb::{self, Item, Key};
+use super::rdb::{Item, Key};
 use crate::package::digest::Fingerprint;
 use crate::package::member::Object;
+
+/// The object that all libraries of functions make together.
+pub(super) const LIBRARIES: &str = "functions";
 
 /// What one database holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,15 +77,6 @@ pub(super) fn one(key: &Key) -> Fingerprint {
     }
 }
 
-/// The fingerprint of the libraries in what FUNCTION DUMP answers: a piece of an RDB file with a footer.
-pub(super) fn libraries(payload: Vec<u8>) -> Result<Fingerprint, rdb::Error> {
-    let mut fingerprint = Fingerprint::default();
-    for (hash, bytes) in rdb::walk::functions(payload)? {
-        fingerprint.merge(Fingerprint { rows: 1, bytes, hash });
-    }
-    Ok(fingerprint)
-}
-
 impl Tally {
     /// Takes one key.
     pub(super) fn add_key(&mut self, key: &Key) {
@@ -113,7 +107,7 @@ impl Tally {
             fingerprint: keyspace.fingerprint,
         });
         let libraries = (self.functions.rows > 0).then(|| Object {
-            name: "functions".to_owned(),
+            name: LIBRARIES.to_owned(),
             kind: "library".to_owned(),
             fingerprint: self.functions,
         });

@@ -248,15 +248,19 @@ pub fn payload_at(payload: &[u8], now: i64) -> Result<(Format, u8, Content), Err
     if reader.is_at_end()? { Ok((format, code, content)) } else { Err(Error::Trailing) }
 }
 
-/// The hash and length of each library of functions in a payload of FUNCTION DUMP.
-pub fn functions(mut payload: Vec<u8>) -> Result<Vec<(u128, u64)>, Error> {
+/// The code of each library of functions in a payload of FUNCTION DUMP.
+pub fn functions(mut payload: Vec<u8>) -> Result<Vec<Vec<u8>>, Error> {
     let short = || Error::Truncated { at: 0, what: "a payload of functions" };
     payload.truncate(payload.len().checked_sub(10).ok_or_else(short)?);
     let mut reader = Reader::new(One(Some(payload.into())));
     let mut libraries = Vec::new();
     while !reader.is_at_end()? {
         match reader.byte("a library of functions")? {
-            opcode::FUNCTION => libraries.push(reader.hash_string("a library of functions")?),
+            opcode::FUNCTION => {
+                let mut code = Vec::new();
+                reader.string(&mut code, "a library of functions")?;
+                libraries.push(code);
+            }
             code => {
                 let (what, at) = ("opcode", reader.offset());
                 return Err(Error::Unknown { what, code: u64::from(code), at, after: String::new() });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::redis::Value;
 use tokio::sync::{Mutex, mpsc};
 
+use super::functions;
 use super::target::Order;
 use super::unpack::{Batch, Parcel};
 use crate::clock::Clock;
@@ -44,7 +45,7 @@ impl Done {
 /// What a worker does with keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
-    /// Fails if one of them exists.
+    /// Fails if one of them exists, or a library of the same name.
     Look,
     /// Restores and compares.
     Restore,
@@ -120,6 +121,9 @@ impl Worker {
                     other => other,
                 })
             }
+            Batch::Function(payload) if task == Task::Look => {
+                functions::refuse_occupied(&mut self.client, payload).await
+            }
             Batch::Function(_) => Ok(()),
         }
     }
@@ -143,8 +147,7 @@ impl Worker {
         Error::Occupied {
             server: self.endpoint().server(),
             found: "keys of the package".to_owned(),
-            example: shown(&key.name),
-            database: self.database,
+            example: format!("`{}` in database {}", shown(&key.name), self.database),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Restoring into a running server: key by key, or by playing its master once.
 
 mod fit;
+mod functions;
 mod keys;
 mod only;
 mod replication;
@@ -15,10 +16,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::Client;
-use super::fingerprint::Keyspace;
+use super::fingerprint::{Keyspace, LIBRARIES};
 use super::probe::Info;
 use super::psync::DEPTH;
-use super::{Error, Plan, fingerprint, probe};
+use super::{Error, Plan, probe};
 use crate::package::member::Object;
 use crate::package::{self, Package};
 use crate::sources::{Request, Restored};
@@ -65,7 +66,7 @@ async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Er
         other => other,
     };
     let (unpacked, done) = if order.replication {
-        replication::refuse(order, &info)?;
+        replication::refuse(order, &mut client, &info).await?;
         let (unpacked, samples) = fit::survey(order, package).await?;
         check_index(&objects, &unpacked)?;
         fit::refuse_unfit(databases(&objects), &unpacked, &samples, &mut client).await.map_err(&named)?;
@@ -80,7 +81,7 @@ async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Er
     refuse_unmet(order)?;
     check_index(&objects, &unpacked)?;
     check(order, &unpacked, &done)?;
-    check_functions(order, &mut client, &unpacked).await?;
+    functions::check(order, &mut client, &unpacked).await?;
     let after = probe::info(&mut client).await?;
     check_role(order, &info, &after)?;
     check_evictions(order, &info, &after)?;
@@ -116,21 +117,6 @@ fn refuse_collisions(order: &Order, objects: &BTreeMap<String, Object>) -> Resul
         }
     }
     Ok(())
-}
-
-/// Compares the libraries of functions, unless the target has others besides.
-async fn check_functions(order: &Order, client: &mut Client, unpacked: &Unpacked) -> Result<(), Error> {
-    let wanted = unpacked.wanted.functions;
-    if wanted.rows == 0 {
-        return Ok(());
-    }
-    let payload: Vec<u8> = client.run("FUNCTION DUMP", &[]).await?;
-    let found = fingerprint::libraries(payload)?;
-    if found.rows > wanted.rows && !order.replication || found == wanted {
-        return Ok(());
-    }
-    let server = order.endpoint.server();
-    Err(Error::Differs(format!("the functions of {server} are not those of the package: {found}, {wanted}")))
 }
 
 /// Fails if the target has become another's replica since: then it has what its master has, not what was compared.
@@ -181,7 +167,7 @@ fn check_sizes(after: &Info, unpacked: &Unpacked) -> Result<(), Error> {
     Ok(())
 }
 
-/// Without leave to replace, refuses before anything is written if one of the keys is there already.
+/// Without leave to replace, refuses before anything is written if one of the keys or libraries is there already.
 async fn refuse_occupied(
     order: &Arc<Order>,
     client: &mut Client,
@@ -190,6 +176,9 @@ async fn refuse_occupied(
 ) -> Result<(), Error> {
     if order.replace {
         return Ok(());
+    }
+    if order.is_whole() && objects.contains_key(LIBRARIES) && functions::are_there(client).await? {
+        return run(order, package, Task::Look).await.map(drop);
     }
     let into = databases(objects).map(|number| order.database(number));
     for database in into.collect::<std::collections::BTreeSet<u64>>() {

@@ -13,14 +13,15 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::target::Order;
-use super::unpack;
+use super::{functions, unpack};
 use crate::package::index::Line;
 use crate::package::{self, Package};
 use crate::sources::redis::Error;
 use crate::sources::redis::config::Address;
 use crate::sources::redis::connect::Client;
-use crate::sources::redis::probe::Info;
+use crate::sources::redis::probe::{self, Info};
 use crate::sources::redis::psync::DEPTH;
+use crate::sources::redis::rdb::shown;
 use crate::stores::retry::pause;
 
 /// The longest word of a command that a replica sends.
@@ -110,8 +111,8 @@ fn is_busy(error: &Error) -> bool {
     }
 }
 
-/// Refuses a target that follows nobody, or somebody else, or would lose keys without leave.
-pub(super) fn refuse(order: &Order, info: &Info) -> Result<(), Error> {
+/// Refuses a target that follows nobody, or somebody else, or would lose keys or libraries without leave.
+pub(super) async fn refuse(order: &Order, client: &mut Client, info: &Info) -> Result<(), Error> {
     let field = |name: &str| info.get(name).map(String::as_str);
     let server = order.endpoint.server();
     if field("cluster_enabled") == Some("1") {
@@ -120,18 +121,21 @@ pub(super) fn refuse(order: &Order, info: &Info) -> Result<(), Error> {
     if field("role") == Some("slave") {
         return Err(Error::Request(format!("{server} is a replica already: restore into its master")));
     }
-    let keyspace = info
-        .iter()
-        .find(|(name, _)| name.strip_prefix("db").is_some_and(|number| number.parse::<u64>().is_ok()));
-    match keyspace {
-        Some((name, sizes)) if !order.replace => Err(Error::Occupied {
+    if order.replace {
+        return Ok(());
+    }
+    if let Some(database) = probe::sizes(info).into_keys().next() {
+        client.select(database).await?;
+        // Without an example it is refused all the same.
+        let key: Result<Option<Vec<u8>>, Error> = client.run("RANDOMKEY", &[]).await;
+        let key = key.unwrap_or_default().map_or("one".to_owned(), |key| format!("`{}`", shown(&key)));
+        return Err(Error::Occupied {
             server,
             found: "keys, and would lose all of them".to_owned(),
-            example: sizes.clone(),
-            database: name.strip_prefix("db").and_then(|number| number.parse().ok()).unwrap_or(0),
-        }),
-        _ => Ok(()),
+            example: format!("{key} in database {database}"),
+        });
     }
+    functions::refuse_lost(client, info).await
 }
 
 /// How long the RDB file in the package is.

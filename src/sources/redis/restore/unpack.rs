@@ -73,6 +73,8 @@ pub(super) struct Unpacked {
     /// What of it was asked for.
     pub(super) wanted: Tally,
     pub(super) bytes: u64,
+    /// The hashes of the libraries of functions that were asked for.
+    pub(super) libraries: BTreeSet<u128>,
     pub(super) format: Format,
     /// Types of modules that keep data outside of the keyspace.
     pub(super) modules: BTreeSet<String>,
@@ -139,7 +141,7 @@ impl Sender {
     fn run(mut self, mut walker: Walker<Cut>, order: &Order) -> Result<Unpacked, Error> {
         let format = walker.format();
         let (mut tally, mut wanted, mut bytes) = (Tally::default(), Tally::default(), 0);
-        let (mut modules, mut users) = (BTreeSet::new(), Vec::new());
+        let (mut modules, mut users, mut libraries) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
         while let Some(item) = walker.item()? {
             tally.add(&item);
             match item {
@@ -151,6 +153,7 @@ impl Sender {
                 }
                 Item::Function(hash, length) if order.is_whole() => {
                     wanted.add(&Item::Function(hash, length));
+                    libraries.insert(hash);
                     self.send(Batch::Function(take_payload(&mut walker, format)))?;
                 }
                 Item::Aux(name, value) if order.acl && name == extras::ACL.as_bytes() => {
@@ -167,7 +170,7 @@ impl Sender {
             }
         }
         self.flush()?;
-        Ok(Unpacked { tally, wanted, bytes, format, modules, users })
+        Ok(Unpacked { tally, wanted, bytes, libraries, format, modules, users })
     }
 
     fn key(&mut self, key: Key, payload: Vec<u8>) -> Result<(), Error> {
