@@ -197,6 +197,27 @@ fn two_databases_into_one() {
     assert_eq!(value, "one");
 }
 
+/// A database that the package does not have was meant otherwise: those that it has would overwrite what is live.
+#[test]
+fn a_database_that_the_package_does_not_have() {
+    let source = Instance::start(Product::Redis, &[]);
+    source.run(0, "SET a old");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    source.run(0, "SET a live");
+    for more in [&["--replace"][..], &["--dry-run"]] {
+        let said = site.bad(&[&["restore", "cache", "--switch", "db=1:9"], more].concat());
+        let why = "no keys of database 1, which `db=FROM:TO` is to send elsewhere; it has keys of: 0";
+        assert!(said.contains(why), "{said}");
+    }
+    let twice = ["restore", "cache", "--replace", "--switch", "db=0:9", "--switch", "db=0:8"];
+    let said = site.bad(&twice);
+    assert!(said.contains("database 0 has one place to go to: give `db=0:…` once"), "{said}");
+    assert_eq!(cmd("GET").arg("a").query::<String>(&mut source.connect(0)).unwrap(), "live");
+    site.good(&["restore", "cache", "--replace", "--switch", "db=0:9"]);
+    assert_eq!(cmd("GET").arg("a").query::<String>(&mut source.connect(9)).unwrap(), "old");
+}
+
 /// A pattern that meets no key was meant otherwise: braces, for example, are alternatives.
 #[test]
 fn a_pattern_that_meets_no_key() {

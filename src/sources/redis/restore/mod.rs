@@ -9,7 +9,7 @@ mod target;
 mod unpack;
 mod users;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -48,6 +48,7 @@ pub(super) async fn restore(
 
 async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Error> {
     let objects = package.objects().await?;
+    refuse_strays(order, &objects)?;
     refuse_collisions(order, &objects)?;
     if order.dry_run {
         let (unpacked, _) = fit::survey(order, package).await?;
@@ -100,6 +101,18 @@ fn refuse_unmet(order: &Order) -> Result<(), Error> {
 /// The databases that a package has keys of.
 fn databases(objects: &BTreeMap<String, Object>) -> impl Iterator<Item = u64> {
     objects.keys().filter_map(|name| name.strip_prefix("db")?.parse().ok())
+}
+
+/// A database that is to go elsewhere must be one of the package: else those that the package has would go to their own
+/// places, where they are not meant to go.
+fn refuse_strays(order: &Order, objects: &BTreeMap<String, Object>) -> Result<(), Error> {
+    let databases: BTreeSet<u64> = databases(objects).collect();
+    let Some(stray) = order.stray(&databases) else { return Ok(()) };
+    let all: Vec<String> = databases.iter().map(u64::to_string).collect();
+    let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+    Err(Error::Request(format!(
+        "the package has no keys of database {stray}, which `db=FROM:TO` is to send elsewhere; it has keys of: {all}"
+    )))
 }
 
 /// Two databases that go into one may have keys of the same name. Without leave to replace the second is refused; with it
@@ -181,7 +194,7 @@ async fn refuse_occupied(
         return run(order, package, Task::Look).await.map(drop);
     }
     let into = databases(objects).map(|number| order.database(number));
-    for database in into.collect::<std::collections::BTreeSet<u64>>() {
+    for database in into.collect::<BTreeSet<u64>>() {
         client.select(database).await?;
         let keys: u64 = client.run("DBSIZE", &[]).await?;
         if keys > 0 {

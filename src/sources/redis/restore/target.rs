@@ -1,6 +1,6 @@
 //! What a restore is asked for, and into which server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -49,7 +49,11 @@ impl Order {
                 ("acl", "") => acl = true,
                 ("db", pair) => {
                     let (from, to) = remap(pair)?;
-                    databases.insert(from, to);
+                    if databases.insert(from, to).is_some() {
+                        return Err(Error::Request(format!(
+                            "database {from} has one place to go to: give `db={from}:…` once"
+                        )));
+                    }
                 }
                 ("password-env", name) => password(&mut plan, Some(name.to_owned()), None)?,
                 ("password-file", path) => password(&mut plan, None, Some(path.into()))?,
@@ -82,6 +86,11 @@ impl Order {
     /// The database that the keys of `database` go to.
     pub(super) fn database(&self, database: u64) -> u64 {
         self.databases.get(&database).copied().unwrap_or(database)
+    }
+
+    /// The first database that is to go elsewhere and is none of these.
+    pub(super) fn stray(&self, databases: &BTreeSet<u64>) -> Option<u64> {
+        self.databases.keys().copied().find(|from| !databases.contains(from))
     }
 
     /// Whether a key is asked for.
