@@ -399,7 +399,16 @@ fn users_and_settings_travel_inside_the_file() {
     let copy = Instance::on(Product::Redis, &rdb, &[]);
     assert_eq!(differences(&copy.state(), &source.state()), Vec::<String>::new());
     let target = Instance::start(Product::Redis, &[]);
-    site.good(&["restore", "cache", "--into", &target.url(), "--switch", "acl"]);
+    let said = site.good(&["restore", "cache", "--into", &target.url(), "--switch", "acl"]);
+    let forgetful = "users are in the target's memory only, and gone when it starts again: ";
+    assert!(said.contains(&format!("{forgetful}`CONFIG REWRITE` there")), "{said}");
+    let file = target.dir.path().join("users.acl");
+    std::fs::write(&file, "").unwrap();
+    let file = file.display().to_string();
+    let keeps = Instance::start(Product::Redis, &["--aclfile", &file]);
+    let said = site.good(&["restore", "cache", "--into", &keeps.url(), "--switch", "acl"]);
+    assert!(said.contains(&format!("{forgetful}`ACL SAVE` there writes them into `{file}`")), "{said}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"", "nobody asked for that");
     // The same rules, in whatever order; that payloads are checked is the default and may be said or not.
     let users = |server: &Instance| -> Vec<Vec<String>> {
         let list: Vec<String> = cmd("ACL").arg("LIST").query(&mut server.connect(0)).unwrap();
@@ -414,6 +423,19 @@ fn users_and_settings_travel_inside_the_file() {
     assert_eq!(users(&target), users(&source));
     site.good(&["restore", "cache", "--replace", "--into", &target.url(), "--switch", "via=replication"]);
     assert_eq!(differences(&target.state(), &source.state()), Vec::<String>::new());
+}
+
+/// Who asks for users does not end with none, nor with keys and without them.
+#[test]
+fn users_that_the_package_does_not_have() {
+    let (_source, site) = small();
+    let target = Instance::start(Product::Redis, &[]);
+    let words = ["restore", "cache", "--into", &target.url(), "--switch", "acl"];
+    for more in [&[][..], &["--dry-run"], &["--switch", "via=replication"]] {
+        let said = site.bad(&[&words[..], more].concat());
+        assert!(said.contains("the package has no ACL users") && said.contains("`include_acl`"), "{said}");
+        assert_eq!((keys(&target, 0).len(), libraries(&target)), (0, 0), "{more:?}");
+    }
 }
 
 /// A package whose one key is a value of a module that no test server has.

@@ -27,6 +27,7 @@ use keys::{Done, Task, work};
 use only::Only;
 use target::Order;
 use unpack::{Unpacked, unpack};
+use users::Users;
 
 /// How many batches may wait for a worker.
 const BATCHES: usize = 2;
@@ -53,7 +54,7 @@ async fn carry_out(order: &Arc<Order>, package: &Package) -> Result<Restored, Er
     if order.dry_run {
         let (unpacked, _) = fit::survey(order, package).await?;
         refuse_unmet(order)?;
-        return Ok(restored(order, &unpacked, &Done::default(), 0));
+        return Ok(restored(order, &unpacked, &Done::default(), Users::default()));
     }
     let mut client = Client::open(&order.endpoint, 0).await?;
     let mut info = probe::info(&mut client).await?;
@@ -259,7 +260,7 @@ fn check(order: &Order, unpacked: &Unpacked, done: &Done) -> Result<(), Error> {
     Ok(())
 }
 
-fn restored(order: &Order, unpacked: &Unpacked, done: &Done, users: u64) -> Restored {
+fn restored(order: &Order, unpacked: &Unpacked, done: &Done, users: Users) -> Restored {
     let rows = |keyspaces: &BTreeMap<u64, Keyspace>| -> u64 {
         keyspaces.values().map(|keyspace| keyspace.fingerprint.rows).sum()
     };
@@ -275,9 +276,10 @@ fn restored(order: &Order, unpacked: &Unpacked, done: &Done, users: u64) -> Rest
         counts.insert("keys_expired".to_owned(), expired);
         notes.push(format!("{expired} keys or fields of hashes had expired before they could be compared"));
     }
-    if users > 0 {
-        counts.insert("users".to_owned(), users);
+    if users.count > 0 {
+        counts.insert("users".to_owned(), users.count);
     }
+    notes.extend(users.note);
     if !order.dry_run && !order.endpoint.stays() {
         notes.push(
             "the server does not tell its `run_id`: had another taken its place meanwhile, nobody would know"

@@ -144,6 +144,7 @@ impl Sender {
         let (mut modules, mut users, mut libraries) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
         while let Some(item) = walker.item()? {
             tally.add(&item);
+            refuse_no_users(order, &users, &item)?;
             match item {
                 Item::Key(key) if order.wants(&key.name) => {
                     wanted.add_key(&key);
@@ -197,6 +198,16 @@ impl Sender {
         // The workers have stopped: they have the reason.
         self.batches.blocking_send(batch).map_err(|_| Error::Stopped)
     }
+}
+
+/// Fails if users are asked for and there are none: they stand before everything else, so nothing is restored yet.
+fn refuse_no_users(order: &Order, users: &[Vec<u8>], item: &Item) -> Result<(), Error> {
+    if !order.acl || !users.is_empty() || matches!(item, Item::Aux(..)) {
+        return Ok(());
+    }
+    Err(Error::Request(
+        "the package has no ACL users: a backup saves them with `include_acl`; leave `acl` out".to_owned(),
+    ))
 }
 
 fn take_payload(walker: &mut Walker<Cut>, format: Format) -> Vec<u8> {
