@@ -150,6 +150,8 @@ fn requests_that_cannot_be_meant() {
     assert!(told(&["--into", "redis://u:p@h"]).contains("`--into` holds a password"));
     let said = told(&["--switch", "via=replication", "--only", "a"]);
     assert!(said.contains("`via=replication` restores everything as it was"), "{said}");
+    let said = told(&["--switch", "via=replication", "--into", "rediss://127.0.0.1:1"]);
+    assert!(said.contains("over a plain connection") && said.contains("`tls-replication`"), "{said}");
 }
 
 /// What has expired meanwhile is counted, and is no difference.

@@ -69,6 +69,12 @@ impl Order {
             let what = "`via=replication` restores everything as it was: leave out `--only` and `db=…`";
             return Err(Error::Request(what.to_owned()));
         }
+        if replication && plan.tls.is_some() {
+            let what = "by `via=replication` the target takes the data from us over a plain connection, and it is reached by \
+                        TLS: one with `tls-replication` would not speak to us, any other would be sent everything for \
+                        whoever listens to read; leave `via=replication` out, or name a plain port with `--into redis://…`";
+            return Err(Error::Request(what.to_owned()));
+        }
         Ok(Self {
             endpoint: locate(&plan).await?,
             connections: plan.connections,
