@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use redis::{Value, cmd};
@@ -161,6 +162,37 @@ fn a_node_of_a_cluster_says_which_slots_it_has() {
     let plain = Instance::start(Product::Redis, &[]);
     let said = Site::at(plain.port, ", cluster_node: true").bad(&["backup"]);
     assert!(said.contains("is not a node of a cluster"), "{said}");
+}
+
+/// Slots that go while a snapshot is taken are told: their keys are nobody's, whatever the node had said before.
+#[test]
+fn a_node_of_a_cluster_whose_slots_go_while_it_is_read() {
+    for mode in ["psync", "scan"] {
+        let node = node(Product::Redis);
+        node.run(0, "CONFIG SET cluster-require-full-coverage no");
+        node.run(0, "CONFIG SET rdb-key-save-delay 50");
+        // All of them in one slot, which stays.
+        node.run(0, "DEBUG POPULATE 30000 {a} 100");
+        let site = Site::at(node.port, &format!(", cluster_node: true, mode: {mode}"));
+        site.good(&["backup"]);
+        let record = site.record();
+        assert_eq!(record["consistency"]["coordinates"]["cluster_slots"], "0-16383", "{record}");
+        assert!(!record["notes"].to_string().contains("slots"), "{record}");
+        let asked = || node.info("cmdstat_cluster|nodes");
+        let before = asked();
+        let backup = site.command(&["backup"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until(Duration::from_secs(30), || asked() != before, || node.log());
+        node.run(0, "CLUSTER DELSLOTS 300");
+        let output = backup.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let record = site.record();
+        assert_eq!(
+            record["consistency"]["coordinates"]["cluster_slots_after"], "0-299,301-16383",
+            "{record}"
+        );
+        let note = "were 0-16383 before the backup and are 0-299,301-16383 after it; of those that came or went each of";
+        assert!(record["notes"].to_string().contains(note), "{mode}: {record}");
+    }
 }
 
 /// A cluster's node without data, all slots its own.

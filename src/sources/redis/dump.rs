@@ -24,16 +24,24 @@ pub(super) async fn dump(plan: &Plan, outlet: Outlet, stop: &CancellationToken) 
     let mut coordinates = BTreeMap::from([("server".to_owned(), endpoint.server())]);
     let mut client = probe::coordinates(plan, &endpoint, &mut coordinates).await?;
     let fields = extras::collect(plan, &mut client).await?;
+    let mut replicated = None;
     if plan.mode == Mode::Psync {
         let alone = !plan.cluster_node;
         match by_replication(&endpoint, alone, &outlet, fields.clone(), coordinates.clone(), stop).await {
             Err(error) if plan.fallback == Fallback::Scan && is_forbidden(&error) => {
                 tracing::info!(%error, "replicas are forbidden, reading key by key");
             }
-            other => return other,
+            other => replicated = Some(other?),
         }
     }
-    by_scan(plan, &mut client, &outlet, fields, coordinates, stop).await
+    let mut summary = match replicated {
+        Some(summary) => summary,
+        None => by_scan(plan, &mut client, &outlet, fields, coordinates, stop).await?,
+    };
+    if plan.cluster_node {
+        probe::compare_slots(&mut client, &mut summary).await?;
+    }
+    Ok(summary)
 }
 
 /// Whether the server forbids replicas, and another way is worth a try.
@@ -103,6 +111,8 @@ struct Walked {
     tally: Tally,
     format: Format,
     members: u64,
+    /// Whether slots were on their way in.
+    imports: bool,
 }
 
 /// Walks over the stream on a thread of its own while it is handed over.
@@ -128,8 +138,9 @@ async fn walk(
                 break;
             }
         }
+        let imports = walker.has_imports();
         let members = walker.into_feed().finish(tally.checked)?;
-        Ok(Walked { tally, format, members })
+        Ok(Walked { tally, format, members, imports })
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(Err(Error::Rdb(rdb::Error::Stopped(why)))) if why.is::<Closed>() => Err(Error::Closed(Closed)),
@@ -158,11 +169,9 @@ async fn summarize(
     if !walked.tally.checked {
         notes.push("the server writes no RDB checksums (`rdbchecksum no`)".to_owned());
     }
-    if let Some(moving) = coordinates.get(probe::MOVING) {
-        notes.push(format!(
-            "slots are on their way to or from another node ({moving}): each of their keys may be in the backup of \
-             either node, of both or of neither"
-        ));
+    if walked.imports {
+        let uncertain = probe::UNCERTAIN;
+        notes.push(format!("slots were on their way to this node when the snapshot was taken: {uncertain}"));
     }
     let mut counts = walked.tally.counts();
     counts.insert("members".to_owned(), walked.members);

@@ -5,11 +5,19 @@ use std::collections::BTreeMap;
 use super::config::{Fallback, Mode};
 use super::connect::{Client, Connection, Endpoint, Reply, locate};
 use super::{Error, Plan, dump, psync};
-use crate::sources::Facts;
+use crate::sources::{Facts, Summary};
 use crate::stores::{Finding, Severity};
 
-/// The coordinate that names slots on their way to or from another node.
-pub(super) const MOVING: &str = "cluster_slots_moving";
+/// The coordinate that names a node's slots, and the one of those on their way to or from another node.
+const SLOTS: &str = "cluster_slots";
+const MOVING: &str = "cluster_slots_moving";
+
+/// The coordinate that names a node's slots after the dump, if they are others then.
+const SLOTS_AFTER: &str = "cluster_slots_after";
+
+/// What becomes of the keys of slots that move.
+pub(super) const UNCERTAIN: &str =
+    "each of their keys may be in the backup of either node, of both or of neither";
 
 /// What `INFO` says, by field.
 pub(super) type Info = BTreeMap<String, String>;
@@ -138,14 +146,41 @@ pub(super) async fn coordinates(
     }
     coordinates.insert("product".to_owned(), product(&info));
     if plan.cluster_node {
-        let nodes: String = client.run("CLUSTER NODES", &[]).await?;
-        coordinates.insert("cluster_slots".to_owned(), own_slots(&nodes, false));
-        let moving = own_slots(&nodes, true);
+        let [own, moving] = slots(&mut client).await?;
+        coordinates.insert(SLOTS.to_owned(), own);
         if !moving.is_empty() {
             coordinates.insert(MOVING.to_owned(), moving);
         }
     }
     Ok(client)
+}
+
+/// Asks a node of a cluster for its slots once more, after the dump, and names those that were moving before or after it.
+///
+/// A slot that has left before the snapshot has no keys in it, whatever was said before.
+pub(super) async fn compare_slots(client: &mut Client, summary: &mut Summary) -> Result<(), Error> {
+    let [after, moving] = slots(client).await?;
+    let coordinates = &mut summary.consistency.coordinates;
+    if !moving.is_empty() && coordinates.get(MOVING) != Some(&moving) {
+        let before = coordinates.remove(MOVING).map(|before| before + ",");
+        coordinates.insert(MOVING.to_owned(), before.unwrap_or_default() + &moving);
+    }
+    if let Some(moving) = coordinates.get(MOVING) {
+        summary.notes.push(format!("slots are on their way to or from another node ({moving}): {UNCERTAIN}"));
+    }
+    let before = coordinates.get(SLOTS).cloned().unwrap_or_default();
+    if after != before {
+        let note = format!("the slots of the node were {before} before the backup and are {after} after it");
+        summary.notes.push(format!("{note}; of those that came or went {UNCERTAIN}"));
+        coordinates.insert(SLOTS_AFTER.to_owned(), after);
+    }
+    Ok(())
+}
+
+/// The slots of a node of a cluster: its own, and those on their way in or out.
+async fn slots(client: &mut Client) -> Result<[String; 2], Error> {
+    let nodes: String = client.run("CLUSTER NODES", &[]).await?;
+    Ok([own_slots(&nodes, false), own_slots(&nodes, true)])
 }
 
 /// The slots of the node that was asked, or of its master, as `0-5460,7000`; or those on their way in or out.

@@ -370,6 +370,12 @@ fn a_slot_on_its_way_in_is_valkeys_alone() {
     write::key(b"key", None, 0, &text(&["v"]), &mut body);
     let items = walk_in(&file("VALKEY080", &body), 3).unwrap();
     assert!(matches!(&items[..], [Item::Key(_), Item::End { checked: true }]), "{items:?}");
+    for (imports, body) in [(true, &body), (false, &Vec::new())] {
+        let bytes = file("VALKEY080", body);
+        let mut walker = Walker::new(Pieces { bytes: bytes.into(), step: 3, passed: Vec::new() }).unwrap();
+        while walker.item().unwrap().is_some() {}
+        assert_eq!((walker.has_imports(), walker.has_slots()), (imports, imports));
+    }
     let said = walk_in(&file("REDIS0013", &body), 3).unwrap_err().to_string();
     assert_eq!(said, "unknown RDB opcode or value type 243 (0xF3) at byte 9, after key ``");
 }

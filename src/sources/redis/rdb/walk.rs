@@ -51,6 +51,7 @@ pub struct Walker<F> {
     database: u64,
     last: Vec<u8>,
     slots: bool,
+    imports: bool,
     ended: bool,
 }
 
@@ -60,7 +61,7 @@ impl<F: Feed> Walker<F> {
         let mut reader = Reader::new(feed);
         let format = Format::parse(reader.array("the magic")?)?;
         reader.hand_on()?;
-        Ok(Self { reader, format, database: 0, last: Vec::new(), slots: false, ended: false })
+        Ok(Self { reader, format, database: 0, last: Vec::new(), slots: false, imports: false, ended: false })
     }
 
     /// The dialect and version.
@@ -72,6 +73,11 @@ impl<F: Feed> Walker<F> {
     /// from 8.1 as metadata): then the stream may have a part of the keys only. Older nodes write nothing of the kind.
     pub fn has_slots(&self) -> bool {
         self.slots
+    }
+
+    /// Whether a slot on its way in has passed, which Valkey writes from 9.0.
+    pub fn has_imports(&self) -> bool {
+        self.imports
     }
 
     /// Where the bytes come from.
@@ -127,6 +133,7 @@ impl<F: Feed> Walker<F> {
     }
 
     fn slot_import(&mut self) -> Result<(), Error> {
+        (self.slots, self.imports) = (true, true);
         self.reader.string(&mut Vec::new(), "a slot import")?;
         for _ in 0..self.reader.count("a slot import")? {
             self.reader.count("a slot range")?;
