@@ -98,6 +98,31 @@ fn passwords() {
     assert!(!said.contains("secret-word"), "{said}");
 }
 
+/// A user without a password is that user all the same, and not the one that the server takes everybody for.
+#[test]
+fn a_user_without_a_password() {
+    for product in [Product::Redis, Product::Valkey] {
+        let server = Instance::start(product, &[]);
+        server.run(0, "SET a 1");
+        server.run(0, "ACL SETUSER free on nopass ~* +@all");
+        server.run(0, "ACL SETUSER locked on >word ~* +@all");
+        for mode in ["psync", "scan"] {
+            let site = Site::at(server.port, &format!(", mode: {mode}, username: free"));
+            site.good(&["backup"]);
+            let said = Site::at(server.port, &format!(", mode: {mode}, username: locked")).bad(&["backup"]);
+            assert!(said.contains("refuses the user name or password"), "{product:?}, {mode}: {said}");
+            // Whoever says nothing is taken for `default`, who may do nothing: so it was `free` who did it.
+            server.run(0, "ACL SETUSER default -@all +auth +acl");
+            site.good(&["backup"]);
+            let said = Site::at(server.port, &format!(", mode: {mode}")).bad(&["backup"]);
+            assert!(said.contains("user `default` of 127.0.0.1:"), "{product:?}, {mode}: {said}");
+            let url = format!("redis://free@127.0.0.1:{}", server.port);
+            site.good(&["restore", "cache", "--replace", "--into", &url]);
+            server.run(0, "ACL SETUSER default +@all");
+        }
+    }
+}
+
 #[test]
 fn a_user_who_may_not_replicate_is_told_the_rule_and_the_rule_helps() {
     let server = Instance::start(Product::Redis, &[]);

@@ -30,7 +30,7 @@ pub struct Config {
     /// +dbsize +scan +multi +exec +dump +pexpiretime +memory|usage +function|dump`, for a replica of a cluster
     /// `+readonly` too, and before Redis 7.0 `+time`. Default: the server's default user.
     pub username: Option<String>,
-    /// The user's password.
+    /// The user's password. Without one, a `username` logs in with an empty password: for users with `nopass`.
     pub password: Option<SecretRef>,
     /// Encrypt the connection. Give `{}` for the usual authorities.
     pub tls: Option<Tls>,

@@ -109,9 +109,9 @@ async fn connect(endpoint: &Endpoint, database: u64) -> Result<MultiplexedConnec
     let mut login = RedisConnectionInfo::default()
         .set_skip_set_lib_name()
         .set_db(i64::try_from(database).unwrap_or(i64::MAX));
-    if let Some(password) = &endpoint.password {
-        login = login.set_password(password.expose());
-        if let Some(username) = &endpoint.username {
+    if let Some((username, password)) = endpoint.login() {
+        login = login.set_password(password);
+        if let Some(username) = username {
             login = login.set_username(username);
         }
     }

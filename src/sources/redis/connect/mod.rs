@@ -59,6 +59,13 @@ impl Endpoint {
         self.address.to_string()
     }
 
+    /// User and password to log in with, if any is given. A user without a password is one whom the server takes with
+    /// whatever password (`nopass`), and who is not the one that it takes everybody for.
+    fn login(&self) -> Option<(Option<&str>, &str)> {
+        let (username, password) = (self.username.as_deref(), self.password.as_ref().map(Secret::expose));
+        (username.is_some() || password.is_some()).then(|| (username, password.unwrap_or_default()))
+    }
+
     /// The user for messages and remedies.
     pub(super) fn user(&self) -> String {
         self.username.clone().unwrap_or_else(|| "default".to_owned())

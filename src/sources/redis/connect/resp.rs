@@ -53,10 +53,10 @@ impl Connection {
             .map_err(|_| unreachable(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))??;
         let mut connection =
             Self { endpoint: endpoint.clone(), stream, buffer: BytesMut::new(), why: String::new() };
-        if let Some(password) = &endpoint.password {
+        if let Some((username, password)) = endpoint.login() {
             let mut arguments = vec!["AUTH"];
-            arguments.extend(endpoint.username.as_deref());
-            arguments.push(password.expose());
+            arguments.extend(username);
+            arguments.push(password);
             if let Reply::Error(said) = connection.ask(&arguments).await? {
                 return Err(endpoint.refused("auth", &said));
             }
