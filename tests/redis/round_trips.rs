@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use redis::{Value, cmd};
+
 use crate::site::Site;
 use crate::support::redis::{Instance, Product, differences};
 
@@ -142,6 +144,38 @@ fn a_newer_valkey_into_an_older_redis_is_refused_by_name() {
         "{said}"
     );
     assert_eq!(target.state().len(), 1, "nothing was written");
+}
+
+/// Neither reading nor comparing counts as use, by which a server decides what to evict first.
+#[test]
+fn what_is_read_or_compared_does_not_count_as_used() {
+    let lru = ["--maxmemory-policy", "allkeys-lru"];
+    let lfu = ["--maxmemory-policy", "allkeys-lfu"];
+    for (policy, option, value, as_told) in [(lru, "IDLETIME", 200, 199..=230), (lfu, "FREQ", 0, 0..=0)] {
+        let source = Instance::start(Product::Valkey, &policy);
+        source.run(0, "SET other 1");
+        let payload: Vec<u8> = cmd("DUMP").arg("other").query(&mut source.connect(0)).unwrap();
+        let mut restore = cmd("RESTORE");
+        restore.arg("key").arg(0).arg(payload).arg(option).arg(value);
+        let _: Value = restore.query(&mut source.connect(0)).unwrap();
+        let used = |server: &Instance| -> i64 {
+            cmd("OBJECT").arg(option).arg("key").query(&mut server.connect(0)).unwrap()
+        };
+        let is_kept = |server: &Instance| as_told.contains(&used(server));
+        let site = Site::at(source.port, ", mode: scan");
+        site.good(&["backup"]);
+        assert!(is_kept(&source), "{option}: {}", used(&source));
+        site.configure(&format!("host: 127.0.0.1, port: {}", source.port));
+        site.good(&["backup"]);
+        for way in ["via=restore", "via=replication"] {
+            let target = Instance::start(Product::Valkey, &policy);
+            site.good(&["restore", "cache", "--into", &target.url(), "--switch", way]);
+            assert!(is_kept(&target), "{option}, {way}: {}", used(&target));
+            // The negative control.
+            target.run(0, "DUMP key");
+            assert!(!is_kept(&target), "{option}");
+        }
+    }
 }
 
 /// The comparison finds what `DEBUG DIGEST` does not.

@@ -28,7 +28,8 @@ pub struct Config {
     pub sentinel: Option<Sentinel>,
     /// The ACL user. Needs `+psync +replconf +ping +info` for `mode: psync`; for `mode: scan` `~* +ping +info +select
     /// +dbsize +scan +multi +exec +dump +pexpiretime +memory|usage +function|dump`, for a replica of a cluster
-    /// `+readonly` too, and before Redis 7.0 `+time`. Default: the server's default user.
+    /// `+readonly` too, before Redis 7.0 `+time`, and from 7.2 `+client|no-touch`, without which every key that is read
+    /// counts as used. Default: the server's default user.
     pub username: Option<String>,
     /// The user's password. Without one, a `username` logs in with an empty password: for users with `nopass`.
     pub password: Option<SecretRef>,

@@ -83,6 +83,7 @@ pub(super) async fn scan(
     if plan.cluster_node && info.get("role").is_some_and(|role| role == "slave") {
         client.read_replica().await?;
     }
+    client.read_untouched().await?;
     let together = if plan.cluster_node { Together::Each } else { Together::All };
     let mut missing = modules(client, &mut notes).await?;
     let databases = databases(client).await?;

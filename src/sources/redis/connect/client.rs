@@ -22,6 +22,8 @@ pub(in crate::sources::redis) struct Client {
     database: u64,
     /// A replica of a cluster answers for its master.
     reads_replica: bool,
+    /// What is read does not count as used.
+    untouching: bool,
     /// When the last answer came.
     used: Instant,
     /// The server knows PEXPIRETIME (7.0 and later); found out when it is first asked.
@@ -33,13 +35,25 @@ impl Client {
     pub(in crate::sources::redis) async fn open(endpoint: &Endpoint, database: u64) -> Result<Self, Error> {
         let connection = connect(endpoint, database).await?;
         let (endpoint, used) = (endpoint.clone(), Instant::now());
-        Ok(Self { endpoint, connection, database, reads_replica: false, used, exact_expiry: true })
+        let (reads_replica, untouching, exact_expiry) = (false, false, true);
+        Ok(Self { endpoint, connection, database, reads_replica, untouching, used, exact_expiry })
     }
 
     /// Makes a cluster's replica answer for the slots of its master.
     pub(in crate::sources::redis) async fn read_replica(&mut self) -> Result<(), Error> {
         self.reads_replica = true;
         self.run("READONLY", &[]).await
+    }
+
+    /// Keeps what is read from counting as used, which decides what a server evicts first: where the server knows how
+    /// (Redis from 7.2, Valkey) and lets us.
+    pub(in crate::sources::redis) async fn read_untouched(&mut self) -> Result<(), Error> {
+        self.untouching = true;
+        let answered: Result<(), Error> = self.run("CLIENT NO-TOUCH", &[b"ON"]).await;
+        match answered {
+            Err(Error::Answer { .. } | Error::NotAllowed { .. }) => Ok(()),
+            answered => answered,
+        }
     }
 
     /// Chooses another database.
@@ -64,7 +78,7 @@ impl Client {
             answered.map_err(|error| answer(&self.endpoint, "READONLY", &error))?;
         }
         self.used = Instant::now();
-        Ok(())
+        if self.untouching { Box::pin(self.read_untouched()).await } else { Ok(()) }
     }
 
     pub(in crate::sources::redis) fn endpoint(&self) -> &Endpoint {

@@ -76,6 +76,8 @@ async fn worker(order: &Arc<Order>, batches: &Batches, task: Task) -> Result<Don
         order: Arc::clone(order),
         done: Done::default(),
     };
+    // What is compared keeps the time or frequency of its last use that it was restored with.
+    worker.client.read_untouched().await?;
     loop {
         let next = batches.lock().await.recv().await;
         match next {
