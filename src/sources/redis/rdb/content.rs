@@ -38,11 +38,23 @@ pub struct Content {
     pub module: Option<String>,
     /// A hash of a vector set that does not depend on the order of its elements.
     pub unordered: Option<u128>,
+    /// What a stream says of itself that versions before 7.0 do not know, as a hash: its first id, its greatest deleted id,
+    /// how many entries were ever added, and read by each group.
+    pub counters: Option<u128>,
 }
 
 impl Content {
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, hash: 0, bytes: 0, elements: 0, field_expires: None, module: None, unordered: None }
+        Self {
+            kind,
+            hash: 0,
+            bytes: 0,
+            elements: 0,
+            field_expires: None,
+            module: None,
+            unordered: None,
+            counters: None,
+        }
     }
 
     fn sum(&mut self, row: &[u8], bytes: usize) {

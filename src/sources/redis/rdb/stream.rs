@@ -3,7 +3,7 @@
 //! The hash takes everything in the order in which servers write it (radix trees are ordered), except for what
 //! versions know and others do not: the first id, the greatest deleted id, the number of entries ever added and read
 //! (RDB 10), when a consumer was last active (RDB 11), and what is remembered of producers that may repeat themselves
-//! (RDB 13).
+//! (RDB 13). The numbers of RDB 10 make a hash of their own, to compare where both sides have them.
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -26,7 +26,7 @@ impl Hash {
 
 /// Reads a stream of the given version of its layout.
 pub(super) fn read<F: Feed>(reader: &mut Reader<F>, version: u8, content: &mut Content) -> Result<(), Error> {
-    let mut hash = Hash(Xxh3::new());
+    let (mut hash, mut counters) = (Hash(Xxh3::new()), Hash(Xxh3::new()));
     let mut text = Vec::new();
     for _ in 0..reader.count("a stream's listpacks")? {
         for what in ["a stream's id", "a stream's entries"] {
@@ -41,30 +41,28 @@ pub(super) fn read<F: Feed>(reader: &mut Reader<F>, version: u8, content: &mut C
     }
     content.elements = reader.count("a stream's length")?;
     hash.number(content.elements);
-    id(reader, &mut hash, true)?;
+    id(reader, &mut hash)?;
     if version >= 2 {
-        id(reader, &mut hash, false)?;
-        id(reader, &mut hash, false)?;
-        reader.count("a stream's entries added")?;
+        id(reader, &mut counters)?;
+        id(reader, &mut counters)?;
+        counters.number(reader.count("a stream's entries added")?);
     }
     let groups = reader.count("a stream's groups")?;
     hash.number(groups);
     for _ in 0..groups {
-        group(reader, version, &mut hash, &mut text)?;
+        group(reader, version, [&mut hash, &mut counters], &mut text)?;
     }
     if version >= 4 {
         producers(reader, &mut text)?;
     }
     content.hash = hash.0.digest128();
+    content.counters = (version >= 2).then(|| counters.0.digest128());
     Ok(())
 }
 
-fn id<F: Feed>(reader: &mut Reader<F>, hash: &mut Hash, taken: bool) -> Result<(), Error> {
+fn id<F: Feed>(reader: &mut Reader<F>, hash: &mut Hash) -> Result<(), Error> {
     for _ in 0..2 {
-        let part = reader.count("a stream's id")?;
-        if taken {
-            hash.number(part);
-        }
+        hash.number(reader.count("a stream's id")?);
     }
     Ok(())
 }
@@ -72,15 +70,15 @@ fn id<F: Feed>(reader: &mut Reader<F>, hash: &mut Hash, taken: bool) -> Result<(
 fn group<F: Feed>(
     reader: &mut Reader<F>,
     version: u8,
-    hash: &mut Hash,
+    [hash, counters]: [&mut Hash; 2],
     text: &mut Vec<u8>,
 ) -> Result<(), Error> {
     reader.string(text, "a group's name")?;
     hash.text(text);
     text.clear();
-    id(reader, hash, true)?;
+    id(reader, hash)?;
     if version >= 2 {
-        reader.count("a group's entries read")?;
+        counters.number(reader.count("a group's entries read")?);
     }
     let pending = reader.count("a group's pending entries")?;
     hash.number(pending);

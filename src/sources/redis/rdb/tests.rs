@@ -282,7 +282,8 @@ fn streams_of_every_version() {
     let entries = listpack(&["1", "a", "b"]);
     let newest = redis(21, &stream(3, &entries, 1));
     assert_eq!((newest.kind, newest.elements), (Kind::Stream, 2));
-    assert_eq!(redis(15, &stream(1, &entries, 1)), newest);
+    let oldest = Content { counters: None, ..newest.clone() };
+    assert_eq!(redis(15, &stream(1, &entries, 1)), oldest);
     assert_eq!(redis(19, &stream(2, &entries, 1)), newest);
     let body = stream(4, &entries, 1);
     assert_eq!(content("REDIS0013", 26, &body).unwrap(), newest);
@@ -291,6 +292,12 @@ fn streams_of_every_version() {
     }
     assert!(matches!(content("VALKEY080", 26, &body), Err(Error::Unknown { code: 26, .. })));
     assert_ne!(redis(21, &stream(3, &entries, 2)), newest, "one more delivery");
+    let mut body = stream(3, &entries, 1);
+    let added = body.windows(5).position(|bytes| bytes == [1, 1, 0, 0, 2]).unwrap() + 4;
+    body[added] = 3;
+    let more = redis(21, &body);
+    assert_ne!(more.counters, newest.counters, "one more was added, and is no more");
+    assert_eq!(Content { counters: newest.counters, ..more }, newest);
     assert_ne!(redis(21, &stream(3, &listpack(&["1", "a", "c"]), 1)), newest);
 }
 

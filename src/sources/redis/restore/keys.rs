@@ -278,7 +278,8 @@ impl Worker {
             } else {
                 let (_, code, content) = rdb::walk::payload(payload)?;
                 let copy = Key { expires, code, content, ..key.clone() };
-                fingerprint::one(&copy) == fingerprint::one(key) || are_alike(&copy, key)
+                fingerprint::one(&copy) == fingerprint::one(key) && count_alike(&copy, key)
+                    || are_alike(&copy, key)
             };
         }
         let ends = [key.expires, key.content.field_expires].into_iter().flatten().min();
@@ -338,6 +339,12 @@ fn are_alike(copy: &Key, key: &Key) -> bool {
     copy.expires == key.expires
         && one.unordered.is_some()
         && (one.unordered, one.bytes, &one.module) == (other.unordered, other.bytes, &other.module)
+}
+
+/// Whether two streams of one layout count alike. In no fingerprint: packages of before have it without, and other
+/// versions count otherwise.
+fn count_alike(copy: &Key, key: &Key) -> bool {
+    copy.code != key.code || copy.content.counters == key.content.counters
 }
 
 /// The longest argument that a server takes; what is the default if it does not say.
@@ -403,6 +410,15 @@ mod tests {
         assert!(!left(&[("b", "2", 200), ("c", "3", -1)], None, 150), "the key's expiry");
         assert!(!has_expired(&parcel, None, 250).unwrap(), "a field lives on");
         assert!(has_expired(&parcel, None, 900).unwrap(), "the key has expired");
+    }
+
+    #[test]
+    fn streams_of_one_layout_count_alike() {
+        let (mut one, other) = (parcel(None, hash(&[])).key, parcel(None, hash(&[])).key);
+        one.content.counters = Some(1);
+        assert!(!count_alike(&one, &other));
+        one.code += 1;
+        assert!(count_alike(&one, &other), "another layout");
     }
 
     #[test]
