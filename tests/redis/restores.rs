@@ -106,6 +106,23 @@ fn existing_functions_are_refused_before_anything_is_written() {
     assert_eq!((keys(&target, 0).len(), libraries(&target)), (4, 1));
 }
 
+/// A function whose name another library of the target has is found out by the target alone, before there are keys.
+#[test]
+fn a_function_that_another_library_has() {
+    let source = Instance::start(Product::Redis, &[]);
+    source.run(0, "DEBUG POPULATE 20000 key 100");
+    load(&source, "f", "f");
+    let site = Site::at(source.port, "");
+    site.good(&["backup"]);
+    let target = Instance::start(Product::Redis, &[]);
+    load(&target, "mine", "f");
+    for more in [&[][..], &["--replace"]] {
+        let said = site.bad(&[&["restore", "cache", "--into", &target.url()], more].concat());
+        assert!(said.contains("`FUNCTION RESTORE`") && said.contains("Function f already exists"), "{said}");
+        assert_eq!((target.run(0, "DBSIZE"), libraries(&target)), (Value::Int(0), 1), "{more:?}");
+    }
+}
+
 /// That the target has libraries besides hides none that is gone.
 #[test]
 fn a_library_that_is_lost_while_keys_are_restored() {

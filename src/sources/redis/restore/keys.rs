@@ -79,11 +79,16 @@ async fn worker(order: &Arc<Order>, batches: &Batches, task: Task) -> Result<Don
     // What is compared keeps the time or frequency of its last use that it was restored with.
     worker.client.read_untouched().await?;
     loop {
-        let next = batches.lock().await.recv().await;
+        let mut queue = batches.lock().await;
+        let next = queue.recv().await;
+        // Libraries come before all keys, and a target may refuse one for the name of a function: nobody takes keys until
+        // it is restored.
+        let held = matches!(next, Some(Batch::Function(_))).then_some(queue);
         match next {
             None => return Ok(worker.done),
             Some(batch) => worker.batch(batch, task).await?,
         }
+        drop(held);
     }
 }
 
