@@ -259,8 +259,12 @@ fn a_node_of_a_cluster_is_noticed_whatever_the_user_may() {
     }
 }
 
-/// In front of a server that is none of a cluster if it is asked: what some managed services say.
-fn disguised(to: u16) -> u16 {
+/// What some managed services say of a node of a cluster, and that they do not say which process they are.
+const ALONE: [&[u8]; 2] = [b"cluster_enabled:1", b"cluster_enabled:0"];
+const NAMELESS: [&[u8]; 2] = [b"run_id:", b"hidden:"];
+
+/// In front of a server of which INFO says something else, as long as what it says.
+fn disguised(to: u16, [said, instead]: [&'static [u8]; 2]) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -271,9 +275,8 @@ fn disguised(to: u16) -> u16 {
             std::thread::spawn(move || {
                 let mut buffer = vec![0; 1 << 16];
                 while let Ok(count @ 1..) = server.read(&mut buffer) {
-                    let field = b"cluster_enabled:1";
-                    if let Some(at) = buffer[..count].windows(field.len()).position(|bytes| bytes == field) {
-                        buffer[at + field.len() - 1] = b'0';
+                    if let Some(at) = buffer[..count].windows(said.len()).position(|bytes| bytes == said) {
+                        buffer[at..at + said.len()].copy_from_slice(instead);
                     }
                     if client.write_all(&buffer[..count]).is_err() {
                         break;
@@ -291,12 +294,28 @@ fn disguised(to: u16) -> u16 {
 fn a_node_of_a_cluster_that_does_not_say_so_is_noticed_by_its_stream() {
     let node = node(Product::Valkey);
     node.run(0, "SET a 1");
-    let site = Site::at(disguised(node.port), "");
+    let site = Site::at(disguised(node.port, ALONE), "");
     let said = site.bad(&["backup"]);
     assert!(said.contains("is a node of a cluster: it has only a part of the keys"), "{said}");
     assert!(!site.has_record());
     // The negative control: a server that is none of a cluster passes the same way.
     let plain = Instance::start(Product::Valkey, &[]);
     plain.run(0, "SET a 1");
-    Site::at(disguised(plain.port), "").good(&["backup"]);
+    Site::at(disguised(plain.port, ALONE), "").good(&["backup"]);
+}
+
+/// Whoever does not say which process it is can be read and restored into; that another would not be noticed is said.
+#[test]
+fn a_server_that_does_not_say_which_process_it_is() {
+    let server = Instance::start(Product::Redis, &[]);
+    server.run(0, "SET a 1");
+    let (hidden, plain) = (disguised(server.port, NAMELESS), server.port);
+    for (port, is_told) in [(hidden, true), (plain, false)] {
+        let site = Site::at(port, ", mode: scan");
+        site.good(&["backup"]);
+        let notes = site.record()["notes"].to_string();
+        assert_eq!(notes.contains("does not tell its `run_id`"), is_told, "{notes}");
+        let said = site.good(&["restore", "cache", "--replace"]);
+        assert_eq!(said.contains("does not tell its `run_id`"), is_told, "{said}");
+    }
 }
