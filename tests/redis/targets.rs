@@ -371,12 +371,16 @@ fn a_target_that_stops_while_it_is_sent_the_file() {
     let site = Site::at(source.port, "");
     site.good(&["backup"]);
     site.configure(&format!("host: 127.0.0.1, port: {}, timeout: 2s", source.port));
-    let target = Instance::start(Product::Redis, &[]);
+    let target = Instance::start(Product::Redis, &["--repl-diskless-load", "disabled"]);
     let pid = target.pid().to_string();
     let mut restore = site.command(&restore(&target.url(), &BY_REPLICATION));
     let mut restore = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let follows = || target.info("role") == "slave";
-    wait_until(Duration::from_secs(30), follows, || target.log());
+    let takes = || {
+        let text: String = cmd("INFO").arg("replication").query(&mut target.connect(0)).unwrap();
+        let read = text.lines().find_map(|line| line.strip_prefix("master_sync_read_bytes:"));
+        read.is_some_and(|bytes| bytes != "0")
+    };
+    wait_until(Duration::from_secs(30), takes, || target.log());
     let signal = |signal: &str| {
         crate::support::run(Command::new("kill").args([signal, &pid]));
     };

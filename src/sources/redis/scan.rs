@@ -87,13 +87,12 @@ pub(super) async fn scan(
     let together = if plan.cluster_node { Together::Each } else { Together::All };
     let mut missing = modules(client, &mut notes).await?;
     let databases = databases(client).await?;
-    let (format, functions) = match functions(client).await? {
-        Some(found) => found,
-        None => {
-            let format = format_of_keys(client, &databases).await?;
-            hidden_libraries(format, &info, &mut notes, &mut missing);
-            (format, Vec::new())
-        }
+    let (format, functions) = if let Some(found) = functions(client).await? {
+        found
+    } else {
+        let format = format_of_keys(client, &databases).await?;
+        hidden_libraries(format, &info, &mut notes, &mut missing);
+        (format, Vec::new())
     };
     let sum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Redis);
     let mut writer = Writer { pieces, buffer: write::header(format), sum };
