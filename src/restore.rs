@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
@@ -252,6 +253,13 @@ pub async fn restore(
         None => Source::unconfigured(&record.kind).ok_or_else(unknown)?,
     };
     let package = Package::new(Arc::clone(&chosen.named.store), record.clone(), identities);
-    tracing::info!(source = %record.key.source(), key = %record.key, store = %chosen.named.name, "restore begins");
-    Ok(source.restore(&package, request, stop).await?)
+    let (name, key, store) = (record.key.source(), &record.key, &chosen.named.name);
+    tracing::info!(source = %name, %key, store, dry_run = request.dry_run, "restore begins");
+    let began = Instant::now();
+    let restored = source.restore(&package, request, stop).await?;
+    tracing::info!(
+        source = %name, %key, store, action = "restore", status = "good", seconds = began.elapsed().as_secs_f64(),
+        bytes = restored.bytes, notes = restored.notes.join("; "), "restore ended"
+    );
+    Ok(restored)
 }

@@ -7,6 +7,7 @@ use super::{Session, output};
 use crate::config::units::{ByteSize, Span};
 use crate::config::{Plan, REFERENCE, Require, schema};
 use crate::exit::Exit;
+use crate::package::age::Identity;
 use crate::retention::Policy;
 
 /// Print the annotated reference or the JSON Schema, or check a configuration
@@ -68,7 +69,7 @@ fn meant(plan: &Plan) -> Value {
         (name.to_string(), meant)
     });
     let recipients: Vec<String> = plan.package.recipients.iter().map(ToString::to_string).collect();
-    let opens = plan.identity.is_some() || plan.passphrase.is_some();
+    let opens = plan.passphrase.is_some() || recipients.iter().any(|recipient| own(plan).contains(recipient));
     json!({
         "encryption": { "recipients": recipients, "can open packages here": opens },
         "package": {
@@ -79,6 +80,12 @@ fn meant(plan: &Plan) -> Value {
         "stores": stores.collect::<Map<_, _>>(),
         "sources": sources.collect::<Map<_, _>>(),
     })
+}
+
+/// The public sides of the configuration's private keys. What is sealed now opens with those of them that are recipients.
+fn own(plan: &Plan) -> Vec<String> {
+    let keys = plan.identity.as_ref().and_then(|identity| Identity::parse_file(identity.expose()).ok());
+    keys.iter().flatten().filter_map(Identity::to_recipient).map(|recipient| recipient.to_string()).collect()
 }
 
 fn kept(policy: &Policy) -> String {

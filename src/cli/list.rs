@@ -13,6 +13,7 @@ use crate::config::plan::Plan;
 use crate::config::units::Span;
 use crate::exit::Exit;
 use crate::report::chain;
+use crate::telemetry::Format;
 
 /// List the packages that the stores have
 ///
@@ -94,7 +95,11 @@ impl Args {
         let printed = if self.json { output::json(&listings) } else { show(&listings, session.clock.now()) };
         let stale = self.max_age.map(|most| self.stale(&plan, &listings, most, session.clock.now()));
         for line in stale.iter().flatten() {
-            output::notice(line);
+            if session.screen.format() == Format::Json {
+                tracing::error!(action = "list", "{line}");
+            } else {
+                output::notice(line);
+            }
         }
         // What cannot be listed must not look like an empty store.
         let failed = listings.iter().filter(|listing| !listing.error.is_empty()).count();

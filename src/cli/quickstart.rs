@@ -110,6 +110,9 @@ async fn steps(
     let counts: Vec<String> =
         restored.counts.iter().map(|(name, number)| format!("{} {name}", count(*number))).collect();
     output::line(format!("   {}", counts.join(", ")))?;
+    for note in &restored.notes {
+        output::line(output::printable(&format!("   note: {note}")))?;
+    }
 
     output::line("\n5. Compare the two trees: names, kinds, modes, times, content")?;
     progress.begin(job.key.source().as_str(), "comparing", None);

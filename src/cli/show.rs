@@ -1,6 +1,7 @@
 //! `show`: one package's record, and with a key what is in it.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args as ClapArgs;
 use serde_json::json;
@@ -69,7 +70,21 @@ impl Args {
         }
         let package = Package::new(named.store, found.record, identities);
         let json = self.json;
-        package.index(move |line| Ok(member(&line, only.as_ref(), json)?)).await?;
+        // What printing ran into is kept as it is; for the package it is only a reader that has had enough.
+        let failed = Arc::new(Mutex::new(None));
+        let fail = Arc::clone(&failed);
+        let read = package.index(move |line| {
+            member(&line, only.as_ref(), json).map_err(|error| {
+                let told = error.to_string();
+                fail.lock().unwrap_or_else(PoisonError::into_inner).replace(error);
+                told.into()
+            })
+        });
+        let read = read.await;
+        if let Some(error) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return output::verdict(Err(error), Exit::Good);
+        }
+        read?;
         Ok(Exit::Good)
     }
 }
@@ -79,7 +94,7 @@ fn globs(patterns: &[String]) -> Result<Option<Globs>, Problem> {
         return Ok(None);
     }
     let wrong = |error| {
-        let help = "`*` matches within a name, `**` across directories, `?` one letter, `{a,b}` either";
+        let help = "`*` matches within a name, `**` across directories, `?` one byte, `{a,b}` either";
         Problem::usage("`--only` is not a glob", help).because(error)
     };
     Globs::new(patterns).map(Some).map_err(wrong)

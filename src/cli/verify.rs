@@ -9,8 +9,9 @@ use super::output::{self, count, size};
 use super::{Problem, Session, session};
 use crate::catalog::{Found, Key, Scan, SourceName};
 use crate::exit::Exit;
-use crate::stores::Named;
+use crate::report::chain;
 use crate::stores::counted::Counted;
+use crate::stores::{self, Named};
 use crate::telemetry::Format;
 use crate::verify::{Depth, Outcome, Verified, verify};
 
@@ -48,12 +49,26 @@ impl Args {
         let identities = session::identities(&plan, self.identity.as_deref())?;
         let stores = session::connect(&plan, self.store.as_deref()).await?;
         let (mut wanted, mut verified) = (Vec::new(), Vec::new());
+        let mut unlisted = None;
         for named in stores.values() {
-            let (found, unreadable) = self.choose(named).await?;
-            wanted.extend(found.into_iter().map(|found| (named, found)));
-            verified.extend(unreadable);
+            match self.choose(named).await {
+                Ok((found, unreadable)) => {
+                    wanted.extend(found.into_iter().map(|found| (named, found)));
+                    verified.extend(unreadable);
+                }
+                Err(error) => {
+                    let why = chain(&error).join(": ");
+                    tracing::error!(store = named.name, error = why, action = "verify", "store not listed");
+                    unlisted = unlisted.or(Some(error));
+                }
+            }
         }
         verified.iter().for_each(told);
+        let unlisted = match unlisted {
+            // Nothing is verified: then it is the error of all.
+            Some(error) if wanted.is_empty() => return Err(error.into()),
+            unlisted => unlisted.is_some(),
+        };
         if wanted.is_empty() && verified.is_empty() {
             let help = "`chupacabra list` shows every package there is";
             return Err(Problem::failed("there is no such package to verify", help).into());
@@ -78,11 +93,15 @@ impl Args {
         } else {
             Ok(())
         };
-        output::verdict(printed, exit(&verified))
+        let exit = match exit(&verified) {
+            Exit::Good if unlisted => Exit::Partial,
+            exit => exit,
+        };
+        output::verdict(printed, exit)
     }
 
     /// The packages that are wanted, and those of them whose record cannot be read.
-    async fn choose(&self, named: &Named) -> anyhow::Result<(Vec<Found>, Vec<Verified>)> {
+    async fn choose(&self, named: &Named) -> Result<(Vec<Found>, Vec<Verified>), stores::Error> {
         let source = self.package.as_ref().map(Key::source).or(self.source.as_ref());
         let Scan { packages, unreadable, .. } = Scan::of(&named.store, source).await?;
         let readable = packages.iter().map(|found| &found.record.key);

@@ -3,7 +3,7 @@
 use super::Encryption;
 use super::context::Context;
 use super::secret::Secret;
-use crate::package::age::Recipient;
+use crate::package::age::{Identity, Recipient};
 
 const NO_RECIPIENT: &str = "run `chupacabra keygen -o key.txt` and write the public key that it prints under \
                             `recipients`; keep key.txt away from this machine";
@@ -55,7 +55,12 @@ pub(super) fn plan(written: &Encryption, context: &mut Context) -> Keys {
         }
         None => {}
     }
-    Keys { recipients, identity: context.secret("identity", written.identity.as_ref()), passphrase }
+    let identity = context.secret("identity", written.identity.as_ref());
+    if let Some(identity) = &identity {
+        let help = "name the file that `chupacabra keygen` or `age-keygen` wrote, or an ssh private key without passphrase";
+        context.check("identity", Identity::parse_file(identity.expose()).map(drop), help);
+    }
+    Keys { recipients, identity, passphrase }
 }
 
 fn recipient(text: &str, key: &str, context: &mut Context) -> Option<Recipient> {

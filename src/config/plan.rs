@@ -230,7 +230,10 @@ fn holds_no_store(source: &Source, targets: &[(String, Policy)], known: &Known<'
         if !exclude.covers(inside.as_os_str().as_encoded_bytes(), true) {
             let what =
                 format!("the store `{name}` lies in this directory: every package would hold all before it");
-            let help = format!("add `/{}` to `exclude`, or move the store elsewhere", inside.display());
+            let help = match inside.display().to_string() {
+                all if all.is_empty() => "move the store elsewhere".to_owned(),
+                below => format!("add `/{below}` to `exclude`, or move the store elsewhere"),
+            };
             context.problem("files.path", what, help);
         }
     }

@@ -278,3 +278,74 @@ fn a_reader_that_stops_reading_is_no_failure() {
     let program = env!("CARGO_BIN_EXE_chupacabra");
     shell(&format!("{program} config reference | head -n 1 >/dev/null"));
 }
+
+#[test]
+fn a_listing_of_members_may_be_read_in_part() {
+    let site = Site::new("");
+    for number in 0..3_000 {
+        std::fs::write(site.tree().join(format!("{number:0200}")), "").unwrap();
+    }
+    site.good(&["backup"]);
+    for json in ["", "--json"] {
+        let command = format!("{:?} {json} | head -n 1", site.command(&["show", "web"])).replace('"', "'");
+        let told = shell(&format!("{{ {command} >/dev/null; }} 2>&1"));
+        assert!(told.is_empty(), "{}", text(&told));
+    }
+}
+
+/// What is lost is put back where it was without saying where that is.
+#[test]
+fn a_tree_goes_back_to_where_the_configuration_says() {
+    let site = Site::new("");
+    std::fs::write(site.tree().join("file"), "content").unwrap();
+    site.good(&["backup"]);
+    let refused = text(&exits(&mut site.command(&["restore", "web"]), 2).stderr);
+    assert!(refused.contains("not empty"), "{refused}");
+    std::fs::remove_dir_all(site.tree()).unwrap();
+    site.good(&["restore", "web"]);
+    assert_eq!(std::fs::read_to_string(site.tree().join("file")).unwrap(), "content");
+    // Where the configuration does not know it, there is no such place.
+    let yaml = std::fs::read_to_string(site.config()).unwrap();
+    std::fs::write(site.config(), yaml.replace("{ web:", "{ other:")).unwrap();
+    let told = text(&exits(&mut site.command(&["restore", "web"]), 2).stderr);
+    assert!(told.contains("no directory to restore into") && told.contains("--into"), "{told}");
+}
+
+#[test]
+fn one_store_that_cannot_be_listed_keeps_no_other_from_being_verified() {
+    let site = Site::new("");
+    std::fs::write(site.tree().join("file"), "content").unwrap();
+    site.good(&["backup"]);
+    let broken = site.dir().join("a-file");
+    std::fs::write(&broken, "no directory").unwrap();
+    let yaml = std::fs::read_to_string(site.config()).unwrap();
+    let two = format!("stores: {{ broken: {{ local: {{ path: {} }} }},", broken.display());
+    std::fs::write(site.config(), yaml.replace("stores: {", &two)).unwrap();
+    let verified = exits(&mut site.command(&["verify"]), 3);
+    assert!(text(&verified.stdout).contains("sound"), "{}", text(&verified.stdout));
+    assert!(text(&verified.stderr).contains("broken"), "{}", text(&verified.stderr));
+    exits(&mut site.command(&["verify", "--store", "here"]), 0);
+    exits(&mut site.command(&["verify", "--store", "broken"]), 4);
+}
+
+#[test]
+fn a_key_that_opens_nothing_is_told_before_it_is_needed() {
+    let site = Site::new("");
+    let whole = std::fs::read_to_string(site.config()).unwrap();
+    let opens = |identity: &Path| {
+        let yaml = whole.replace(site.key().to_str().unwrap(), identity.to_str().unwrap());
+        std::fs::write(site.config(), yaml).unwrap();
+        json(&mut site.command(&["config", "check", "--json"]))["encryption"]["can open packages here"]
+            .clone()
+    };
+    assert_eq!(opens(&site.key()), true);
+    let stranger = site.dir().join("stranger.txt");
+    exits(chupacabra().arg("keygen").arg("-o").arg(&stranger), 0);
+    assert_eq!(opens(&stranger), false);
+    let none = site.dir().join("none");
+    std::fs::write(&none, "no key at all").unwrap();
+    let yaml = whole.replace(site.key().to_str().unwrap(), none.to_str().unwrap());
+    std::fs::write(site.config(), yaml).unwrap();
+    let told = text(&exits(&mut site.command(&["config", "check"]), 2).stderr);
+    assert!(told.contains("encryption.identity") && told.contains("age-keygen"), "{told}");
+}

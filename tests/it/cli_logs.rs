@@ -81,6 +81,25 @@ fn a_failed_run_tells_why_and_what_to_do() {
 }
 
 #[test]
+fn a_restore_and_what_is_too_old_are_told_in_json_lines() {
+    let site = Site::new("");
+    std::fs::write(site.tree().join("file"), "content").unwrap();
+    site.good(&["backup"]);
+    let into = site.dir().join("restored");
+    let (exit, lines, _) = run(site.command(&["restore", "web", "--into"]).arg(&into));
+    assert_eq!(exit, 0);
+    check(&lines);
+    let ended = lines.iter().find(|line| line["message"] == "restore ended").unwrap();
+    assert_eq!((&ended["event.outcome"], &ended["event.action"]), (&"success".into(), &"restore".into()));
+    assert!(ended["event.duration"].as_u64().unwrap() > 0 && ended["chupacabra.bytes"] == 7, "{ended}");
+    let (exit, lines, _) = run(&mut site.command(&["list", "--max-age", "0s"]));
+    assert_eq!(exit, 6);
+    check(&lines);
+    assert!(lines[0]["message"].as_str().unwrap().starts_with("stale: the newest good package of web"));
+    assert_eq!(lines[0]["event.outcome"], "failure");
+}
+
+#[test]
 fn no_secret_is_told_however_much_is_asked_for() {
     let site = Site::new("");
     std::fs::write(site.tree().join("file"), "content").unwrap();

@@ -92,12 +92,14 @@ impl Config {
             let help = "each one is a thread: 32 suits disks, 64 or 128 slow network file systems";
             context.problem("read_ahead", format!("{read_ahead} is not between 1 and 256"), help);
         }
-        let pointless: Vec<_> = self.include.iter().filter_map(|glob| refused(glob, &self.path)).collect();
-        let pointed = pointless.is_empty();
-        for (what, help) in pointless {
-            context.problem("include", what, help);
+        let mut pointed = true;
+        for (key, globs) in [("include", &self.include), ("exclude", &self.exclude)] {
+            for (what, help) in globs.iter().filter_map(|glob| refused(glob, &self.path)) {
+                context.problem(key, what, help);
+                pointed = false;
+            }
         }
-        let help = "`*` stays within a name, `**` crosses `/`, `[ab]` and `{a,b}` choose, `\\` takes a sign literally";
+        let help = "`*` stays within a name, `**` crosses `/`, `?` is one byte, `[ab]` and `{a,b}` choose, `\\` takes a sign literally";
         let include = context.check("include", Globs::new(&self.include), help)?;
         let exclude = context.check("exclude", Globs::new(&self.exclude), help)?;
         (absolute && bounded && pointed).then_some(Plan {

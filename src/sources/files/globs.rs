@@ -9,7 +9,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// A set of globs with the meaning that `.gitignore` gave people the habit of.
 ///
-/// `*` and `?` stay within a name, `**` crosses `/`. A glob without `/` (a trailing one aside) matches names at any
+/// `*` and `?` stay within a name, `**` crosses `/`. `?` is one byte, so that a letter beyond ASCII takes several. A glob without `/` (a trailing one aside) matches names at any
 /// depth, a glob with `/` matches from the root on. A trailing `/` matches directories only. What matches a directory
 /// covers everything below it.
 #[derive(Debug, Clone, Default)]
@@ -121,13 +121,29 @@ impl Matched {
     }
 }
 
-/// Why a glob of paths below `root` cannot match anything, and what to write instead.
+/// Why a glob of paths below `root` cannot match anything, or not what it seems to, and what to write instead.
 pub(super) fn refused(glob: &str, root: &Path) -> Option<(String, String)> {
     let (shown, root) = (format!("`{glob}`"), root.to_string_lossy());
     let below = glob.trim_start_matches("./").trim_start_matches('/').trim_end_matches('/');
     if below.is_empty() || below == "." {
-        let help = "leave `include` out, or empty, to back everything up";
+        let help = "leave it out: without `include` and `exclude` everything is backed up";
         return Some((format!("{shown} names no path below `path`"), help.to_owned()));
+    }
+    if glob.starts_with('!') {
+        return Some((
+            format!(
+                "{shown} would not bring anything back, as it does in `.gitignore`: `!` is a sign like any other"
+            ),
+            format!("say what is wanted in `include`; for a name that begins with it, write `\\{glob}`"),
+        ));
+    }
+    if has_class_beyond_ascii(glob) {
+        return Some((
+            format!(
+                "{shown} chooses between letters beyond ASCII, which have several bytes, by single bytes"
+            ),
+            "write `{ä,ö}` in place of `[äö]`".to_owned(),
+        ));
     }
     if let Some(rest) = glob.strip_prefix(root.trim_end_matches('/')).filter(|_| root != "/")
         && let Some(rest) = rest.strip_prefix('/')
@@ -147,6 +163,11 @@ pub(super) fn refused(glob: &str, root: &Path) -> Option<(String, String)> {
         ));
     }
     None
+}
+
+/// Whether there is a letter beyond ASCII between brackets.
+fn has_class_beyond_ascii(glob: &str) -> bool {
+    glob.split('[').skip(1).any(|class| class.split(']').next().is_some_and(|class| !class.is_ascii()))
 }
 
 fn literal_names(glob: &str) -> Vec<String> {
@@ -216,11 +237,36 @@ mod tests {
     #[test]
     fn globs_that_can_match_nothing_are_refused() {
         let root = Path::new("/srv/web");
-        for glob in ["", ".", "./", "/", "etc//nginx", "a/../b", "a/./b", "..", "/srv/web/etc", "/srv/web/"] {
+        for glob in [
+            "",
+            ".",
+            "./",
+            "/",
+            "etc//nginx",
+            "!etc",
+            "[äö]x",
+            "a/../b",
+            "a/./b",
+            "..",
+            "/srv/web/etc",
+            "/srv/web/",
+        ] {
             assert!(refused(glob, root).is_some(), "{glob}");
         }
         assert!(refused("/srv/web/etc", root).unwrap().1.contains("`etc`"));
-        for glob in ["etc", "./etc", "/etc", "etc/", "/srv/website", "a/.b/..c", "**/x", "*.{a,b}"] {
+        for glob in [
+            "etc",
+            "./etc",
+            "/etc",
+            "etc/",
+            "/srv/website",
+            "a/.b/..c",
+            "**/x",
+            "*.{a,b}",
+            r"\!etc",
+            "{ä,ö}x",
+            "[a-z]ä",
+        ] {
             assert_eq!(refused(glob, root), None, "{glob}");
         }
         assert_eq!(refused("/etc", Path::new("/")), None);

@@ -193,7 +193,7 @@ impl Files {
         Self { plan }
     }
 
-    /// A source that only restores: restoring needs no plan.
+    /// A source that only restores, to where the request says.
     pub fn unconfigured() -> Self {
         Self { plan: Plan::default() }
     }
@@ -215,6 +215,7 @@ impl Files {
         request: &Request,
         stop: &CancellationToken,
     ) -> Result<Restored, Error> {
-        restore::restore(package, request, stop).await
+        let own = &self.plan.path;
+        restore::restore(package, request, (!own.as_os_str().is_empty()).then_some(own), stop).await
     }
 }

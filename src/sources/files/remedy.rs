@@ -37,7 +37,7 @@ impl Error {
                 Self::NotEmpty(_) => "give an empty or a new directory with `--into`, or say `--replace`",
                 Self::Switch(_) => "the switches are `no-owner` and `no-devices`",
                 Self::Only(_) => {
-                    "`*` matches within a name, `**` across directories, `?` one letter, `{a,b}` either"
+                    "`*` matches within a name, `**` across directories, `?` one byte, `{a,b}` either"
                 }
                 Self::NothingMatches(_) => "`chupacabra show` lists what is in the package",
                 Self::Refused { .. } => "give a directory that no one else writes to",

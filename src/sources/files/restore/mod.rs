@@ -157,12 +157,15 @@ impl Shared {
     }
 }
 
+/// Restores to where the request says, or to the `configured` directory.
 pub(super) async fn restore(
     package: &Package,
     request: &Request,
+    configured: Option<&PathBuf>,
     stop: &CancellationToken,
 ) -> Result<Restored, Error> {
-    let target = PathBuf::from(request.into.as_ref().ok_or(Error::NoTarget)?);
+    let target = request.into.as_ref().map(PathBuf::from).or_else(|| configured.cloned());
+    let target = target.ok_or(Error::NoTarget)?;
     let known = ["no-owner", "no-devices"];
     if let Some(unknown) = request.switches.iter().find(|switch| !known.contains(&switch.as_str())) {
         return Err(Error::Switch(unknown.clone()));
