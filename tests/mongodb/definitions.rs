@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chupacabra::package::member::{Header, Object, Time};
+use chupacabra::sources::mongodb::Error;
 use chupacabra::sources::mongodb::archive::{self, Entry, Kind, Namespace};
 use chupacabra::sources::{Consistency, ConsistencyKind, Request, Summary};
 
@@ -170,7 +171,16 @@ async fn an_index_that_is_being_built() {
 /// A server with `shop.a` and `shop.b`, and its dump, while which this happened between the listings of collections and
 /// of indexes.
 async fn dumped_between(meanwhile: &'static str) -> (Mongod, Dump) {
-    let source = with_test_commands();
+    let (source, dump) = attempted_between(Some("rs0"), meanwhile).await;
+    (source, dump.unwrap())
+}
+
+async fn attempted_between(
+    set: Option<&'static str>,
+    meanwhile: &'static str,
+) -> (Mongod, Result<Dump, Error>) {
+    let args = vec!["--setParameter".into(), "enableTestCommands=1".into()];
+    let source = Mongod::start(How { set, args, ..How::default() });
     source.python(
         "direct.shop.a.insert_one({'_id': 1}); direct.shop.b.insert_one({'_id': 1})\n\
          hold = {'failCommands': ['listIndexes'], 'appName': 'chupacabra', 'blockConnection': True, 'blockTimeMS': 3000}\n\
@@ -183,7 +193,7 @@ async fn dumped_between(meanwhile: &'static str) -> (Mongod, Dump) {
         source
     });
     let source = changing.await.unwrap();
-    (source, dumping.await.unwrap().unwrap())
+    (source, dumping.await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,6 +203,15 @@ async fn dropped_between_its_name_and_its_indexes() {
     assert!(names.contains(&"shop.b") && !names.contains(&"shop.a"), "{names:?}");
     let target = restored(&dump, Request::default()).await;
     assert_eq!(differ(&source, &target), NOTHING);
+}
+
+/// Without an oplog nothing else says what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn renamed_or_dropped_between_its_name_and_its_indexes_in_a_standalone() {
+    for meanwhile in ["direct.shop.a.rename('z')", "direct.shop.a.drop()"] {
+        let error = attempted_between(None, meanwhile).await.1.err().expect("it is nowhere").to_string();
+        assert!(error.starts_with("`shop.a` was dropped, renamed or made anew before it was read"), "{error}");
+    }
 }
 
 /// The options are then those of the old one, and the indexes those of the new.

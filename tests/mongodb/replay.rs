@@ -220,6 +220,30 @@ async fn deleted_and_inserted_again_in_a_standalone() {
     }
 }
 
+/// Whoever finds nothing under a name has read all there is. Without an oplog nothing else says what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn renamed_before_it_was_read_in_a_standalone() {
+    let ten = "[{'_id': n} for n in range(10)]";
+    let series = "direct.shop.create_collection('s', timeseries={'timeField': 'at'})\n\
+                  direct.shop.s.insert_one({'at': datetime.datetime(2020, 1, 1)})";
+    for (seed, script) in [
+        (format!("direct.shop.s.insert_many({ten})"), "direct.shop.s.rename('a')"),
+        (format!("direct.shop.s.insert_many({ten})"), "direct.shop.s.drop(); direct.shop.s.insert_one({})"),
+        (series.to_owned(), "direct.shop.s.drop()"),
+    ] {
+        let error = attempted_of(None, &seed, "", script).await.1.err().expect("what it had").to_string();
+        assert!(error.starts_with("`shop.s` was dropped, renamed or made anew before it was read"), "{error}");
+    }
+    // What was read before, and what nothing happens to, is whole.
+    let seed = format!(
+        "{series}\ndirect.shop.b.insert_many({ten})\n\
+         direct.shop.command('create', 'view', viewOn='b', pipeline=[])"
+    );
+    let (_, dump) = attempted_of(None, &seed, "", "direct.shop.b.rename('z'); direct.shop.view.drop()").await;
+    let dump = dump.unwrap();
+    assert_eq!((dump.object("shop.b").fingerprint.rows, dump.object("shop.s").fingerprint.rows), (10, 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn indexes_keep_their_own_collation() {
     let (source, dump) = dumped_while(

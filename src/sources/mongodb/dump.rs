@@ -96,7 +96,7 @@ struct Job<'a> {
 /// A namespace whose ranges are being read.
 struct Reading {
     stream: Stream,
-    kind: &'static str,
+    listed: Listed,
     size: Size,
     /// Ranges that have not been read to their end.
     left: AtomicUsize,
@@ -150,7 +150,7 @@ impl Job<'_> {
             let ranges = split::cut(&self.member, one, count).await?;
             let reading = Arc::new(Reading {
                 stream: Stream::of(one, self.mtime),
-                kind: one.kind(),
+                listed: one.clone(),
                 size,
                 left: AtomicUsize::new(ranges.len()),
             });
@@ -169,9 +169,13 @@ impl Job<'_> {
             let next = queue.lock().await.pop_front();
             let Some((reading, range)) = next else { return Ok(documents) };
             let dropped = reading.stream.read(&self.member, &range, reading.size, &self.outlet).await?;
+            let whole = dropped.is_none();
             self.dropped().extend(dropped);
             if reading.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-                documents += self.end(&reading.stream, reading.kind).await?.rows;
+                if whole && self.member.hello.set.is_none() {
+                    listing::still_the_same(&self.member, &reading.listed).await?;
+                }
+                documents += self.end(&reading.stream, reading.listed.kind()).await?.rows;
             }
         }
     }

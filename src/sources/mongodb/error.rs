@@ -126,6 +126,12 @@ pub enum Error {
         /// What happened.
         what: String,
     },
+    /// A collection of a server without an oplog is not what it was when it was listed.
+    #[error(
+        "`{0}` was dropped, renamed or made anew before it was read to its end, and a standalone server has no oplog that \
+         would tell what became of it"
+    )]
+    Gone(String),
     /// The archive is damaged or of another kind.
     #[error(transparent)]
     Archive(#[from] archive::Error),

@@ -1,5 +1,6 @@
 //! What a deployment has: databases, collections, views, options, indexes.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
@@ -14,6 +15,8 @@ use super::{Error, extended_json};
 pub(super) struct Listed {
     /// What the prelude says of it.
     pub(super) entry: Entry,
+    /// The UUID of the collection that holds its documents; views have none.
+    pub(super) uuid: Option<Vec<u8>>,
     /// Whether it is capped: its order is then part of its content.
     pub(super) capped: bool,
     /// Whether its `_id` index covers it from end to end in an order that ranges can be cut from.
@@ -76,8 +79,13 @@ pub(super) async fn list(
     selection.check(&all.iter().map(|listed| &listed.entry.namespace))?;
     let mut there = Vec::with_capacity(all.len());
     for mut listed in all {
-        // Dropped meanwhile: with an oplog its slice says what became of it.
-        let Some(indexes) = indexes(member, &listed).await? else { continue };
+        let Some(indexes) = indexes(member, &listed).await? else {
+            // Dropped or renamed meanwhile: with an oplog its slice says what became of it.
+            if member.hello.set.is_some() {
+                continue;
+            }
+            return Err(Error::Gone(listed.entry.namespace.to_string()));
+        };
         listed.indexes = indexes.built.len();
         listed.by_id = listed.by_id && indexes.built.iter().any(|index| is_id(index));
         listed.divisible = listed.divisible && indexes.built.iter().any(|index| is_plain_id(index));
@@ -105,13 +113,41 @@ async fn collections(member: &Member, database: &str) -> Result<Vec<Listed>, Err
     let what = format!("list the collections of `{database}`");
     let command = rawdoc! { "listCollections": 1_i32, "authorizedCollections": false };
     let mut batches = member.cursor(database, command, 1_000, what).await?;
-    let mut found = Vec::new();
+    let (mut found, mut uuids) = (Vec::new(), HashMap::new());
     while let Some(batch) = batches.next().await? {
         for document in batch.documents()? {
-            found.push(collection(database, document?)?);
+            let document = document?;
+            let listed = collection(database, document)?;
+            uuids.extend(uuid(document).map(|uuid| (listed.entry.namespace.clone(), uuid)));
+            found.push(listed);
         }
     }
+    // A time series has that of its buckets, which are listed beside it.
+    for listed in &mut found {
+        listed.uuid = uuids.get(&listed.entry.data()).cloned();
+    }
     Ok(found)
+}
+
+fn uuid(document: &RawDocument) -> Option<Vec<u8>> {
+    let info = document.get_document("info").ok()?;
+    info.get_binary("uuid").ok().map(|uuid| uuid.bytes.to_vec())
+}
+
+/// Fails unless a collection that was read to its end is still the one that was listed.
+///
+/// A reader that finds nothing under a name is told that it has read all there is, and one that reads in ranges may have
+/// read them of different collections. Without an oplog nothing else would say so; what happens to it afterwards is no
+/// loss.
+pub(super) async fn still_the_same(member: &Member, listed: &Listed) -> Result<(), Error> {
+    let data = listed.entry.data();
+    let what = format!("look for `{data}`");
+    let command = rawdoc! { "listCollections": 1_i32, "filter": { "name": data.collection.as_str() } };
+    let found = member.first(&data.database, command, &what).await?;
+    match found.and_then(|document| uuid(&document)) {
+        found @ Some(_) if found == listed.uuid => Ok(()),
+        _ => Err(Error::Gone(listed.entry.namespace.to_string())),
+    }
 }
 
 /// Reads one document of `listCollections`.
@@ -129,10 +165,9 @@ fn collection(database: &str, document: &RawDocument) -> Result<Listed, Error> {
     let mut metadata = format!("{{\"options\":{}", extended_json::write(options).map_err(json)?);
     metadata.push_str(",\"indexes\":[");
     let mut tail = String::from("]");
-    let uuid = document.get_document("info").ok().and_then(|info| info.get_binary("uuid").ok());
-    if let Some(uuid) = uuid {
+    if let Some(uuid) = uuid(document) {
         // Writing to a string cannot fail.
-        let _ = write!(tail, ",\"uuid\":\"{}\"", hex::encode(uuid.bytes));
+        let _ = write!(tail, ",\"uuid\":\"{}\"", hex::encode(uuid));
     }
     let quoted = extended_json::write_value(RawBsonRef::String(name)).map_err(json)?;
     let _ = write!(tail, ",\"collectionName\":{quoted},\"type\":\"{}\"}}", kind.as_str());
@@ -142,6 +177,7 @@ fn collection(database: &str, document: &RawDocument) -> Result<Listed, Error> {
     let by_id = kind == Kind::Collection && !capped;
     Ok(Listed {
         entry: Entry { namespace, kind, metadata },
+        uuid: None,
         capped,
         divisible: by_id && options.get("collation").is_ok_and(|c| c.is_none()),
         by_id,

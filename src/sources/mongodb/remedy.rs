@@ -29,6 +29,9 @@ impl Error {
                 Self::SteppedDown { .. } | Self::CursorLost { .. } | Self::Unrepeatable { .. } => {
                     "run the backup again"
                 }
+                Self::Gone(_) => {
+                    "run the backup again; a replica set of one member has an oplog, and dumps that do not fail for this"
+                }
                 Self::Indexes(_) => {
                     "change the documents that the indexes cannot have, and create them; a standalone server's dump can \
                      have documents of different moments"
