@@ -168,6 +168,28 @@ async fn the_first_user_of_all() {
     attempted("", "databases: [shop]", FIRST).await.1.unwrap();
 }
 
+/// No pattern means the collections of users and roles.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_role_beside_a_selection() {
+    let lines = "databases: [shop]\nusers_and_roles: true";
+    let (source, dump) = dumped_while(
+        "direct.admin.command('createUser', 'alice', pwd='a', roles=[])",
+        lines,
+        "direct.admin.command('createRole', 'first', privileges=[], roles=[])\n\
+         direct.admin.command('updateUser', 'alice', roles=['first'])",
+    )
+    .await;
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differences(&source, &target, ", ('shop',)"), NOTHING);
+    let first = "direct.admin.command('createUser', 'first', pwd='p', roles=[])";
+    let error =
+        attempted("", lines, first).await.1.err().expect("there is no place for the user").to_string();
+    assert!(
+        error.starts_with("the first user or role of the deployment was made during the dump"),
+        "{error}"
+    );
+}
+
 /// What was read of it is a part of a collection that the slice has the end of.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_or_replaced_while_it_was_read() {
@@ -232,7 +254,10 @@ async fn renamed_before_it_was_read_in_a_standalone() {
         (series.to_owned(), "direct.shop.s.drop()"),
     ] {
         let error = attempted_of(None, &seed, "", script).await.1.err().expect("what it had").to_string();
-        assert!(error.starts_with("`shop.s` was dropped, renamed or made anew before it was read"), "{error}");
+        assert!(
+            error.starts_with("`shop.s` was dropped, renamed or made anew before it was read"),
+            "{error}"
+        );
     }
     // What was read before, and what nothing happens to, is whole.
     let seed = format!(
@@ -316,6 +341,33 @@ async fn so_does_a_restore_of_a_part() {
     let whole = restored(&dump, Request::default()).await;
     whole.python("direct.shop.source.drop(); direct.shop.private.drop(); direct.shop.m.drop()");
     assert_eq!(differ(&source, &whole), NOTHING);
+}
+
+/// Views stand in a collection whose name no pattern means.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selection_follows_its_views() {
+    let seed = "direct.shop.b.insert_many([{'_id': n, 'v': n} for n in range(5)])\n\
+                view = lambda name: direct.shop.command('create', name, viewOn='b', pipeline=[])\n\
+                for name in ('v.turned', 'v.changed', 'v.gone', 'secret'): view(name)\n\
+                direct.shop['b.was'].insert_one({'_id': 1})";
+    let script = "pipeline = [{'$match': {'v': {'$gt': 2}}}]\n\
+                  direct.shop['v.turned'].drop(); direct.shop['v.turned'].insert_one({'_id': 1})\n\
+                  direct.shop.command('collMod', 'v.changed', viewOn='b', pipeline=pipeline)\n\
+                  direct.shop['v.gone'].drop()\n\
+                  direct.shop['b.was'].drop()\n\
+                  for name in ('b.was', 'v.new'): direct.shop.command('create', name, viewOn='b', pipeline=pipeline)\n\
+                  direct.shop.command('collMod', 'secret', viewOn='b', pipeline=[])\n\
+                  direct.shop.command('create', 'secret.new', viewOn='b', pipeline=[])";
+    for lines in ["collections: ['shop.[bm]*', 'shop.v*']", "exclude: ['shop.secret*']"] {
+        let (source, dump) = dumped_while(seed, lines, script).await;
+        let target = restored(&dump, Request::default()).await;
+        source.python("direct.shop.secret.drop(); direct.shop['secret.new'].drop()");
+        assert_eq!(differ(&source, &target), NOTHING, "{lines}");
+    }
+    let (source, dump) =
+        dumped_while(seed, "collections: ['shop.[bm]*', 'shop.v*']", "direct.drop_database('shop')").await;
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
 }
 
 #[tokio::test(flavor = "multi_thread")]

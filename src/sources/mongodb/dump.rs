@@ -202,7 +202,14 @@ impl Job<'_> {
         let known: BTreeSet<&Namespace> = listed.iter().map(|listed| &listed.entry.namespace).collect();
         let users = self.plan.users_and_roles;
         let wanted = |namespace: &Namespace| {
-            known.contains(namespace) || selection.has(namespace) && (users || !is_auth(namespace))
+            if is_auth(namespace) {
+                return users;
+            }
+            // The list of views as a whole, which is dropped with its database; each view is asked for by its own name.
+            if namespace.collection == oplog::VIEWS {
+                return selection.has_database(&namespace.database);
+            }
+            known.contains(namespace) || selection.has(namespace)
         };
         let filter = oplog::Filter::new(&wanted, selection.is_all() && self.plan.users_and_roles);
         let cut = self.dropped().iter().map(|dropped| dropped.uuid.clone()).collect();

@@ -19,8 +19,8 @@ use super::fingerprint::Fingerprinter;
 use super::listing::OWN_DATABASES;
 use crate::package::digest::Fingerprint;
 use crate::package::outlet::Outlet;
-pub(super) use filter::Filter;
 use filter::is_temporary;
+pub(super) use filter::{Filter, VIEWS};
 
 const LOCAL: &str = "local";
 const OPLOG: &str = "oplog.rs";

@@ -9,6 +9,9 @@ use super::super::archive::Namespace;
 use super::super::connect::Member;
 use super::{BATCH, LOCAL, OPLOG, command, logical};
 
+/// The collection of a database's views, each as a document whose `_id` is the view's full name.
+pub(in super::super) const VIEWS: &str = "system.views";
+
 /// Which entries a slice keeps.
 pub(in super::super) struct Filter<'a> {
     /// Whether a namespace is dumped.
@@ -71,6 +74,16 @@ impl Filter<'_> {
         Ok(())
     }
 
+    /// Whether a change of one document is kept: of a view's definition if the view is wanted.
+    fn keeps_change(&self, entry: &RawDocument, ns: &str) -> Result<bool, Error> {
+        if ns.split_once('.').is_none_or(|(_, collection)| collection != VIEWS) {
+            return Ok(self.keeps(entry, ns));
+        }
+        let view = entry.get_document("o2").or_else(|_| entry.get_document("o"));
+        let view = view.and_then(|view| view.get_str("_id"));
+        Ok(self.has(view.map_err(|error| Error::reply("read the oplog", error))?))
+    }
+
     /// Whether a change of a namespace is kept.
     fn keeps(&self, entry: &RawDocument, ns: &str) -> bool {
         let uuid = entry.get_binary("ui").map(|uuid| uuid.bytes).unwrap_or_default();
@@ -88,7 +101,7 @@ impl Filter<'_> {
         match operation {
             "n" => Ok(None),
             "c" => self.command(entry, ns),
-            _ => Ok(self.keeps(entry, ns).then(|| entry.to_owned())),
+            _ => Ok(self.keeps_change(entry, ns)?.then(|| entry.to_owned())),
         }
     }
 
@@ -121,7 +134,7 @@ impl Filter<'_> {
             if inner.get_str("op").is_ok_and(|op| op == "c") {
                 return self.command(inner, ns);
             }
-            Ok(self.keeps(inner, ns).then(|| inner.to_owned()))
+            Ok(self.keeps_change(inner, ns)?.then(|| inner.to_owned()))
         })
     }
 }
@@ -182,7 +195,28 @@ pub(super) fn is_temporary(ns: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_temporary;
+    use super::*;
+
+    #[test]
+    fn views_are_judged_by_their_own_names() {
+        let wanted = |namespace: &Namespace| ["v", VIEWS].contains(&namespace.collection.as_str());
+        let filter = Filter::new(&wanted, false);
+        let kept = |entry: &RawDocument| filter.keep(entry).unwrap().is_some();
+        let views = "shop.system.views";
+        for (name, expected) in [("shop.v", true), ("shop.secret", false)] {
+            assert_eq!(kept(&rawdoc! { "op": "i", "ns": views, "o": { "_id": name } }), expected);
+            assert_eq!(kept(&rawdoc! { "op": "d", "ns": views, "o": { "_id": name } }), expected);
+            let changed = rawdoc! { "op": "u", "ns": views, "o": { "viewOn": "a" }, "o2": { "_id": name } };
+            assert_eq!(kept(&changed), expected);
+            let inner =
+                filter.keep(&rawdoc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": [changed] } });
+            let inner = inner.unwrap().unwrap();
+            let inner = inner.get_document("o").and_then(|o| o.get_array("applyOps")).unwrap();
+            assert_eq!(!inner.is_empty(), expected);
+        }
+        assert!(kept(&rawdoc! { "op": "c", "ns": "shop.$cmd", "o": { "drop": VIEWS } }));
+        assert!(filter.keep(&rawdoc! { "op": "i", "ns": views, "o": {} }).is_err());
+    }
 
     #[test]
     fn temporary_collections_are_the_servers_own() {
