@@ -210,7 +210,10 @@ async fn dropped_between_its_name_and_its_indexes() {
 async fn renamed_or_dropped_between_its_name_and_its_indexes_in_a_standalone() {
     for meanwhile in ["direct.shop.a.rename('z')", "direct.shop.a.drop()"] {
         let error = attempted_between(None, meanwhile).await.1.err().expect("it is nowhere").to_string();
-        assert!(error.starts_with("`shop.a` was dropped, renamed or made anew before it was read"), "{error}");
+        assert!(
+            error.starts_with("`shop.a` was dropped, renamed or made anew before it was read"),
+            "{error}"
+        );
     }
 }
 
@@ -284,26 +287,29 @@ async fn a_view_of_many_conditions() {
     assert_eq!(target.python("print(direct.shop.seen.find_one()['x'])").trim(), "70");
 }
 
-/// An archive of one collection with one document and this metadata.
-async fn archive_of(metadata: &'static str) -> crate::support::mongodb::Dump {
+/// An archive of these namespaces with this metadata, and without documents.
+async fn archive_of(entries: &'static [(&'static str, Kind, &'static str)]) -> Dump {
     let handed = dump_by(async |outlet| {
-        let namespace = Namespace::new("shop", "a");
-        let entry = Entry { namespace: namespace.clone(), kind: Kind::Collection, metadata: metadata.into() };
-        let prelude = [
-            archive::prelude_begin(4, "6.0.5"),
-            archive::prelude_entry(&entry),
-            archive::TERMINATOR.to_vec(),
-        ];
-        let end = archive::end(&namespace, &archive::Crc::default());
+        let mut members = Vec::new();
+        let mut prelude = archive::prelude_begin(4, "6.0.5");
+        for &(name, kind, metadata) in entries {
+            let namespace = Namespace::parse(name).unwrap();
+            let end = archive::end(&namespace, &archive::Crc::default());
+            prelude.extend(archive::prelude_entry(&Entry { namespace, kind, metadata: metadata.into() }));
+            members.push((format!("data/{name}.0001.bson"), name, end));
+        }
+        prelude.extend(archive::TERMINATOR);
+        members.insert(0, ("prelude.0001.bson".to_owned(), "prelude", prelude));
         let time = Time { seconds: 0, nanos: 0 };
-        for (path, object, bytes) in
-            [("prelude.0001.bson", "prelude", prelude.concat()), ("data/shop.a.0001.bson", "shop.a", end)]
-        {
-            let header = Header::data(path.to_owned(), object, bytes.len() as u64, time);
+        for (path, object, bytes) in members {
+            let header = Header::data(path, object, bytes.len() as u64, time);
             outlet.member(header, Bytes::from(bytes)).await?;
         }
-        let fingerprint = chupacabra::package::digest::Fingerprint::default();
-        outlet.object(Object { name: "shop.a".into(), kind: "collection".into(), fingerprint }).await?;
+        for (name, kind, _) in entries {
+            let fingerprint = chupacabra::package::digest::Fingerprint::default();
+            let object = Object { name: (*name).to_owned(), kind: kind.as_str().to_owned(), fingerprint };
+            outlet.object(object).await?;
+        }
         let consistency = Consistency { kind: ConsistencyKind::Fuzzy, coordinates: BTreeMap::new() };
         Ok(Summary { consistency, missing: Vec::new(), notes: Vec::new(), counts: BTreeMap::new() })
     });
@@ -314,9 +320,11 @@ async fn archive_of(metadata: &'static str) -> crate::support::mongodb::Dump {
 /// `_id`, and all since list them.
 #[tokio::test(flavor = "multi_thread")]
 async fn options_of_old_that_no_server_takes() {
-    let dump = archive_of(
+    let dump = archive_of(&[(
+        "shop.a",
+        Kind::Collection,
         r#"{"options":{"autoIndexId":false},"indexes":[{"v":{"$numberInt":"1"},"key":{"_id":{"$numberInt":"1"}},"name":"_id_","ns":"shop.a"},{"v":{"$numberInt":"1"},"key":{"x":{"$numberInt":"1"}},"name":"x_1","ns":"shop.a","unique":true,"safe":true,"dropDups":true}],"collectionName":"a","type":"collection"}"#,
-    )
+    )])
     .await;
     let target = Mongod::start(How::default());
     restore(&dump, plan(&target.url(None)), Request::default()).await.unwrap();
@@ -326,6 +334,69 @@ async fn options_of_old_that_no_server_takes() {
         "[{'v': 1, 'key': SON([('x', 1)]), 'name': 'x_1', 'unique': True}]",
         "what is known of it"
     );
+}
+
+const NO_OPTIONS: &str = r#"{"options":{},"indexes":[]}"#;
+
+/// A restore that is broken off may leave the collections in which users and roles wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_that_wait_to_be_merged_are_nobodys_data() {
+    let source = with_test_commands();
+    source.python(
+        "direct.shop.a.insert_one({'_id': 1})\n\
+         direct.admin.command('createUser', 'alice', pwd='a', roles=[])\n\
+         fail = {'failCommands': ['insert'], 'appName': 'chupacabra', 'errorCode': 1}\n\
+         direct.admin.command('configureFailPoint', 'failCommand', mode={'times': 1}, data=fail)",
+    );
+    let dump = dump(plan(&source.url(None))).await.unwrap();
+    restore(&dump, plan(&source.url(None)), REPLACE()).await.unwrap_err();
+    let left = "print([name for name in direct.admin.list_collection_names() if 'chupacabra' in name])";
+    assert_eq!(source.python(left).trim(), "[]", "a restore that fails leaves none");
+    // One that is killed does.
+    source.python(
+        "direct.shop.a.insert_one({'_id': 2})\n\
+         direct.admin.chupacabra_restore_users.insert_one({'_id': 'admin.eve'})\n\
+         direct.admin.create_collection('chupacabra_restore_roles')",
+    );
+    let dump = self::dump(plan(&source.url(None))).await.unwrap();
+    assert!(dump.objects.iter().all(|object| !object.name.contains("chupacabra")), "{:?}", dump.objects);
+    let older = archive_of(&[
+        ("admin.chupacabra_restore_roles", Kind::Collection, NO_OPTIONS),
+        ("admin.chupacabra_restore_users", Kind::Collection, NO_OPTIONS),
+        ("admin.system.users", Kind::Collection, NO_OPTIONS),
+        ("shop.b", Kind::Collection, NO_OPTIONS),
+    ])
+    .await;
+    restore(&older, plan(&source.url(None)), REPLACE()).await.unwrap();
+    assert_eq!(source.python("print(sorted(direct.shop.list_collection_names()))").trim(), "['a', 'b']");
+    assert_eq!(source.python(left).trim(), "[]");
+}
+
+/// A target may refuse a view or an option that the source has taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_refused_ends_nothing_else() {
+    let dump = archive_of(&[
+        ("shop.a", Kind::Collection, NO_OPTIONS),
+        ("shop.b", Kind::Collection, r#"{"options":{"expireAfterSeconds":{"$numberInt":"7"}},"indexes":[]}"#),
+        (
+            "shop.c",
+            Kind::Collection,
+            r#"{"options":{"clusteredIndex":{"key":{"_id":{"$numberInt":"1"}},"unique":true},"expireAfterSeconds":{"$numberInt":"7"}},"indexes":[]}"#,
+        ),
+        ("shop.odd", Kind::View, r#"{"options":{"viewOn":"a","pipeline":[{"$nosuch":{}}]},"indexes":[]}"#),
+        ("shop.view", Kind::View, r#"{"options":{"viewOn":"a","pipeline":[]},"indexes":[]}"#),
+    ])
+    .await;
+    let target = Mongod::start(How::default());
+    let said = restore(&dump, plan(&target.url(None)), Request::default()).await.unwrap_err().to_string();
+    let begin = "everything is restored but what the target refused: create the view `shop.odd`: ";
+    assert!(
+        said.starts_with(begin) && said.contains("$nosuch") && said.contains("; change `shop.b`: "),
+        "{said}"
+    );
+    let options =
+        "print(sorted(direct.shop.list_collection_names()), direct.shop.c.options()['expireAfterSeconds'])";
+    assert_eq!(target.python(options).trim(), "['a', 'b', 'c', 'system.views', 'view'] 7");
 }
 
 /// A standalone server's dump can have documents of different moments, which break a rule that no moment broke.
@@ -349,7 +420,7 @@ async fn an_index_that_cannot_be_built_ends_nothing_else() {
     let error = restore(&dump.unwrap(), plan(&target.url(None)), Request::default()).await.unwrap_err();
     let said = error.to_string();
     assert!(
-        said.starts_with("everything is restored but indexes that could not be built: index `shop.m`: "),
+        said.starts_with("everything is restored but what the target refused: index `shop.m`: "),
         "{said}"
     );
     assert!(said.contains("place_1 dup key: { place: 1 }") && !said.contains("; "), "{said}");

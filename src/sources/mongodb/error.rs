@@ -194,9 +194,9 @@ pub enum Error {
         /// As the target has it.
         found: Fingerprint,
     },
-    /// Indexes could not be built.
-    #[error("everything is restored but indexes that could not be built: {0}")]
-    Indexes(String),
+    /// Indexes, views or options that take effect at the end were refused.
+    #[error("everything is restored but what the target refused: {0}")]
+    TargetRefused(String),
     /// The oplog has something that cannot be replayed.
     #[error("the oplog cannot be replayed: {0}")]
     Replay(String),

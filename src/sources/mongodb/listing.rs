@@ -57,6 +57,15 @@ const OWN_COLLECTIONS: [&str; 8] = [
     "system.backup_users",
 ];
 
+/// Where users and roles wait in `admin` until a restore has merged them, in the order of the collections that they are
+/// merged into. A restore that was broken off may leave them, and whoever lists them sees no data of anybody's.
+pub(super) const WAITING: [&str; 2] = ["chupacabra_restore_users", "chupacabra_restore_roles"];
+
+/// Whether users or roles wait here to be merged.
+pub(super) fn is_waiting(namespace: &Namespace) -> bool {
+    namespace.database == "admin" && WAITING.contains(&namespace.collection.as_str())
+}
+
 /// Lists everything that the selection means.
 pub(super) async fn list(
     member: &Member,
@@ -252,7 +261,8 @@ fn wanted(namespace: &Namespace, selection: &Selection, users_and_roles: bool) -
     if namespace.database == "admin" && AUTH_COLLECTIONS.contains(&name) {
         return Ok(users_and_roles);
     }
-    if OWN_COLLECTIONS.contains(&name) || name.starts_with("system.buckets.") || !selection.has(namespace) {
+    let own = OWN_COLLECTIONS.contains(&name) || name.starts_with("system.buckets.") || is_waiting(namespace);
+    if own || !selection.has(namespace) {
         return Ok(false);
     }
     if name.starts_with("system.") && name != "system.js" {

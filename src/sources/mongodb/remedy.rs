@@ -32,9 +32,9 @@ impl Error {
                 Self::Gone(_) => {
                     "run the backup again; a replica set of one member has an oplog, and dumps that do not fail for this"
                 }
-                Self::Indexes(_) => {
-                    "change the documents that the indexes cannot have, and create them; a standalone server's dump can \
-                     have documents of different moments"
+                Self::TargetRefused(_) => {
+                    "create by hand what is named; where an index cannot have documents, change these first: a standalone \
+                     server's dump can have documents of different moments"
                 }
                 Self::Differs { .. } => "see whether something else writes to the target, and restore again",
                 Self::Package(error) => return error.help(),

@@ -6,7 +6,7 @@ use mongodb::bson::RawDocumentBuf;
 
 use super::super::archive::{Entry, Kind, Namespace};
 use super::super::extended_json;
-use super::super::listing::AUTH_COLLECTIONS;
+use super::super::listing::{self, AUTH_COLLECTIONS};
 use super::super::selection::Selection;
 use super::contents::Contents;
 use super::{Error, users};
@@ -99,8 +99,9 @@ impl Mapping {
 
     /// The name in the target of a collection or view as users know it; `None` if it is not restored.
     pub(super) fn collection(&self, from: &Namespace) -> Option<Namespace> {
-        if is_auth(from) || matches!(from.database.as_str(), "" | "local" | "config") || !self.only.has(from)
-        {
+        let own = matches!(from.database.as_str(), "" | "local" | "config");
+        // Packages of servers on which a restore was broken off have what it left.
+        if own || is_auth(from) || listing::is_waiting(from) || !self.only.has(from) {
             return None;
         }
         Some(Namespace::new(self.database(&from.database), &from.collection))

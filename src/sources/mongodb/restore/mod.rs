@@ -2,8 +2,8 @@
 //!
 //! Collections with their options first, then documents, then a comparison with the index's fingerprints, then the
 //! oplog's slice, and only then indexes and views: a unique index would refuse states in between that the slice
-//! repairs, and a TTL index would delete what is about to be compared. Users and roles come last. An index that cannot
-//! be built fails the restore, but only when all the rest is done.
+//! repairs, and a TTL index would delete what is about to be compared. Users and roles come last. An index, a
+//! view or an option that the target refuses fails the restore, but only when all the rest is done.
 
 mod compare;
 mod contents;
@@ -43,35 +43,49 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
         restored.compared = "nothing: this was a dry run".into();
         return Ok(restored);
     }
-    match occupied.first() {
-        Some(name) if !request.replace => return Err(Error::NotEmpty(name.to_string())),
-        _ => target.clear(&names, &mapping).await?,
+    if let (Some(name), false) = (occupied.first(), request.replace) {
+        return Err(Error::NotEmpty(name.to_string()));
     }
-    let roomy = room::given(&contents, &target);
-    for piece in pieces.iter().filter(|piece| piece.kind != Kind::View) {
-        target.create(piece, roomy).await?;
+    target.clear(&names).await?;
+    let writing = async {
+        let roomy = room::given(&contents, &target);
+        for piece in pieces.iter().filter(|piece| piece.kind != Kind::View) {
+            target.create(piece, roomy).await?;
+        }
+        if mapping.users_and_roles() {
+            users::make(&target).await?;
+        }
+        let loaded = load::load(package, &contents, &pieces, &mapping, &target, plan.parallel).await?;
+        restored.counts.insert("documents".into(), loaded.documents);
+        restored.bytes = loaded.bytes;
+        let twice = loaded.twice;
+        let compared =
+            compare::compare(package, &contents, &pieces, &mapping, &target, &twice, plan.parallel).await?;
+        restored.compared = format!("{compared} collections by fingerprint");
+        info!(collections = compared, documents = loaded.documents, "documents restored and compared");
+        let mut state = State::new(&pieces, &mapping, roomy, twice.owed);
+        if contents.has_oplog() {
+            let applied = replay::replay(package, ahead, &target, &mut state).await?;
+            restored.counts.insert("oplog_operations".into(), applied);
+            restored
+                .notes
+                .push(format!("{applied} operations of the oplog were replayed after the comparison"));
+        }
+        let mut refused = target.index(&state).await?;
+        refused.extend(target.views(&state).await?);
+        refused.extend(target.finish(&state).await?);
+        if mapping.users_and_roles() {
+            users::merge(&target, request.replace, &mut restored).await?;
+        }
+        if refused.is_empty() { Ok(restored) } else { Err(Error::TargetRefused(refused.join("; "))) }
+    };
+    let result = writing.await;
+    if !mapping.users_and_roles() {
+        return result;
     }
-    let loaded = load::load(package, &contents, &pieces, &mapping, &target, plan.parallel).await?;
-    restored.counts.insert("documents".into(), loaded.documents);
-    restored.bytes = loaded.bytes;
-    let twice = loaded.twice;
-    let compared =
-        compare::compare(package, &contents, &pieces, &mapping, &target, &twice, plan.parallel).await?;
-    restored.compared = format!("{compared} collections by fingerprint");
-    info!(collections = compared, documents = loaded.documents, "documents restored and compared");
-    let mut state = State::new(&pieces, &mapping, roomy, twice.owed);
-    if contents.has_oplog() {
-        let applied = replay::replay(package, ahead, &target, &mut state).await?;
-        restored.counts.insert("oplog_operations".into(), applied);
-        restored.notes.push(format!("{applied} operations of the oplog were replayed after the comparison"));
-    }
-    let failed = target.index(&state).await?;
-    target.views(&state).await?;
-    target.finish(&state).await?;
-    if mapping.users_and_roles() {
-        users::merge(&target, request.replace, &mut restored).await?;
-    }
-    if failed.is_empty() { Ok(restored) } else { Err(Error::Indexes(failed.join("; "))) }
+    // However it ended: what waited would be taken for data. What failed before it is told first.
+    let cleared = users::clear(&target).await;
+    result.and_then(|restored| cleared.map(|()| restored))
 }
 
 fn counts(pieces: &[Piece]) -> BTreeMap<String, u64> {

@@ -14,7 +14,6 @@ use super::contents::Contents;
 use super::mapping::{Mapping, Piece};
 use super::replay::State;
 use super::room;
-use super::users;
 use crate::config::secret::Secret;
 
 /// The collection of a database's functions: the one system collection that users write to. It cannot be dropped.
@@ -97,12 +96,9 @@ impl Target {
     }
 
     /// Drops what has one of the `names`, those of what is restored. Other collections stay.
-    pub(super) async fn clear(&self, names: &BTreeSet<&Namespace>, mapping: &Mapping) -> Result<(), Error> {
+    pub(super) async fn clear(&self, names: &BTreeSet<&Namespace>) -> Result<(), Error> {
         for name in names {
             self.drop(name).await?;
-        }
-        if mapping.users_and_roles() {
-            users::clear(self).await?;
         }
         Ok(())
     }
@@ -204,31 +200,43 @@ impl Target {
             "ignoreUnknownIndexOptions": true,
         };
         command.append(cstr!("indexes"), indexes);
-        match self.run(&namespace.database, command, &format!("index `{namespace}`")).await {
-            Err(Error::Server { what, why }) => Ok(Some(format!("{what}: {why}"))),
-            other => other.map(|_| None),
-        }
+        self.attempted(namespace, command, "index").await
     }
 
-    /// Creates the views. One may be of another, in any order.
-    pub(super) async fn views(&self, state: &State) -> Result<(), Error> {
+    /// Creates the views, and says which the server refuses. One may be of another, in any order.
+    pub(super) async fn views(&self, state: &State) -> Result<Vec<String>, Error> {
+        let mut failed = Vec::new();
         for (namespace, options) in state.views() {
             let mut command = rawdoc! { "create": namespace.collection.as_str() };
             append(&mut command, options, &["_id"])?;
-            self.run(&namespace.database, command, &format!("create the view `{namespace}`")).await?;
+            failed.extend(self.attempted(namespace, command, "create the view").await?);
         }
-        Ok(())
+        Ok(failed)
     }
 
     /// Gives clustered collections and time series the options that take effect at the end only, as they were in the
-    /// end: they forget again.
-    pub(super) async fn finish(&self, state: &State) -> Result<(), Error> {
+    /// end: they forget again. Says what the server refuses.
+    pub(super) async fn finish(&self, state: &State) -> Result<Vec<String>, Error> {
+        let mut failed = Vec::new();
         for (namespace, options) in state.late() {
             let mut command = rawdoc! { "collMod": namespace.collection.as_str() };
             append(&mut command, &options, &[])?;
-            self.run(&namespace.database, command, &format!("change `{namespace}`")).await?;
+            failed.extend(self.attempted(&namespace, command, "change").await?);
         }
-        Ok(())
+        Ok(failed)
+    }
+
+    /// Runs a command; says why if the server refuses to.
+    async fn attempted(
+        &self,
+        namespace: &Namespace,
+        command: RawDocumentBuf,
+        what: &str,
+    ) -> Result<Option<String>, Error> {
+        match self.run(&namespace.database, command, &format!("{what} `{namespace}`")).await {
+            Err(Error::Server { what, why }) => Ok(Some(format!("{what}: {why}"))),
+            other => other.map(|_| None),
+        }
     }
 
     /// Applies an operation of the oplog that cannot find nothing.

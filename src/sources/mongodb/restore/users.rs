@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use mongodb::bson::{Document, RawDocumentBuf, rawdoc};
 
 use super::super::archive::Namespace;
+use super::super::listing::WAITING;
 use super::Error;
 use super::target::Target;
 use crate::sources::Restored;
 
 /// Users and roles: the server's collection, where they wait to be merged, and the word for counts.
-const MERGED: [(&str, &str, &str); 2] = [
-    ("system.users", "chupacabra_restore_users", "users"),
-    ("system.roles", "chupacabra_restore_roles", "roles"),
-];
+const MERGED: [(&str, &str, &str); 2] =
+    [("system.users", WAITING[0], "users"), ("system.roles", WAITING[1], "roles")];
 
 /// Where the documents of a collection of users or roles wait to be merged.
 pub(super) fn temporary(namespace: &Namespace) -> Option<Namespace> {
@@ -21,17 +20,25 @@ pub(super) fn temporary(namespace: &Namespace) -> Option<Namespace> {
     found.map(|(_, temporary, _)| Namespace::new("admin", *temporary))
 }
 
-/// Makes the temporary collections anew.
+/// Drops the temporary collections.
 pub(super) async fn clear(target: &Target) -> Result<(), Error> {
     for (_, temporary, _) in MERGED {
         target.drop(&Namespace::new("admin", temporary)).await?;
+    }
+    Ok(())
+}
+
+/// Makes the temporary collections anew.
+pub(super) async fn make(target: &Target) -> Result<(), Error> {
+    clear(target).await?;
+    for (_, temporary, _) in MERGED {
         let create = rawdoc! { "create": temporary };
         target.run("admin", create, &format!("create `admin.{temporary}`")).await?;
     }
     Ok(())
 }
 
-/// Merges what waits, compares every user and role, and drops the temporary collections.
+/// Merges what waits, and compares every user and role.
 ///
 /// Users and roles that the target has and the archive has not stay. Of those that both have, the target's stay
 /// unless it is told to replace them; they are named then. The user who restores stays in any case: replaced, it
@@ -70,8 +77,8 @@ pub(super) async fn merge(target: &Target, replace: bool, restored: &mut Restore
     }
     let command = rawdoc! {
         "_mergeAuthzCollections": 1_i32,
-        "tempUsersCollection": "admin.chupacabra_restore_users",
-        "tempRolesCollection": "admin.chupacabra_restore_roles",
+        "tempUsersCollection": format!("admin.{}", WAITING[0]),
+        "tempRolesCollection": format!("admin.{}", WAITING[1]),
         "drop": replace,
         "db": "",
     };
@@ -84,9 +91,6 @@ pub(super) async fn merge(target: &Target, replace: bool, restored: &mut Restore
                 return Err(Error::NotMerged(id));
             }
         }
-    }
-    for (_, temporary, _) in MERGED {
-        target.drop(&Namespace::new("admin", temporary)).await?;
     }
     Ok(())
 }
