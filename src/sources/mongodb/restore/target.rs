@@ -200,6 +200,10 @@ impl Target {
             "ignoreUnknownIndexOptions": true,
         };
         command.append(cstr!("indexes"), indexes);
+        // The default is every voting member, and a build waits for one that is down without end.
+        if self.member.hello.set.is_some() && release(&self.member.version) >= Some((4, 4)) {
+            command.append(cstr!("commitQuorum"), "majority");
+        }
         self.attempted(namespace, command, "index").await
     }
 
