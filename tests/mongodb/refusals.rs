@@ -91,6 +91,12 @@ async fn parts_of_a_sharded_cluster() {
     ));
     let refused = said(&server.url(None), "").await;
     assert!(refused.starts_with("this is a config server of a sharded cluster: "), "{refused}");
+    let as_target = async |server: &Mongod| {
+        let dump = empty_archive("6.0.5").await;
+        restore(&dump, plan(&server.url(None)), Request::default()).await.unwrap_err()
+    };
+    let refused = as_target(&server).await.to_string();
+    assert!(refused.starts_with("the target is a config server of a sharded cluster: "), "{refused}");
 
     let server = Mongod::start(How { set: Some("rs0"), ..How::default() });
     server.python("direct.shop.a.insert_one({'_id': 1})");
@@ -100,6 +106,12 @@ async fn parts_of_a_sharded_cluster() {
         let refused = said(&server.url(None), lines).await;
         assert!(refused.starts_with("this is the shard `east` of a sharded cluster: "), "{refused}");
     }
+    let refused = as_target(&server).await;
+    assert!(
+        refused.to_string().starts_with("the target is the shard `east` of a sharded cluster: "),
+        "{refused}"
+    );
+    assert!(refused.help().unwrap().starts_with("restore into a replica set or a standalone server"));
     let refused = MongoDb::new(plan(&server.url(None))).probe().await.err().unwrap();
     assert!(refused.help().unwrap().ends_with("delete `shardIdentity` from its `admin.system.version`"));
 }

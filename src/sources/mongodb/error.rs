@@ -56,6 +56,12 @@ pub enum Error {
          moment than those of the other shards"
     )]
     Shard(String),
+    /// The target is a part of a sharded cluster.
+    #[error(
+        "the target is {0} of a sharded cluster: what is restored there goes past the cluster's metadata, or stands on one \
+         shard alone, and an oplog cannot be replayed"
+    )]
+    ShardedTarget(String),
     /// A pattern of the configuration matches nothing.
     #[error("the pattern `{0}` matches no collection")]
     NoMatch(String),
@@ -253,13 +259,16 @@ impl Error {
         }
     }
 
-    /// The error as one of a restore, which needs more roles: `restore` lets documents be inserted, but neither changed
-    /// nor read back.
+    /// The error as one of a restore. That needs more roles: `restore` lets documents be inserted, but neither changed
+    /// nor read back. And what is no source is no target for reasons of its own.
     pub(super) fn restoring(self) -> Self {
         match self {
             Self::Unprivileged { what, .. } => {
                 Self::Unprivileged { what, roles: "the roles `restore`, `backup` and `readWriteAnyDatabase`" }
             }
+            Self::Mongos => Self::ShardedTarget("a mongos".into()),
+            Self::ConfigServer => Self::ShardedTarget("a config server".into()),
+            Self::Shard(name) => Self::ShardedTarget(format!("the shard `{name}`")),
             other => other,
         }
     }

@@ -43,7 +43,7 @@ pub(super) async fn rights(member: &Member, plan: &Plan) -> Result<(), Error> {
 }
 
 /// Refuses a shard. Each has documents that are no longer its own, and only the config servers know which.
-async fn not_a_shard(member: &Member) -> Result<(), Error> {
+pub(super) async fn not_a_shard(member: &Member) -> Result<(), Error> {
     let find = rawdoc! { "find": "system.version", "filter": { "_id": "shardIdentity" }, "limit": 1_i32 };
     match member.first("admin", find, "read `admin.system.version`").await? {
         Some(identity) => {

@@ -24,6 +24,10 @@ impl Error {
                         "{SHARDED}; if it is a shard no more, delete `shardIdentity` from its `admin.system.version`"
                     ));
                 }
+                Self::ShardedTarget(_) => {
+                    "restore into a replica set or a standalone server; `mongodump` and `mongorestore` through a mongos \
+                     bring it from there into the cluster"
+                }
                 Self::NoMatch(_) | Self::Glob(_) => "correct the pattern; names are `DATABASE.COLLECTION`",
                 Self::OplogTooSmall { .. } => "enlarge the oplog: `replSetResizeOplog`",
                 Self::SteppedDown { .. } | Self::CursorLost { .. } | Self::Unrepeatable { .. } => {
@@ -47,7 +51,11 @@ impl Error {
     /// What it means for the exit code.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::NotEmpty(_) | Self::SameName { .. } | Self::Switch(_) | Self::Glob(_) => Verdict::Refused,
+            Self::NotEmpty(_)
+            | Self::ShardedTarget(_)
+            | Self::SameName { .. }
+            | Self::Switch(_)
+            | Self::Glob(_) => Verdict::Refused,
             Self::Differs { .. } => Verdict::Differs,
             Self::Package(error) if error.is_mismatch() => Verdict::Differs,
             _ => Verdict::Failed,

@@ -9,7 +9,7 @@ use mongodb::error::ErrorKind;
 use super::super::archive::{Kind, Namespace};
 use super::super::config::ReadFrom;
 use super::super::connect::{self, Member};
-use super::super::{Error, Plan};
+use super::super::{Error, Plan, probe};
 use super::contents::Contents;
 use super::mapping::{Mapping, Piece};
 use super::replay::State;
@@ -37,7 +37,12 @@ impl Target {
         if plan.url.expose().is_empty() {
             return Err(Error::NoTarget);
         }
-        Ok(Self { member: connect::member(&plan).await? })
+        let member = connect::member(&plan).await?;
+        match probe::not_a_shard(&member).await {
+            // Who may restore a database of their own need not be allowed to see it.
+            Ok(()) | Err(Error::Unprivileged { .. }) => Ok(Self { member }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Refuses an archive of a newer server: it may have what this one does not know.
