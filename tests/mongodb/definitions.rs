@@ -245,6 +245,23 @@ async fn a_collection_of_which_no_sample_can_be_had() {
     assert_eq!(dump.object("shop.a").fingerprint.rows, 3_000);
 }
 
+/// Servers keep text that is not UTF-8 as old drivers have sent it, as `_id`s too.
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_between_ids_that_are_not_utf8() {
+    let source = replica_set("rs0");
+    source.python(
+        "from mongodb_seed import document, element\n\
+         def odd(n):\n\
+         \x20   latin = b'caf\\xe9%04d\\0' % n\n\
+         \x20   return document(element(2, '_id', len(latin).to_bytes(4, 'little') + latin), element(5, 'pad', b'\\0\\4\\0\\0\\0' + b'p' * 1024))\n\
+         direct.shop.a.insert_many([odd(n) for n in range(3000)])",
+    );
+    let dump = dump(plan_with(&source.url(None), "split_above: 512KiB")).await.unwrap();
+    assert_eq!(dump.read_back()["namespaces"]["shop.a"]["documents"], 3_000);
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(target.python("print(direct.shop.a.count_documents({}))").trim(), "3000");
+}
+
 /// Such a package could not be restored. The command is one for tests, and the only one of an unknown kind that this
 /// version writes into its oplog.
 #[tokio::test(flavor = "multi_thread")]

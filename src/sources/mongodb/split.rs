@@ -3,10 +3,10 @@
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{RawBson, RawDocumentBuf, rawdoc};
 
-use super::Error;
 use super::archive::Namespace;
 use super::connect::Member;
 use super::listing::Listed;
+use super::{Error, element};
 
 /// A part of a collection.
 ///
@@ -23,7 +23,9 @@ pub(super) enum Range {
     ById,
     /// From `min` (included) to `max` (excluded) in the order of the `_id` index. Without a `max` it ends before
     /// `MaxKey`: the server takes an absent bound for that, and excludes it too.
-    Between { min: Option<RawBson>, max: Option<RawBson> },
+    ///
+    /// A bound is a document with nothing but the `_id`, as the server has sent it: an `_id` need not be UTF-8.
+    Between { min: Option<RawDocumentBuf>, max: Option<RawDocumentBuf> },
     /// The document whose `_id` is `MaxKey`, if there is one.
     Last,
 }
@@ -101,21 +103,24 @@ pub(super) async fn cut(member: &Member, listed: &Listed, count: usize) -> Resul
         Err(Error::Server { why, .. }) if why.contains("(28799)") => return Ok(vec![whole]),
         other => other?,
     };
-    let mut ids: Vec<RawBson> = Vec::new();
+    let mut ids: Vec<RawDocumentBuf> = Vec::new();
     while let Some(batch) = batches.next().await? {
         for document in batch.documents()? {
-            let id = document?.get("_id").map_err(|error| Error::reply(what.as_str(), error))?;
-            let id = id.ok_or_else(|| Error::reply(what.as_str(), "a document without `_id`"))?;
-            ids.push(id.into());
+            let document = document?;
+            if !element::elements(document).flatten().map(|element| element.key).eq([b"_id"]) {
+                return Err(Error::reply(what.as_str(), "a document without `_id`"));
+            }
+            ids.push(document.to_owned());
         }
     }
     ids.dedup();
-    let bounds: Vec<RawBson> = (1..count).filter_map(|i| ids.get(i * ids.len() / count)).cloned().collect();
+    let bounds: Vec<RawDocumentBuf> =
+        (1..count).filter_map(|i| ids.get(i * ids.len() / count)).cloned().collect();
     Ok(between(bounds, whole))
 }
 
 /// The ranges between bounds that ascend: together they have every `_id` there can be. Without bounds it is the `whole`.
-fn between(mut bounds: Vec<RawBson>, whole: Range) -> Vec<Range> {
+fn between(mut bounds: Vec<RawDocumentBuf>, whole: Range) -> Vec<Range> {
     bounds.dedup();
     if bounds.is_empty() {
         return vec![whole];
@@ -133,12 +138,12 @@ impl Range {
         match self {
             Self::Whole => {}
             Self::ById => command.append(cstr!("hint"), rawdoc! { "_id": 1_i32 }),
-            Self::Last => command.append(cstr!("filter"), bound(&RawBson::MaxKey)),
+            Self::Last => command.append(cstr!("filter"), rawdoc! { "_id": RawBson::MaxKey }),
             Self::Between { min, max } => {
                 command.append(cstr!("hint"), rawdoc! { "_id": 1_i32 });
                 for (name, id) in [(cstr!("min"), min), (cstr!("max"), max)] {
                     if let Some(id) = id {
-                        command.append(name, bound(id));
+                        command.append(name, id.clone());
                     }
                 }
             }
@@ -147,19 +152,13 @@ impl Range {
     }
 }
 
-fn bound(id: &RawBson) -> RawDocumentBuf {
-    let mut bound = RawDocumentBuf::new();
-    bound.append(cstr!("_id"), id.clone());
-    bound
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn ranges_touch_and_leave_nothing_out() {
-        let bounds = vec![RawBson::Int32(1), RawBson::Int32(5), RawBson::Int32(5)];
+        let bounds = [1_i32, 5, 5].map(|id| rawdoc! { "_id": id }).to_vec();
         let ranges = between(bounds, Range::Whole);
         let bounds: Vec<_> = ranges
             .iter()
