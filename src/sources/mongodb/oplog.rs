@@ -235,9 +235,8 @@ fn in_order(start: Timestamp, last: Option<Timestamp>, at: Timestamp) -> Result<
 }
 
 /// The commands that a replay repeats, or knows to have no effect of their own, besides those that are looked at.
-const REPEATED: [&str; 15] = [
+const REPEATED: [&str; 14] = [
     "dropDatabase",
-    "collMod",
     "createIndexes",
     "startIndexBuild",
     "commitIndexBuild",
@@ -252,6 +251,10 @@ const REPEATED: [&str; 15] = [
     "dbCheck",
     "setMultikeyMetadata",
 ];
+
+/// What a replay knows of an index to change.
+const CHANGED: [&str; 7] =
+    ["name", "keyPattern", "expireAfterSeconds", "hidden", "unique", "prepareUnique", "forceNonUnique"];
 
 /// The kinds of entries that a replay repeats, or knows to be the server's own: no-ops, keys, and record ids.
 const KINDS: [&str; 9] = ["i", "u", "d", "c", "n", "km", "ci", "cu", "cd"];
@@ -301,6 +304,12 @@ impl Watch {
                 Err(Error::Unrepeatable { what: format!("`{from}` was renamed to `{to}`") })
             }
             ("importCollection", _) => Err(Error::Unrepeatable { what: "a collection was imported".into() }),
+            ("collMod", _) => match unknown_change(entry)? {
+                Some(option) if !is_own(entry) && filter.keep(entry)?.is_some() => Err(Error::Unrepeatable {
+                    what: format!("an index was changed by the option `{option}`, which is not known,"),
+                }),
+                _ => Ok(()),
+            },
             (name, _) if REPEATED.contains(&name) || is_own(entry) || filter.keep(entry)?.is_none() => Ok(()),
             // Better told now than when the package is needed.
             (name, _) => Err(Error::Unrepeatable { what: format!("the command `{name}` was run") }),
@@ -331,6 +340,20 @@ impl Watch {
         };
         Err(Error::Unrepeatable { what: what.into() })
     }
+}
+
+/// What a changed collection says of an index that no replay knows, if anything.
+fn unknown_change(entry: &RawDocument) -> Result<Option<&str>, Error> {
+    let Ok(index) = entry.get_document("o").and_then(|object| object.get_document("index")) else {
+        return Ok(None);
+    };
+    for element in index {
+        let (option, _) = element.map_err(|error| Error::reply("read the oplog", error))?;
+        if !CHANGED.contains(&option.as_str()) {
+            return Ok(Some(option.as_str()));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether an entry is of a database that is the deployment's own, and restored in no case.
@@ -390,6 +413,18 @@ mod tests {
                 watched(&rawdoc! { "op": "x", "ns": "shop.a", "o": {} }, all).unwrap_err().to_string();
             assert!(error.starts_with("an entry of the kind `x` was written during the dump"), "{error}");
         }
+        let change = |ns: &str, option: &str| {
+            let mut index = rawdoc! { "name": "a_1" };
+            index.append(mongodb::bson::raw::CString::try_from(option.to_owned()).unwrap(), true);
+            rawdoc! { "op": "c", "ns": ns, "o": { "collMod": "a", "index": index } }
+        };
+        for all in [true, false] {
+            assert!(watched(&change("shop.$cmd", "forceNonUnique"), all).is_ok());
+            assert!(watched(&change("config.$cmd", "later"), all).is_ok());
+            let error = watched(&change("shop.$cmd", "later"), all).unwrap_err().to_string();
+            assert!(error.starts_with("an index was changed by the option `later`"), "{error}");
+        }
+        assert!(watched(&change("blog.$cmd", "later"), false).is_ok(), "not dumped");
         assert!(watched(&command("blog.$cmd", "later"), false).is_ok(), "not dumped");
         assert!(watched(&command("blog.$cmd", "later"), true).is_err());
     }

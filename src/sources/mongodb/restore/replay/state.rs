@@ -18,6 +18,9 @@ const EXPIRE: &str = "expireAfterSeconds";
 /// one direction, and the series may have been listed when it had changed already.
 const SERIES: &str = "timeseries";
 
+/// How a change of an index says that it is unique no more. No index is listed with it.
+const NOT_UNIQUE: &str = "forceNonUnique";
+
 /// Collections, indexes and views, by their names in the target.
 #[derive(Debug, Default)]
 pub(in super::super) struct State {
@@ -378,13 +381,16 @@ impl State {
             // What an index is prepared for ends when it is unique: it cannot be both.
             replaced.push("prepareUnique");
         }
+        if replaced.contains(&NOT_UNIQUE) {
+            replaced.push("unique");
+        }
         let mut spec = RawDocumentBuf::new();
         append(&mut spec, index, &replaced)?;
         // An option that is `false` is the same as none, and that is how the server lists it.
         for element in change {
             let (key, value) = element.map_err(|error| Error::reply("a changed index", error))?;
             let off = matches!(key.as_str(), "hidden" | "prepareUnique") && value.as_bool() == Some(false);
-            if key.as_str() != "name" && !off {
+            if !["name", NOT_UNIQUE].contains(&key.as_str()) && !off {
                 spec.append(key, value);
             }
         }
@@ -429,6 +435,11 @@ mod tests {
         let hidden = rawdoc! { "v": 2_i32, "key": { "x": 1_i32 }, "name": "x_1", "hidden": true };
         assert_eq!(state.indexes[&to], [hidden]);
         state.modify_index(&to, &rawdoc! { "name": "x_1", "hidden": false }).unwrap();
-        assert_eq!(state.indexes[&to], [rawdoc! { "v": 2_i32, "key": { "x": 1_i32 }, "name": "x_1" }]);
+        let plain = rawdoc! { "v": 2_i32, "key": { "x": 1_i32 }, "name": "x_1" };
+        assert_eq!(state.indexes[&to], std::slice::from_ref(&plain));
+        state.modify_index(&to, &rawdoc! { "name": "x_1", "unique": true }).unwrap();
+        assert!(state.indexes[&to][0].get_bool("unique").unwrap());
+        state.modify_index(&to, &rawdoc! { "name": "x_1", "forceNonUnique": true }).unwrap();
+        assert_eq!(state.indexes[&to], [plain]);
     }
 }
