@@ -353,6 +353,26 @@ async fn options_of_old_that_no_server_takes() {
     );
 }
 
+/// Extended JSON takes some documents for values of a type.
+#[tokio::test(flavor = "multi_thread")]
+async fn literals_that_look_like_extended_json() {
+    let source = replica_set("rs0");
+    source.python(
+        "literal = lambda value: {'$literal': value}\n\
+         oid = {'$oid': '0123456789abcdef01234567'}\n\
+         odd = {'$expr': {'$ne': ['$x', literal({'$numberInt': 'x'})]}}\n\
+         direct.shop.create_collection('a', validator=odd)\n\
+         direct.shop.a.insert_one({'_id': 1})\n\
+         direct.shop.a.create_index('x', partialFilterExpression={'y': {'$gt': {'$date': {'$numberLong': '1'}}}})\n\
+         direct.shop.command('create', 'seen', viewOn='a', pipeline=[{'$set': {'x': literal(oid)}}])",
+    );
+    let dump = dump(plan(&source.url(None))).await.unwrap();
+    let target = restored(&dump, Request::default()).await;
+    assert_eq!(differ(&source, &target), NOTHING);
+    let seen = target.python("print(direct.shop.seen.find_one()['x'])");
+    assert_eq!(seen.trim(), "{'$oid': '0123456789abcdef01234567'}");
+}
+
 const NO_OPTIONS: &str = r#"{"options":{},"indexes":[]}"#;
 
 /// A restore that is broken off may leave the collections in which users and roles wait.

@@ -8,13 +8,15 @@ use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use super::archive::{Entry, Kind, Namespace};
 use super::connect::Member;
 use super::selection::Selection;
-use super::{Error, extended_json};
+use super::{Error, extended_json, metadata};
 
 /// One namespace with what a dump must know of it.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     /// What the prelude says of it.
     pub(super) entry: Entry,
+    /// Its options.
+    options: RawDocumentBuf,
     /// The UUID of the collection that holds its documents; views have none.
     pub(super) uuid: Option<Vec<u8>>,
     /// Whether it is capped: its order is then part of its content.
@@ -98,7 +100,8 @@ pub(super) async fn list(
         listed.indexes = indexes.built.len();
         listed.by_id = listed.by_id && indexes.built.iter().any(|index| is_id(index));
         listed.divisible = listed.divisible && indexes.built.iter().any(|index| is_plain_id(index));
-        listed.entry.metadata = with_indexes(&listed.entry, &indexes.built)?;
+        listed.entry.metadata = metadata(&listed, &indexes.built)
+            .map_err(|source| Error::Metadata { namespace: listed.entry.namespace.to_string(), source })?;
         listed.unfinished = indexes.unfinished;
         there.push(listed);
     }
@@ -122,18 +125,17 @@ async fn collections(member: &Member, database: &str) -> Result<Vec<Listed>, Err
     let what = format!("list the collections of `{database}`");
     let command = rawdoc! { "listCollections": 1_i32, "authorizedCollections": false };
     let mut batches = member.cursor(database, command, 1_000, what).await?;
-    let (mut found, mut uuids) = (Vec::new(), HashMap::new());
+    let mut found = Vec::new();
     while let Some(batch) = batches.next().await? {
         for document in batch.documents()? {
-            let document = document?;
-            let listed = collection(database, document)?;
-            uuids.extend(uuid(document).map(|uuid| (listed.entry.namespace.clone(), uuid)));
-            found.push(listed);
+            found.push(collection(database, document?)?);
         }
     }
     // A time series has that of its buckets, which are listed beside it.
-    for listed in &mut found {
-        listed.uuid = uuids.get(&listed.entry.data()).cloned();
+    let uuids = found.iter().filter_map(|one| Some((one.entry.namespace.clone(), one.uuid.clone()?)));
+    let uuids: HashMap<Namespace, Vec<u8>> = uuids.collect();
+    for series in found.iter_mut().filter(|one| one.entry.kind == Kind::TimeSeries) {
+        series.uuid = uuids.get(&series.entry.data()).cloned();
     }
     Ok(found)
 }
@@ -169,24 +171,12 @@ fn collection(database: &str, document: &RawDocument) -> Result<Listed, Error> {
     let empty = RawDocumentBuf::new();
     let options = document.get_document("options").unwrap_or(&empty);
     let namespace = Namespace::new(database, name);
-    let json = |error| Error::Metadata { namespace: namespace.to_string(), source: error };
-    // The metadata's head; the indexes are put in when they are known.
-    let mut metadata = format!("{{\"options\":{}", extended_json::write(options).map_err(json)?);
-    metadata.push_str(",\"indexes\":[");
-    let mut tail = String::from("]");
-    if let Some(uuid) = uuid(document) {
-        // Writing to a string cannot fail.
-        let _ = write!(tail, ",\"uuid\":\"{}\"", hex::encode(uuid));
-    }
-    let quoted = extended_json::write_value(RawBsonRef::String(name)).map_err(json)?;
-    let _ = write!(tail, ",\"collectionName\":{quoted},\"type\":\"{}\"}}", kind.as_str());
-    metadata.push('\u{0}');
-    metadata.push_str(&tail);
     let capped = options.get_bool("capped").unwrap_or_default();
     let by_id = kind == Kind::Collection && !capped;
     Ok(Listed {
-        entry: Entry { namespace, kind, metadata },
-        uuid: None,
+        entry: Entry { namespace, kind, metadata: String::new() },
+        options: options.to_owned(),
+        uuid: uuid(document),
         capped,
         divisible: by_id && options.get("collation").is_ok_and(|c| c.is_none()),
         by_id,
@@ -195,11 +185,18 @@ fn collection(database: &str, document: &RawDocument) -> Result<Listed, Error> {
     })
 }
 
-/// Puts the indexes where the metadata's placeholder is.
-fn with_indexes(entry: &Entry, indexes: &[RawDocumentBuf]) -> Result<String, Error> {
-    let written: Result<Vec<_>, _> = indexes.iter().map(|index| extended_json::write(index)).collect();
-    let json = |error| Error::Metadata { namespace: entry.namespace.to_string(), source: error };
-    Ok(entry.metadata.replacen('\u{0}', &written.map_err(json)?.join(","), 1))
+/// The metadata of what is listed, with its indexes.
+fn metadata(listed: &Listed, indexes: &[RawDocumentBuf]) -> Result<String, extended_json::Error> {
+    let mut text = metadata::write(&listed.options, indexes)?;
+    text.pop();
+    let Entry { namespace, kind, .. } = &listed.entry;
+    // Writing to a string cannot fail.
+    if let (Some(uuid), Kind::Collection) = (&listed.uuid, kind) {
+        let _ = write!(text, ",\"uuid\":\"{}\"", hex::encode(uuid));
+    }
+    let name = extended_json::write_value(RawBsonRef::String(&namespace.collection))?;
+    let _ = write!(text, ",\"collectionName\":{name},\"type\":\"{}\"}}", kind.as_str());
+    Ok(text)
 }
 
 /// The indexes of a collection.

@@ -23,6 +23,7 @@ mod error;
 pub mod extended_json;
 mod fingerprint;
 mod listing;
+mod metadata;
 mod oplog;
 mod probe;
 mod remedy;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use mongodb::bson::RawDocumentBuf;
 
 use super::super::archive::{Entry, Kind, Namespace};
-use super::super::extended_json;
 use super::super::listing::{self, AUTH_COLLECTIONS};
+use super::super::metadata;
 use super::super::selection::Selection;
 use super::contents::Contents;
 use super::{Error, users};
@@ -169,7 +169,7 @@ fn is_auth(namespace: &Namespace) -> bool {
 /// Reads an entry's metadata.
 fn piece((entry, to): (&Entry, Namespace)) -> Result<Piece, Error> {
     let bad = |source| Error::Metadata { namespace: entry.namespace.to_string(), source };
-    let metadata = extended_json::read(&entry.metadata).map_err(bad)?;
+    let metadata = metadata::read(&entry.metadata).map_err(bad)?;
     let reply = |error| Error::reply(format!("the metadata of `{}`", entry.namespace), error);
     let options = metadata.get_document("options").map_err(reply)?.to_owned();
     let mut indexes = Vec::new();
