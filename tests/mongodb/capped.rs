@@ -2,7 +2,8 @@
 
 use chupacabra::sources::Request;
 
-use crate::replay::{NOTHING, differ, dumped_while, restored};
+use crate::replay::{NOTHING, attempted_of, differ, dumped_while, restored};
+use crate::support::mongodb::{How, Mongod, plan, restore};
 
 /// What comes and goes before the collection is read comes and goes once more in the replay. Nothing else may give way
 /// to it, and what was inserted once more stands where it did.
@@ -26,21 +27,38 @@ async fn nothing_gives_way_to_what_was_deleted_again() {
     assert_eq!(differ(&source, &target), NOTHING);
 }
 
+const RING: &str = "direct.shop.m.drop()\n\
+                    ring = direct.shop.create_collection('m', capped=True, size=64 << 20)\n\
+                    for n in range(2000): ring.insert_one({'_id': n, 'pad': 'p' * 9000})";
+const AGAIN: &str = "ring = direct.shop.m\n\
+                     for n in range(3): ring.delete_one({'_id': n}); ring.insert_one({'_id': n, 'again': 1})\n\
+                     ring.insert_one({'_id': 'last'})";
+
 /// The dump has such documents twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn deleted_and_inserted_again_while_a_ring_was_read() {
-    let (source, dump) = dumped_while(
-        "direct.shop.m.drop()\n\
-         ring = direct.shop.create_collection('m', capped=True, size=64 << 20)\n\
-         for n in range(2000): ring.insert_one({'_id': n, 'pad': 'p' * 9000})",
-        "",
-        "ring = direct.shop.m\n\
-         for n in range(3): ring.delete_one({'_id': n}); ring.insert_one({'_id': n, 'again': 1})",
-    )
-    .await;
-    assert_eq!(dump.object("shop.m").fingerprint.rows, 2_003, "three were read twice");
+    let (source, dump) = dumped_while(RING, "", AGAIN).await;
+    assert_eq!(dump.object("shop.m").fingerprint.rows, 2_004, "three were read twice");
     let target = restored(&dump, Request::default()).await;
     assert_eq!(differ(&source, &target), NOTHING);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_and_inserted_again_in_a_ring_of_a_standalone() {
+    let (_, dump) = attempted_of(None, RING, "", AGAIN).await;
+    let dump = dump.unwrap();
+    assert_eq!(dump.object("shop.m").fingerprint.rows, 2_004, "three were read twice");
+    let target = Mongod::start(How::default());
+    let restored = restore(&dump, plan(&target.url(None)), Request::default()).await.unwrap();
+    assert_eq!(
+        restored.notes,
+        [
+            "`shop.m`: 3 documents were deleted and inserted again while they were read; they are as they were before"
+        ]
+    );
+    let ids = target
+        .python("ids = [one['_id'] for one in direct.shop.m.find()]; print(len(ids), ids[:3], ids[-2:])");
+    assert_eq!(ids.trim(), "2001 [0, 1, 2] [1999, 'last']");
 }
 
 /// Collections have no limits while the slice is replayed, and afterwards those of the source.

@@ -40,7 +40,8 @@ pub(super) struct Loaded {
 ///
 /// A scan can meet an `_id` twice: a document that it has read is deleted and inserted again, and stands ahead of it.
 /// Deletion and insertion are then in the oplog's slice, which so decides what is there in the end; until it has, it
-/// does not matter which of the two the target has.
+/// does not matter which of the two the target has. Without a slice only capped collections are scanned so, and what was
+/// read first stays, as of any other collection.
 #[derive(Debug, Default)]
 pub(super) struct Twice {
     /// The fingerprints of what was left out, by the collections in the target.
@@ -86,6 +87,17 @@ impl Twice {
             Some(_) => dumped,
             None => without(dumped, left_out.value()),
         }
+    }
+
+    /// What is to be said of what no slice settles.
+    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
+        self.left_out.iter().map(|(namespace, left_out)| {
+            let count = left_out.value().rows;
+            format!(
+                "`{namespace}`: {count} documents were deleted and inserted again while they were read; they are as they \
+                 were before"
+            )
+        })
     }
 
     fn merge(&mut self, other: Self) {
@@ -263,7 +275,8 @@ async fn insert_all(
 ) -> Result<Twice, Error> {
     let mut twice = Twice::default();
     while let Some(batch) = batches.recv().await {
-        insert(target, batch, settled_later.then_some(&mut twice)).await?;
+        let may_repeat = settled_later || batch.ordered;
+        insert(target, batch, may_repeat.then_some(&mut twice)).await?;
     }
     Ok(twice)
 }

@@ -63,6 +63,9 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
             compare::compare(package, &contents, &pieces, &mapping, &target, &twice, plan.parallel).await?;
         restored.compared = format!("{compared} collections by fingerprint");
         info!(collections = compared, documents = loaded.documents, "documents restored and compared");
+        if !contents.has_oplog() {
+            restored.notes.extend(twice.notes());
+        }
         let mut state = State::new(&pieces, &mapping, roomy, twice.owed);
         if contents.has_oplog() {
             let applied = replay::replay(package, ahead, &target, &mut state).await?;
