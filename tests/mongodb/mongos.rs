@@ -3,10 +3,11 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
+use chupacabra::sources::Request;
 use chupacabra::sources::mongodb::{Error, MongoDb};
 use mongodb::bson::{DateTime, Document, doc};
 
-use crate::support::mongodb::{dump, plan};
+use crate::support::mongodb::{How, Mongod, dump, plan, restore};
 
 /// Answers every message with this document, in the form in which it was asked: `OP_MSG` or the old `OP_QUERY`.
 fn answer(mut stream: TcpStream, document: &Document) -> std::io::Result<()> {
@@ -66,6 +67,11 @@ async fn mongos_is_refused_with_the_reason() {
         "with a way out"
     );
     assert!(matches!(dump(plan(&url)).await.map(|_| ()).unwrap_err(), Error::Mongos));
+    // As a target it is refused too, for a reason of its own.
+    let source = Mongod::start(How::default());
+    let package = dump(plan(&source.url(None))).await.unwrap();
+    let target = restore(&package, plan(&url), Request::default()).await.unwrap_err();
+    assert!(target.to_string().starts_with("the target is a mongos of a sharded cluster: "), "{target}");
     // It is that one field: the same server without it is taken for a standalone, and fails later for what it lacks.
     let other = MongoDb::new(plan(&server(hello()))).probe().await.map(|_| ()).unwrap_err();
     assert!(!matches!(other, Error::Mongos), "{other}");

@@ -26,7 +26,8 @@ impl Error {
                 }
                 Self::ShardedTarget(_) => {
                     "restore into a replica set or a standalone server; `mongodump` and `mongorestore` through a mongos \
-                     bring it from there into the cluster"
+                     bring it from there into the cluster; of a server that is a shard no more delete `shardIdentity` \
+                     from its `admin.system.version`"
                 }
                 Self::NoMatch(_) | Self::Glob(_) => "correct the pattern; names are `DATABASE.COLLECTION`",
                 Self::OplogTooSmall { .. } => "enlarge the oplog: `replSetResizeOplog`",

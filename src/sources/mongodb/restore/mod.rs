@@ -16,8 +16,9 @@ mod target;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::archive::{Kind, Namespace};
 use super::{Error, Plan};
@@ -27,6 +28,9 @@ use contents::Contents;
 use mapping::{Mapping, Piece};
 use replay::State;
 use target::Target;
+
+/// How long a target that has failed may take to drop what users and roles waited in.
+const CLEARED: Duration = Duration::from_secs(30);
 
 pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -> Result<Restored, Error> {
     let contents = Contents::read(package).await?;
@@ -83,12 +87,18 @@ pub(super) async fn restore(plan: &Plan, package: &Package, request: &Request) -
         if refused.is_empty() { Ok(restored) } else { Err(Error::TargetRefused(refused.join("; "))) }
     };
     let result = writing.await;
-    if !mapping.users_and_roles() {
-        return result;
+    if mapping.users_and_roles() { clear_up(&target, result).await } else { result }
+}
+
+/// Drops what users and roles waited in, however the restore has ended: it would be taken for data.
+async fn clear_up(target: &Target, result: Result<Restored, Error>) -> Result<Restored, Error> {
+    let clearing = users::clear(target);
+    let Err(error) = result else { return clearing.await.and(result) };
+    // A target that has failed may answer nothing any more.
+    if !matches!(tokio::time::timeout(CLEARED, clearing).await, Ok(Ok(()))) {
+        warn!("collections in which users and roles waited may be left in `admin`");
     }
-    // However it ended: what waited would be taken for data. What failed before it is told first.
-    let cleared = users::clear(&target).await;
-    result.and_then(|restored| cleared.map(|()| restored))
+    Err(error)
 }
 
 fn counts(pieces: &[Piece]) -> BTreeMap<String, u64> {
