@@ -349,13 +349,13 @@ async fn a_selection_follows_its_views() {
     let seed = "direct.shop.b.insert_many([{'_id': n, 'v': n} for n in range(5)])\n\
                 view = lambda name: direct.shop.command('create', name, viewOn='b', pipeline=[])\n\
                 for name in ('v.turned', 'v.changed', 'v.gone', 'secret'): view(name)\n\
-                direct.shop['b.was'].insert_one({'_id': 1})";
+                for name in ('b.was', 'v.was'): direct.shop[name].insert_one({'_id': 1})";
     let script = "pipeline = [{'$match': {'v': {'$gt': 2}}}]\n\
                   direct.shop['v.turned'].drop(); direct.shop['v.turned'].insert_one({'_id': 1})\n\
                   direct.shop.command('collMod', 'v.changed', viewOn='b', pipeline=pipeline)\n\
                   direct.shop['v.gone'].drop()\n\
-                  direct.shop['b.was'].drop()\n\
-                  for name in ('b.was', 'v.new'): direct.shop.command('create', name, viewOn='b', pipeline=pipeline)\n\
+                  direct.shop['b.was'].drop(); direct.shop['v.was'].drop()\n\
+                  for name in ('b.was', 'v.was', 'v.new'): direct.shop.command('create', name, viewOn='b', pipeline=pipeline)\n\
                   direct.shop.command('collMod', 'secret', viewOn='b', pipeline=[])\n\
                   direct.shop.command('create', 'secret.new', viewOn='b', pipeline=[])";
     for lines in ["collections: ['shop.[bm]*', 'shop.v*']", "exclude: ['shop.secret*']"] {

@@ -29,6 +29,8 @@ pub(super) struct Stream {
     object: String,
     /// The namespace of its segments.
     data: Namespace,
+    /// The UUID of the collection that was listed.
+    uuid: Option<String>,
     path: String,
     mtime: Time,
     ordered: bool,
@@ -55,6 +57,7 @@ impl Stream {
         Self {
             object,
             data,
+            uuid: None,
             path,
             mtime,
             ordered,
@@ -65,7 +68,8 @@ impl Stream {
 
     /// A listed namespace of which nothing has been written yet.
     pub(super) fn of(listed: &Listed, mtime: Time) -> Self {
-        Self::new(listed.entry.namespace.to_string(), listed.entry.data(), listed.capped, mtime)
+        let stream = Self::new(listed.entry.namespace.to_string(), listed.entry.data(), listed.capped, mtime);
+        Self { uuid: listed.uuid.as_ref().map(hex::encode), ..stream }
     }
 
     /// The name of the object in the package's index.
@@ -128,7 +132,14 @@ impl Stream {
         let batch = i32::try_from(batch).unwrap_or(1);
         let what = format!("read `{}`", self.object);
         let find = range.find(&self.data.collection, batch);
-        let mut batches = member.cursor(&self.data.database, find, batch.unsigned_abs(), what).await?;
+        let opened = member.cursor(&self.data.database, find, batch.unsigned_abs(), what).await;
+        let mut batches = match (opened, &self.uuid) {
+            (Ok(batches), _) => batches,
+            (Err(error), Some(uuid)) if is_of_a_view(&error) => {
+                return Ok(Some(Dropped { uuid: uuid.clone(), error }));
+            }
+            (Err(error), _) => return Err(error),
+        };
         let mut fingerprint = Fingerprinter::new(self.ordered);
         let mut segment = self.segment();
         let mut dropped = None;
@@ -160,7 +171,7 @@ impl Stream {
     }
 }
 
-/// A collection that was dropped while it was read.
+/// A collection that was dropped while it was read, or before and a view has its name.
 ///
 /// What was read of it is a part, so it counts for nothing unless the oplog's slice has its end: then a restore loses
 /// what it has of it again, as the source has.
@@ -188,6 +199,11 @@ impl Dropped {
             None => Err(error),
         }
     }
+}
+
+/// Whether a server says that it takes no such `find` of a view: one stands where the collection was.
+fn is_of_a_view(error: &Error) -> bool {
+    matches!(error, Error::Server { why, .. } if why.starts_with("InvalidPipelineOperator (168)"))
 }
 
 /// A name as a path of one step: `/`, `%`, control characters and what is not ASCII as `%XX`.

@@ -1,7 +1,8 @@
 //! The MongoDB source: a replica set or a standalone server, as one `mongodump` archive.
 //!
 //! BSON passes as bytes, from the server's reply into the [archive] and from there into `insert`; metadata passes as
-//! canonical extended JSON of the raw documents. Nothing is decoded into a type that could change it.
+//! canonical extended JSON of the raw documents, and as BSON where that would change it. Nothing is decoded into a type
+//! that could change it.
 //!
 //! On a replica set the dump is consistent at one point: the archive carries the slice of the oplog that was written
 //! while the collections were read, and a restore replays it. A standalone server has no oplog: its dump is fuzzy.
