@@ -195,6 +195,36 @@ fn a_node_of_a_cluster_whose_slots_go_while_it_is_read() {
     }
 }
 
+/// Valkey writes the keys of a slot that comes in into the snapshot, and that it comes; the slot is still the other's.
+#[test]
+fn a_node_of_a_cluster_to_which_slots_are_on_their_way() {
+    let from = node(Product::Valkey);
+    from.run(0, "SET {a}1 x");
+    let to = Instance::start(Product::Valkey, &["--cluster-enabled", "yes", "--databases", "1"]);
+    to.run(0, &format!("CLUSTER MEET 127.0.0.1 {}", from.port));
+    let id: String = cmd("CLUSTER").arg("MYID").query(&mut to.connect(0)).unwrap();
+    let nodes =
+        |server: &Instance| -> String { cmd("CLUSTER").arg("NODES").query(&mut server.connect(0)).unwrap() };
+    // Only one that has slots is given others.
+    from.run(0, "CLUSTER DELSLOTS 16383");
+    to.run(0, "CLUSTER ADDSLOTS 16383");
+    let settled = || nodes(&from).contains(" connected 16383") && nodes(&to).contains(" connected 0-16382");
+    wait_until(Duration::from_secs(30), settled, || nodes(&from) + &nodes(&to));
+    let site = Site::at(to.port, ", cluster_node: true");
+    let note = "slots were on their way to this node when the snapshot was taken";
+    site.good(&["backup"]);
+    assert!(!site.record()["notes"].to_string().contains(note), "{}", site.record());
+    from.run(0, "DEBUG SLOTMIGRATION PREVENT-PAUSE 1");
+    from.run(0, &format!("CLUSTER MIGRATESLOTS SLOTSRANGE 15495 15495 NODE {id}"));
+    let comes = || format!("{:?}", to.run(0, "CLUSTER GETSLOTMIGRATIONS")).contains("waiting-for-paused");
+    wait_until(Duration::from_secs(30), comes, || to.log());
+    site.good(&["backup"]);
+    let record = site.record();
+    assert!(record["notes"].to_string().contains(note), "{record}");
+    assert_eq!(record["consistency"]["coordinates"]["cluster_slots"], "16383", "{record}");
+    assert_eq!(record["counts"]["keys"], 1, "{record}");
+}
+
 /// A cluster's node without data, all slots its own.
 fn node(product: Product) -> Instance {
     let node = Instance::start(product, &["--cluster-enabled", "yes", "--databases", "1"]);

@@ -277,6 +277,31 @@ fn a_key_that_expires_after_it_was_compared() {
     }
 }
 
+/// How many entries a stream ever had decides what its readers are told to be behind.
+#[test]
+fn a_stream_that_counts_otherwise_is_found_out() {
+    let source = Instance::start(Product::Redis, &[]);
+    source.run(0, "DEBUG POPULATE 100000 key 100");
+    source.run(1, "XADD stream 5-1 field value");
+    let site = Site::at(source.port, ", connections: 1");
+    site.good(&["backup"]);
+    for (added, code) in [(1, 0), (7, 5)] {
+        let target = Instance::start(Product::Redis, &[]);
+        let words = ["restore", "cache", "--into", &target.url(), "--switch", "via=replication"];
+        let mut restore = site.command(&words);
+        let restore = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until(Duration::from_secs(60), || target.dumps() > 0, || target.log());
+        // As the file had it until now; its turn comes last.
+        target.run(1, &format!("XSETID stream 5-1 ENTRIESADDED {added} MAXDELETEDID 0-0"));
+        let output = restore.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let found =
+            said.contains("key `stream` of database 1 of 127.0.0.1:") && said.contains("another value");
+        assert_eq!(found, code != 0, "{said}");
+    }
+}
+
 /// A target that is loading cannot be let go at once; nobody leaves before it is.
 #[test]
 fn a_target_that_loads_is_let_go_by_whoever_is_told_to_stop() {
