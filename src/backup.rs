@@ -315,7 +315,13 @@ impl Run<'_> {
             };
             // A record goes before its data: wherever this is cut, what is left is swept as any leftover is.
             match self.unless_stopped(async { Ok(pruned.await) }).await {
-                Ok(Ok(pruned)) => outcome.pruned = pruned.packages,
+                Ok(Ok(pruned)) => {
+                    outcome.pruned = pruned.packages;
+                    if let Some((package, why)) = pruned.locked.first() {
+                        let packages = pruned.locked.len();
+                        tracing::info!(source = %name, %store, packages, %package, why, "packages are locked: a later prune removes them");
+                    }
+                }
                 Ok(Err(error)) => outcome.prune_error = chain(&error),
                 Err(stopped) => outcome.prune_error = chain(&stopped),
             }

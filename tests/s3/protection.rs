@@ -5,12 +5,13 @@ use std::time::Duration;
 use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockRetentionMode, VersioningConfiguration};
 use chupacabra::clock::{Clock, Timestamp};
 use chupacabra::config::units::Span;
-use chupacabra::stores::s3::Config;
+use chupacabra::stores::s3::{Config, S3};
 use chupacabra::stores::s3::config::{ChecksumKind, LockMode, ObjectLock};
 use chupacabra::stores::{Intent, Proof, Reason, Severity, Store, Stored};
 
-use crate::buckets::{PART, bucket_name, config, new_bucket, sdk, seaweedfs, store};
+use crate::buckets::{PART, bucket_name, config, new_bucket, plan, sdk, seaweedfs, store};
 use crate::contract::{name, package, pattern};
+use crate::support::fault_proxy::{Fault, FaultProxy, Kind};
 
 async fn upload(store: &dyn Store, object: &str, size: usize) -> Stored {
     let mut upload = store.create(&name(object), &Intent::default()).await.unwrap();
@@ -110,6 +111,25 @@ async fn a_locked_object_stays_and_its_protection_grows() {
         let findings = store.check().await;
         assert!(findings.iter().all(|finding| finding.severity != Severity::Bad), "{findings:?}");
         assert_eq!(store.list("").await.unwrap().len(), 2, "the check left something behind");
+    }
+}
+
+/// Services refuse to delete what is protected and what the key may not delete by the same code. Once the protection has
+/// ended, it is the right that is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_protection_that_has_ended_is_no_reason() {
+    let bucket = locked_bucket().await;
+    let proxy = FaultProxy::start(seaweedfs().server.port).await;
+    let lock = ObjectLock { mode: LockMode::Governance, retain_for: Span(Duration::from_hours(2)) };
+    let config = Config { object_lock: Some(lock), ..config(&proxy.endpoint, &bucket) };
+    let now = Clock::system();
+    upload(&S3::connect(&plan(config.clone()), now).await.unwrap(), "object", 100).await;
+    proxy.arm(|_, kind| (kind == Kind::Delete).then_some((Fault::Answer(403, "AccessDenied"), u32::MAX)));
+    let tomorrow = Clock::fixed(now.now() + Duration::from_hours(24));
+    for (clock, reason) in [(now, Reason::Locked), (tomorrow, Reason::Denied)] {
+        let store = S3::connect(&plan(config.clone()), clock).await.unwrap();
+        let error = store.delete(&name("object")).await.unwrap_err();
+        assert_eq!(error.reason, reason, "{error:?}");
     }
 }
 

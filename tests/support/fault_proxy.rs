@@ -56,6 +56,8 @@ pub enum Kind {
     Get,
     /// `HeadObject`.
     Head,
+    /// `DeleteObject`, of a version or not.
+    Delete,
     /// Anything else.
     Other,
 }
@@ -133,6 +135,7 @@ fn kind(method: &str, target: &str) -> Kind {
         "PUT" if has("partNumber") => Kind::Part,
         "PUT" if !has("retention") => Kind::Put,
         "DELETE" if has("uploadId") => Kind::Abort,
+        "DELETE" => Kind::Delete,
         "GET" if !has("retention") => Kind::Get,
         "HEAD" => Kind::Head,
         _ => Kind::Other,

@@ -45,6 +45,7 @@ pub(super) struct Inner {
     sdk: Sdk,
     pub(super) plan: Plan,
     pub(super) retry: Retry,
+    pub(super) clock: Clock,
     /// Whether the bucket keeps versions, once that is known.
     pub(super) versioned: OnceCell<bool>,
 }
@@ -92,7 +93,7 @@ impl Client {
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .build();
         let retry = Retry::new(plan.limits);
-        Ok(Self::with(Sdk::from_conf(config), plan, retry))
+        Ok(Self::with(Sdk::from_conf(config), plan, retry, clock))
     }
 
     /// The same connection with less patience, for someone who waits at a terminal.
@@ -102,11 +103,11 @@ impl Client {
     }
 
     pub(super) fn retrying(&self, retry: Retry) -> Self {
-        Self::with(self.sdk.clone(), &self.plan, retry)
+        Self::with(self.sdk.clone(), &self.plan, retry, self.clock)
     }
 
-    fn with(sdk: Sdk, plan: &Plan, retry: Retry) -> Self {
-        Self(Arc::new(Inner { sdk, plan: plan.clone(), retry, versioned: OnceCell::new() }))
+    fn with(sdk: Sdk, plan: &Plan, retry: Retry, clock: Clock) -> Self {
+        Self(Arc::new(Inner { sdk, plan: plan.clone(), retry, clock, versioned: OnceCell::new() }))
     }
 }
 

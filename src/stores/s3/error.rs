@@ -143,8 +143,16 @@ fn by_status(status: u16) -> Row {
     }
 }
 
-/// Words by which services say that an object is protected, with the code of a missing right.
-const LOCK_WORDS: [&str; 4] = ["object lock", "worm", "retention", "legal hold"];
+/// Phrases by which services say that an object is protected, with the code of a missing right: AWS and Ceph, `MinIO`,
+/// and others. Single words would do for a name: an `AccessDenied` of AWS repeats the bucket's, which may be `retention`.
+const LOCK_PHRASES: [&str; 6] = [
+    "by object lock",
+    "worm protected",
+    "worm-protected",
+    "retention period",
+    "under retention",
+    "legal hold",
+];
 
 /// Turns an error of the SDK into the store's words. `doing` is what was tried, for example `upload part 3`.
 pub(super) fn told<E>(doing: &str, error: &SdkError<E, HttpResponse>, proxies: &Proxies) -> Error
@@ -181,9 +189,8 @@ fn service_error<E: ProvideErrorMetadata>(
     let code = error.code().unwrap_or_default();
     let said = error.message().unwrap_or_default();
     let mut row = meaning(code, status);
-    let lowercase = said.to_lowercase();
     if matches!(row.reason, Reason::Denied | Reason::Rejected)
-        && LOCK_WORDS.iter().any(|word| lowercase.contains(word))
+        && says_locked(said)
         && doing.starts_with("delete")
     {
         row = Row { reason: Reason::Locked, help: "" };
@@ -203,6 +210,11 @@ fn service_error<E: ProvideErrorMetadata>(
     }
     let told = Error::new(row.reason, format!("cannot {doing}: {what}"));
     if row.help.is_empty() { told } else { told.help(row.help) }
+}
+
+fn says_locked(said: &str) -> bool {
+    let said = said.to_lowercase();
+    LOCK_PHRASES.iter().any(|phrase| said.contains(phrase))
 }
 
 /// The service's own wish for a pause, in seconds (RFC 9110, section 10.2.3); dates are not used by any provider.
@@ -311,6 +323,25 @@ mod tests {
         let archived = meaning("InvalidObjectState", 403);
         assert_eq!(archived.reason, Reason::Rejected);
         assert!(archived.help.contains("lifecycle rule"), "{}", archived.help);
+    }
+
+    #[test]
+    fn a_name_is_no_word_of_the_lock() {
+        for said in [
+            "Access Denied because object protected by object lock.",
+            "forbidden by object lock",
+            "Object is WORM protected and cannot be overwritten",
+            "The object is under legal hold",
+        ] {
+            assert!(says_locked(said), "{said}");
+        }
+        for name in ["retention-worm", "worm", "object-lock", "legal-hold-retention"] {
+            let said = format!(
+                "User: arn:aws:iam::1:user/{name} is not authorized to perform: s3:DeleteObject on resource: \
+                 \"arn:aws:s3:::{name}/{name}/web.json\" because no identity-based policy allows the s3:DeleteObject action"
+            );
+            assert!(!says_locked(&said), "{said}");
+        }
     }
 
     #[test]

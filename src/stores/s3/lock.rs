@@ -49,9 +49,10 @@ pub(super) async fn retained_until(
 }
 
 /// Tells a version that is protected from one that this key may not delete: services answer both with the same code.
+/// A protection that has ended explains nothing: the right is missing, and waiting would not help.
 pub(super) async fn why_refused(client: &Client, key: &str, version: Option<&str>, error: Error) -> Error {
     match retained_until(client, key, version).await {
-        Ok(Some(until)) => {
+        Ok(Some(until)) if until > client.clock.now() => {
             let until = until.strftime("%Y-%m-%d %H:%M UTC");
             Error::new(Reason::Locked, format!("the object is protected until {until}")).because(error)
         }
