@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockRetentionMode, VersioningConfiguration};
 use chupacabra::clock::{Clock, Timestamp};
 use chupacabra::config::units::Span;
-use chupacabra::stores::s3::{Config, S3};
 use chupacabra::stores::s3::config::{ChecksumKind, LockMode, ObjectLock};
+use chupacabra::stores::s3::{Config, S3};
 use chupacabra::stores::{Intent, Proof, Reason, Severity, Store, Stored};
 
 use crate::buckets::{PART, bucket_name, config, new_bucket, plan, sdk, seaweedfs, store};
@@ -42,6 +42,56 @@ async fn deleting_removes_every_version() {
     store.delete(&name("web/a")).await.unwrap();
     assert_eq!(versions(&bucket).await, 1, "only the neighbour is left");
     assert_eq!(store.list("web/").await.unwrap().len(), 1);
+}
+
+/// Where it may not be asked whether the bucket keeps versions, the answer to the deletion tells: nothing is left, or the
+/// object is to be seen as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_may_not_be_asked_for_its_versions_keeps_none_behind() {
+    let (bucket, sdk) = (new_bucket().await, sdk(&seaweedfs().endpoint()));
+    let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    sdk.put_bucket_versioning().bucket(&bucket).versioning_configuration(enabled).send().await.unwrap();
+    let proxy = FaultProxy::start(seaweedfs().server.port).await;
+    let config = config(&proxy.endpoint, &bucket);
+    // The first request asks whether there are versions, the third one which.
+    for denied in [vec![0, 2], vec![0]] {
+        let store = store(config.clone()).await;
+        if versions(&bucket).await == 0 {
+            upload(&store, "web/a", 100).await;
+        }
+        let may_list = denied.len() == 1;
+        proxy.arm(move |index, _| {
+            denied.contains(&index).then_some((Fault::Answer(403, "AccessDenied"), u32::MAX))
+        });
+        let deleted = store.delete(&name("web/a")).await;
+        proxy.disarm();
+        if may_list {
+            deleted.unwrap();
+            assert_eq!(versions(&bucket).await, 0);
+        } else {
+            let error = deleted.unwrap_err();
+            assert!(
+                error.reason == Reason::Denied && error.remedy().contains("DeleteObjectVersion"),
+                "{error:?}"
+            );
+            assert_eq!(store.list("web/").await.unwrap().len(), 1, "a marker hides the object");
+            assert_eq!(versions(&bucket).await, 1);
+        }
+    }
+}
+
+/// With `object_lock` the bucket keeps versions, whether it may be asked or not: what is protected is never hidden.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_protected_is_never_hidden_by_a_marker() {
+    let bucket = locked_bucket().await;
+    let proxy = FaultProxy::start(seaweedfs().server.port).await;
+    let lock = ObjectLock { mode: LockMode::Governance, retain_for: Span(Duration::from_hours(2)) };
+    let store = store(Config { object_lock: Some(lock), ..config(&proxy.endpoint, &bucket) }).await;
+    upload(&store, "object", 100).await;
+    proxy.arm(|index, _| (index == 0).then_some((Fault::Answer(403, "AccessDenied"), u32::MAX)));
+    assert_eq!(store.delete(&name("object")).await.unwrap_err().reason, Reason::Locked);
+    assert_eq!(proxy.disarm().len(), 1);
+    assert_eq!(versions(&bucket).await, 1);
 }
 
 /// Another program's unfinished upload in the same bucket, below the same prefix, is not swept; an agent's is.

@@ -112,11 +112,17 @@ impl Check {
                 Ok(true) => self.good("versions", "the bucket keeps versions; prune removes every version"),
                 _ => self.good("versions", "the bucket keeps no versions"),
             },
+            Err(_) if self.client.plan.lock.is_some() => {
+                self.good(
+                    "versions",
+                    "the bucket keeps versions, as `object_lock` wants; prune removes every version",
+                );
+            }
             Err(_) => self.say(
                 Severity::Notice,
                 "versions",
-                "it cannot be asked whether the bucket keeps versions; prune would leave them behind",
-                "allow s3:GetBucketVersioning, or make sure that the bucket keeps none",
+                "it cannot be asked whether the bucket keeps versions; prune learns it when it deletes",
+                "allow s3:GetBucketVersioning",
             ),
         }
     }
@@ -272,8 +278,8 @@ impl Check {
                         "the key may not delete: `prune` needs another key, and `{}` is left",
                         target.name
                     );
-                    let help =
-                        "allow s3:DeleteObject if this key should also prune, or remove the object by hand";
+                    let help = "allow s3:DeleteObject if this key should also prune (where the bucket keeps versions, \
+                                s3:ListBucketVersions and s3:DeleteObjectVersion too), or remove the object by hand";
                     return self.say(Severity::Notice, "delete", what, help);
                 }
                 Err(error) => return self.bad("delete", &error),

@@ -54,26 +54,49 @@ pub(super) fn timestamp(at: DateTime) -> Option<Timestamp> {
 /// Removes an object; in a bucket with versions, every version of it and every marker.
 pub(super) async fn delete(client: &Client, name: &ObjectName) -> Result<(), Error> {
     let key = client.key(name);
-    if !client.keeps_versions().await? {
-        return delete_one(client, &key, None).await;
+    if client.keeps_versions().await? {
+        return delete_versions(client, &key).await;
     }
-    for version in versions(client, &key).await? {
-        delete_one(client, &key, Some(version)).await?;
+    let Some(marker) = delete_one(client, &key, None).await? else { return Ok(()) };
+    // Nobody could say that the bucket keeps versions: the object is hidden, and nothing of it removed.
+    let removed = delete_versions(client, &key).await;
+    if removed.is_err()
+        && let Err(error) = delete_one(client, &key, Some(marker)).await
+    {
+        tracing::warn!(key, %error, "a delete marker hides an object that could not be removed");
+    }
+    removed.map_err(|error| match error.reason {
+        Reason::Denied => error.help(
+            "the bucket keeps versions: allow s3:GetBucketVersioning, s3:ListBucketVersions and s3:DeleteObjectVersion",
+        ),
+        _ => error,
+    })
+}
+
+async fn delete_versions(client: &Client, key: &str) -> Result<(), Error> {
+    for version in versions(client, key).await? {
+        delete_one(client, key, Some(version)).await?;
     }
     Ok(())
 }
 
-async fn delete_one(client: &Client, key: &str, version: Option<String>) -> Result<(), Error> {
+/// Removes an object or one version of it. Returns the version of the marker that the service has made or removed
+/// instead.
+async fn delete_one(client: &Client, key: &str, version: Option<String>) -> Result<Option<String>, Error> {
     let request = || {
         let delete = client.sdk().delete_object().bucket(&client.plan.bucket).key(key);
         delete.set_version_id(version.clone()).send()
     };
     match client.send("delete the object", request).await {
-        Err(error) if error.reason == Reason::NotFound => Ok(()),
+        Ok(deleted) if deleted.delete_marker() == Some(true) => {
+            Ok(Some(deleted.version_id().unwrap_or("null").to_owned()))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error.reason == Reason::NotFound => Ok(None),
         Err(error) if matches!(error.reason, Reason::Denied | Reason::Locked) => {
             Err(why_refused(client, key, version.as_deref(), error).await)
         }
-        deleted => deleted.map(drop),
+        Err(error) => Err(error),
     }
 }
 
@@ -90,9 +113,13 @@ async fn versions(client: &Client, key: &str) -> Result<Vec<String>, Error> {
         let page = client.send("list versions", request).await?;
         let of = |theirs: Option<&str>| theirs == Some(key);
         let versions = page.versions().iter().filter(|one| of(one.key()));
-        found.extend(versions.filter_map(|one| Some((one.last_modified, one.version_id.clone()?))));
         let markers = page.delete_markers().iter().filter(|one| of(one.key()));
-        found.extend(markers.filter_map(|one| Some((one.last_modified, one.version_id.clone()?))));
+        let versions = versions.map(|one| (one.last_modified, one.version_id.clone()));
+        for (at, id) in versions.chain(markers.map(|one| (one.last_modified, one.version_id.clone()))) {
+            // What is passed over would be left, and be counted as removed.
+            let id = id.ok_or_else(|| incomplete("the service lists a version without its id"))?;
+            found.push((at, id));
+        }
         let next = (page.next_key_marker.clone(), page.next_version_id_marker.clone());
         if !page.is_truncated().unwrap_or(false) {
             break;
@@ -107,8 +134,8 @@ async fn versions(client: &Client, key: &str) -> Result<Vec<String>, Error> {
 }
 
 impl Client {
-    /// Whether the bucket keeps what is deleted or overwritten. Asked once; where it cannot be asked, it is taken
-    /// for one that does not, and `check` says so.
+    /// Whether the bucket keeps what is deleted or overwritten. Asked once. Where it cannot be asked, a bucket whose
+    /// objects are protected does, as Object Lock wants it; of others the answer to a deletion tells.
     pub(super) async fn keeps_versions(&self) -> Result<bool, Error> {
         let ask = || async {
             let request = || self.sdk().get_bucket_versioning().bucket(&self.plan.bucket).send();
@@ -118,7 +145,7 @@ impl Client {
                     Some(BucketVersioningStatus::Enabled | BucketVersioningStatus::Suspended)
                 )),
                 Err(error) if error.is_transient() => Err(error),
-                Err(_) => Ok(false),
+                Err(_) => Ok(self.plan.lock.is_some()),
             }
         };
         self.versioned.get_or_try_init(ask).await.copied()
