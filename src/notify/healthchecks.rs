@@ -10,7 +10,7 @@ use super::http::Request;
 use super::{Event, News, config, message};
 use crate::config::context::Context;
 use crate::config::secret::{Secret, SecretRef};
-use crate::stores;
+use crate::stores::{self, Reason};
 
 /// Healthchecks keeps the first 100 kB of a message; other monitors less.
 const LONGEST: usize = 9000;
@@ -47,6 +47,21 @@ impl Plan {
             Event::Partial | Event::Failure => "/fail",
         };
         let address = format!("{}{signal}{query}", path.trim_end_matches('/'));
-        Request::text(&address, message::text(news, label, LONGEST))
+        Ok(Request::text(&address, message::text(news, label, LONGEST))?.meaning(meaning))
+    }
+}
+
+/// What healthchecks.io says in the body of a 200 (healthchecks.io/docs/http_api, "Response Codes"): for an address that
+/// is no check's, and when pings come too fast. Neither is counted.
+fn meaning(said: &str) -> Result<(), stores::Error> {
+    match said.trim() {
+        "OK (not found)" => {
+            let what = "the monitor has no check of this address: correct `url`";
+            Err(stores::Error::new(Reason::NotFound, what))
+        }
+        "OK (rate limited)" => {
+            Err(stores::Error::new(Reason::Transient(None), "the monitor takes no more pings just now"))
+        }
+        _ => Ok(()),
     }
 }

@@ -39,7 +39,11 @@ pub(super) struct Request {
     kind: &'static str,
     body: Bytes,
     bearer: Option<HeaderValue>,
+    meaning: Option<Meaning>,
 }
+
+/// What the body of a good status means, where that may be a refusal all the same.
+type Meaning = fn(&str) -> Result<(), Error>;
 
 /// Reads an address that a request may go to.
 pub(super) fn address(text: &str) -> Option<Uri> {
@@ -62,7 +66,7 @@ impl Request {
 
     fn new(to: &str, kind: &'static str, body: Vec<u8>) -> Result<Self, Error> {
         let uri = address(to).ok_or_else(|| Error::new(Reason::Rejected, "this is no web address"))?;
-        Ok(Self { uri, kind, body: body.into(), bearer: None })
+        Ok(Self { uri, kind, body: body.into(), bearer: None, meaning: None })
     }
 
     pub(super) fn bearer(mut self, token: Option<&Secret>) -> Self {
@@ -72,6 +76,10 @@ impl Request {
             header.set_sensitive(true);
         }
         self
+    }
+
+    pub(super) fn meaning(self, meaning: Meaning) -> Self {
+        Self { meaning: Some(meaning), ..self }
     }
 
     fn build(&self, proxies: &Proxies) -> Result<hyper::Request<Full<Bytes>>, Error> {
@@ -102,7 +110,7 @@ pub(super) async fn send(
     let attempt = |_| async {
         let answer = async {
             let response = client.request(request.build(proxies)?).await.map_err(lost)?;
-            judge(response, secrets).await
+            judge(response, request.meaning, secrets).await
         };
         let late = |_| Error::new(Reason::Transient(None), format!("no answer within {timeout:.0?}"));
         tokio::time::timeout(timeout, answer).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
@@ -136,15 +144,19 @@ fn client(proxies: &Proxies) -> Result<Http, Error> {
 }
 
 /// Whether an answer means yes, no, or later.
-async fn judge(response: Response<hyper::body::Incoming>, secrets: &[&Secret]) -> Result<(), Error> {
+async fn judge(
+    response: Response<hyper::body::Incoming>,
+    meaning: Option<Meaning>,
+    secrets: &[&Secret],
+) -> Result<(), Error> {
     let status = response.status();
     let later =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let body = Limited::new(response.into_body(), MOST_READ).collect().await;
-    if status.is_success() {
-        return Ok(());
-    }
     let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    if status.is_success() {
+        return meaning.map_or(Ok(()), |meaning| meaning(&String::from_utf8_lossy(&body)));
+    }
     let reason = match status {
         // Telegram says in the body how long to wait (`ResponseParameters`), the others in the header.
         StatusCode::TOO_MANY_REQUESTS => {

@@ -241,6 +241,24 @@ async fn a_busy_server_is_asked_again_and_a_refusal_is_not() {
     assert_eq!(server.requests().len(), 1);
 }
 
+/// healthchecks.io refuses in the body of a 200.
+#[tokio::test]
+async fn a_monitor_that_counts_nothing_is_no_success() {
+    let good = report(&[Status::Good]);
+    let unknown = Answer::Say("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nOK (not found)");
+    let later = Answer::Say("HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\nOK (rate limited)\n");
+    let server = Server::start(&[unknown]).await;
+    let error = notifiers(server.port, "healthchecks", "")[0].tell(News::End(&good)).await.unwrap_err();
+    assert!(error.to_string().ends_with("correct `url`"), "{error}");
+    assert_eq!(server.requests().len(), 1);
+    // Such a body means nothing to anyone else.
+    notifiers(server.port, "webhook", "")[0].tell(News::End(&good)).await.unwrap();
+
+    let server = Server::start(&[later, OK]).await;
+    notifiers(server.port, "healthchecks", "")[0].tell(News::End(&good)).await.unwrap();
+    assert_eq!(server.requests().len(), 2);
+}
+
 #[tokio::test]
 async fn telegrams_own_way_to_ask_for_time_is_understood() {
     let later = Answer::Say(
