@@ -114,6 +114,25 @@ async fn uploads_of_other_programs_are_not_swept() {
     assert_eq!(left, ["pre/fix/web/videos/long.mp4", "pre/fix/web/web-notes.tar.gz.age"]);
 }
 
+/// A key that may not list unfinished uploads sweeps none, which is no reason to fail: retention is applied all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_may_not_list_unfinished_uploads_prunes_all_the_same() {
+    let proxy = FaultProxy::start(seaweedfs().server.port).await;
+    let store = store(config(&proxy.endpoint, &new_bucket().await)).await;
+    proxy.arm(|_, _| Some((Fault::Answer(403, "AccessDenied"), u32::MAX)));
+    let swept = store.sweep("web/", Clock::system().now(), true).await.unwrap();
+    assert_eq!((swept, proxy.disarm().len()), (Vec::<String>::new(), 1));
+
+    proxy.arm(|_, kind| (kind == Kind::Uploads).then_some((Fault::Answer(403, "AccessDenied"), u32::MAX)));
+    let findings = store.check().await;
+    assert!(!proxy.disarm().is_empty());
+    let found = findings.iter().find(|finding| finding.topic == "sweep").unwrap();
+    assert!(
+        found.severity == Severity::Notice && found.help.contains("s3:ListBucketMultipartUploads"),
+        "{findings:?}"
+    );
+}
+
 async fn locked_bucket() -> String {
     let bucket = bucket_name();
     let sdk = sdk(&seaweedfs().endpoint());

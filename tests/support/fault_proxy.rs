@@ -58,6 +58,8 @@ pub enum Kind {
     Head,
     /// `DeleteObject`, of a version or not.
     Delete,
+    /// `ListMultipartUploads`.
+    Uploads,
     /// Anything else.
     Other,
 }
@@ -129,6 +131,7 @@ fn kind(method: &str, target: &str) -> Kind {
     let has = |name: &str| query.split('&').any(|pair| pair == name || pair.starts_with(&format!("{name}=")));
     let object = target.split('?').next().is_some_and(|path| path.trim_matches('/').contains('/'));
     match method {
+        "GET" if !object && has("uploads") => Kind::Uploads,
         _ if !object => Kind::Other,
         "POST" if has("uploads") => Kind::Create,
         "POST" if has("uploadId") => Kind::Complete,

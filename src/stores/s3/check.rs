@@ -264,7 +264,8 @@ impl Check {
                 Severity::Notice,
                 "sweep",
                 "unfinished uploads cannot be listed: what an interrupted backup leaves is not swept",
-                "give the bucket a lifecycle rule that aborts incomplete multipart uploads after a few days",
+                "allow s3:ListBucketMultipartUploads, or give the bucket a lifecycle rule that aborts incomplete multipart \
+                 uploads after a few days",
             ),
         }
     }
