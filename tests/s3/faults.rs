@@ -373,6 +373,26 @@ async fn a_key_that_may_not_look_is_enough_only_where_the_etag_tells() {
     }
 }
 
+/// A cache that still says what was there before the upload is asked again; one that goes on is told of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_is_not_to_be_seen_at_once_is_looked_for_again() {
+    let rig = rig(|config| config).await;
+    for size in [1_000, 2 * PART + 1] {
+        let content = pattern(size, 1);
+        // The first answer is true: there is no object of that name yet.
+        rig.proxy.arm(|_, kind| (kind == Kind::Head).then_some((Fault::Answer(404, ""), 4)));
+        let stored = rig.upload("late", &content).await.unwrap();
+        assert_eq!((stored.size, rig.proxy.disarm().len()), (size as u64, 4));
+        rig.clean("late").await;
+
+        rig.proxy.arm(|_, kind| (kind == Kind::Head).then_some((Fault::Answer(404, ""), u32::MAX)));
+        let error = rig.upload("never", &content).await.unwrap_err();
+        rig.proxy.disarm();
+        assert!(error.reason == Reason::Corrupt && error.remedy().contains("consistency"), "{error:?}");
+        rig.clean("never").await;
+    }
+}
+
 /// The proxy does what it says: without retries every passing fault is an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_retries_every_fault_is_an_error() {

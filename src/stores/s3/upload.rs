@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::checksum::{Agreement, PartDigest, Whole};
 use super::client::Client;
-use super::object::Identity;
+use super::object::{Head, Identity};
 use super::parts::Parts;
 use crate::clock::Timestamp;
 use crate::stores::retry::unless_stopped;
@@ -117,13 +117,33 @@ impl S3Upload {
         self.client.abort(&self.target.key, &session.id).await
     }
 
+    /// Looks at the object; `None` only if it is not there after many looks: an answer from before the upload, which a
+    /// cache or a replica may still give, must not cost the upload of hours.
+    async fn look(&self) -> Result<Option<Head>, Error> {
+        let mut waits = self.client.retry.waits();
+        loop {
+            if let Some(head) = self.client.head(&self.target.key).await? {
+                return Ok(Some(head));
+            }
+            let absent = Error::new(Reason::Transient(None), "the uploaded object is not to be seen yet");
+            if waits.wait_after("look at the object", absent).await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+
     /// Looks at what the service has now, and compares it with what was sent. `said` is the `ETag` that the service
     /// answered with, `own` the one that it should have if its `ETags` are MD5s.
     async fn compare(&self, multipart: bool, said: Option<&str>, own: &str) -> Result<Stored, Error> {
         let size = self.whole.size();
-        let head = match self.client.head(&self.target.key).await {
+        let head = match self.look().await {
             Ok(Some(head)) => head,
-            Ok(None) => return Err(corrupt(&self.target, "it is not there")),
+            Ok(None) => {
+                return Err(corrupt(&self.target, "it is not there").help(
+                    "the service, or a cache or replica before it, does not show what it has just stored: use an \
+                     endpoint with read-after-write consistency",
+                ));
+            }
             // A key that may only write cannot look. What the service said when it finished has to do.
             Err(error) if error.reason == Reason::Denied && said == Some(own) => {
                 return Ok(Stored { size, proof: Proof::PartChecksums });
