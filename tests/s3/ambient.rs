@@ -210,20 +210,35 @@ async fn from_a_web_identity_that_is_away_for_a_moment() {
 /// A role that STS refuses ends it at once, and is not taken for a right that the key lacks on the bucket.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_a_web_identity_whose_role_is_refused() {
-    let refusal = |_: &str, _: &str| {
-        let error =
-            "<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>Not authorized</Message></Error>";
-        Some(format!(
-            "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">{error}</ErrorResponse>"
-        ))
-    };
-    let (sts, asked) = fake(refusal).await;
-    let token = [("token", "the-pods-token")];
-    let (code, log, told) = check_and_tell(", max_attempts: 3", &token, &web_identity(sts)).await;
-    assert_ne!(code, Some(0));
-    assert_eq!((log.len(), asked.lock().unwrap().len()), (0, 1), "{told}");
-    assert!(told.contains("no credentials can be had") && told.contains("Not authorized"), "{told}");
-    assert!(told.contains("allow this pod or instance its role") && !told.contains("may not list"), "{told}");
+    let refusals: [fn(&str, &str) -> Option<String>; 6] = [
+        |_, _| refused("AccessDenied"),
+        |_, _| refused("InvalidIdentityToken"),
+        |_, _| refused("IDPRejectedClaim"),
+        |_, _| refused("RegionDisabledException"),
+        |_, _| refused("MalformedPolicyDocument"),
+        |_, _| refused("PackedPolicyTooLarge"),
+    ];
+    for refusal in refusals {
+        let (sts, asked) = fake(refusal).await;
+        let token = [("token", "the-pods-token")];
+        let (code, log, told) = check_and_tell(", max_attempts: 3", &token, &web_identity(sts)).await;
+        assert_ne!(code, Some(0));
+        assert_eq!((log.len(), asked.lock().unwrap().len()), (0, 1), "{told}");
+        assert!(told.contains("no credentials can be had") && told.contains("Not authorized"), "{told}");
+        assert!(
+            told.contains("allow this pod or instance its role") && !told.contains("may not list"),
+            "{told}"
+        );
+    }
+}
+
+/// The answer of STS to a role that is not given out.
+fn refused(code: &str) -> Option<String> {
+    let error =
+        format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>Not authorized</Message></Error>");
+    Some(format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">{error}</ErrorResponse>"
+    ))
 }
 
 /// What STS answers holds a key, also where it cannot be read: `check_and_tell` looks for it in everything printed.

@@ -255,16 +255,24 @@ const WITHOUT_CREDENTIALS: [&str; 3] = ["credential", "no providers in chain", "
 /// Nobody gives credentials out here, or it is set up wrongly.
 const NOWHERE: [&str; 2] =
     ["the credential provider was not enabled", "the credentials provider was not properly configured"];
-/// Who gives them out has refused: codes of STS, statuses of the agents of pods.
-const REFUSED: [&str; 7] = [
+/// Who gives them out has refused: codes of STS (docs.aws.amazon.com, `AssumeRoleWithWebIdentity`), statuses of the agents
+/// of pods.
+const REFUSED: [&str; 12] = [
     "AccessDenied",
     "ExpiredToken",
+    "IDPRejectedClaim",
+    "InvalidIdentityToken",
+    "MalformedPolicyDocument",
+    "PackedPolicyTooLarge",
+    "RegionDisabledException",
     "ValidationError",
     "StatusCode(400)",
     "StatusCode(401)",
     "StatusCode(403)",
     "StatusCode(404)",
 ];
+/// By which STS says that it did not reach who vouches for the token, also with the code of a token that is not good.
+const UNREACHED: [&str; 2] = ["IDPCommunicationError", "verification key"];
 
 /// Says that there are no credentials: nothing was asked of the bucket.
 pub(super) const NO_CREDENTIALS: &str = "no credentials can be had";
@@ -281,8 +289,9 @@ fn no_credentials(doing: &str, causes: &[String]) -> Error {
         return Error::new(Reason::Denied, message).help(help);
     }
     let message = format!("{message}: {}", causes.last().map(String::as_str).unwrap_or_default());
-    if found(&REFUSED) {
-        let help = "allow this pod or instance its role, whose credentials were refused to it";
+    if found(&REFUSED) && !found(&UNREACHED) {
+        let help = "allow this pod or instance its role, whose credentials were refused to it: the role must trust who \
+                    issues the token (OIDC), and the token's audience and subject";
         return Error::new(Reason::Denied, message).help(help);
     }
     let help = "look whether who gives credentials out (STS, the pod's agent, the instance) can be reached from here";
@@ -358,6 +367,8 @@ mod tests {
             "Non-success status from HTTP credential provider: StatusCode(503)",
             "Error { code: \"Throttling\", message: \"Rate exceeded\" }",
             "IdpCommunicationErrorException [IDPCommunicationErrorException]: x",
+            "InvalidIdentityTokenException [InvalidIdentityToken]: Couldn't retrieve verification key from your identity \
+             provider",
         ] {
             let error = told(&["dispatch failure", loading, away]);
             assert_eq!(error.reason, Reason::Transient(None), "{away}");
@@ -366,6 +377,11 @@ mod tests {
         for refused in [
             "Error { code: \"AccessDenied\", message: \"Not authorized\" }",
             "Non-success status from HTTP credential provider: StatusCode(403)",
+            "InvalidIdentityTokenException [InvalidIdentityToken]: No OpenIDConnect provider found in your account",
+            "IdpRejectedClaimException [IDPRejectedClaim]: x",
+            "RegionDisabledException: x",
+            "MalformedPolicyDocumentException [MalformedPolicyDocument]: x",
+            "PackedPolicyTooLargeException [PackedPolicyTooLarge]: x",
         ] {
             assert_eq!(told(&["dispatch failure", loading, refused]).reason, Reason::Denied, "{refused}");
         }
