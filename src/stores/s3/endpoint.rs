@@ -53,7 +53,7 @@ pub(super) fn plan(
         context.problem("endpoint", what, "write the bucket into `bucket` and the rest into `prefix`");
         return None;
     }
-    if host.starts_with(&format!("{}.", config.bucket)) {
+    if is_below_the_bucket(host, &config.bucket) {
         let what = format!("the endpoint's host already begins with the bucket `{}`", config.bucket);
         let help = if path_style {
             "remove the bucket from the host: with `path_style` it goes into the path"
@@ -97,6 +97,28 @@ fn provided(config: &Config, quirks: &Quirks, context: &mut Context) -> Option<O
             None
         }
     }
+}
+
+/// The domains of providers whose hosts may begin with a bucket, before the name of an endpoint.
+const DOMAINS: [&str; 8] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "r2.cloudflarestorage.com",
+    "backblazeb2.com",
+    "digitaloceanspaces.com",
+    "wasabisys.com",
+    "googleapis.com",
+    "scw.cloud",
+];
+
+/// Whether the host is an endpoint of a provider with the bucket before it. Elsewhere a host that begins with the bucket's
+/// name is a service of that name, and directly below a domain it is the endpoint: `storage.googleapis.com`.
+fn is_below_the_bucket(host: &str, bucket: &str) -> bool {
+    let endpoint = host.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('.'));
+    endpoint.is_some_and(|endpoint| {
+        let mut above = DOMAINS.iter().filter_map(|domain| endpoint.strip_suffix(domain));
+        above.any(|label| label.ends_with('.'))
+    })
 }
 
 fn is_this_machine(host: &str) -> bool {

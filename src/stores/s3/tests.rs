@@ -91,12 +91,20 @@ fn endpoints_that_cannot_be_meant() {
         );
     }
     assert!(told(with("https://s3.example.com/backups")).starts_with("endpoint: an endpoint has no path"));
-    let named = with("https://backups.s3.example.com");
+    let named = with("https://backups.s3.eu-central-1.amazonaws.com");
     assert!(
         told(Config { path_style: Some(true), ..named.clone() })
             .contains("with `path_style` it goes into the path")
     );
     assert!(told(named).contains("already begins with the bucket `backups`"));
+    let account = "https://backups.0123abcd.eu.r2.cloudflarestorage.com";
+    assert!(told(with(account)).contains("already begins with the bucket `backups`"));
+    // Services of that name, and a provider's own endpoint.
+    plan(with("https://backups.example.com"));
+    let minio = with("http://minio.default.svc:9000");
+    plan(Config { bucket: "minio".into(), allow_http: true, provider: Provider::Minio, ..minio });
+    let google = with("https://storage.googleapis.com");
+    plan(Config { bucket: "storage".into(), provider: Provider::Gcs, ..google });
     let leaked = told(with("https://user:hunter2@s3.example.com"));
     assert!(
         leaked.starts_with("endpoint: there are credentials in the address") && !leaked.contains("hunter2")
