@@ -196,6 +196,7 @@ impl Config {
         let parts = self.parts(&quirks, context);
         self.check_lock(context);
         self.check_encryption(context);
+        self.check_storage_class(context);
         Some(Plan {
             credentials: credentials::plan(&self, context),
             trusted: credentials::trusted(self.ca_bundle.as_deref(), context),
@@ -259,6 +260,19 @@ impl Config {
         {
             let help = "write how long objects are protected, for example `30d`";
             context.problem("object_lock.retain_for", format!("{} protects nothing", lock.retain_for), help);
+        }
+    }
+
+    /// Records must be readable at once, or there is no list, no retention and no restore. Classes from which an object
+    /// must be fetched for hours first: docs.aws.amazon.com, "Understanding S3 storage classes"; others use the names.
+    fn check_storage_class(&self, context: &mut Context) {
+        let Some(class) = &self.storage_class else { return };
+        if matches!(class.to_ascii_uppercase().as_str(), "GLACIER" | "DEEP_ARCHIVE") {
+            let what = format!(
+                "objects of the class `{class}` cannot be read at once, nor listed, verified and restored"
+            );
+            let help = "write `GLACIER_IR` or `STANDARD_IA`, which can";
+            context.problem("storage_class", what, help);
         }
     }
 

@@ -130,6 +130,21 @@ fn parts_that_no_service_takes() {
 }
 
 #[test]
+fn classes_that_cannot_be_read_at_once() {
+    let with = |class: &str| Config { storage_class: Some(class.into()), ..good() };
+    for archive in ["GLACIER", "DEEP_ARCHIVE", "deep_archive"] {
+        let told = told(with(archive));
+        assert!(
+            told.starts_with(&format!("storage_class: objects of the class `{archive}` cannot")),
+            "{told}"
+        );
+    }
+    for class in ["GLACIER_IR", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA"] {
+        assert_eq!(plan(with(class)).storage_class.as_deref(), Some(class));
+    }
+}
+
+#[test]
 fn half_a_key_is_no_key() {
     let half = Config { secret_access_key: None, ..good() };
     assert!(told(half).starts_with("secret_access_key: the key is missing"));
