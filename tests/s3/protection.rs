@@ -241,6 +241,20 @@ async fn checksums_over_the_whole_object_are_compared() {
     }
 }
 
+/// A service that takes a checksum and keeps none compares nothing by it, and the check says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checksum_that_is_not_kept_is_told() {
+    let proxy = FaultProxy::start(seaweedfs().server.port).await;
+    let config = Config { checksum: ChecksumKind::Crc64nvme, ..config(&proxy.endpoint, &new_bucket().await) };
+    let store = store(config).await;
+    for (kept, severity) in [(true, Severity::Good), (false, Severity::Notice)] {
+        proxy.arm(move |_, kind| (kind == Kind::Head && !kept).then_some((Fault::WithoutChecksum, u32::MAX)));
+        let findings = store.check().await;
+        let found = findings.iter().find(|finding| finding.topic == "checksum").unwrap();
+        assert_eq!(found.severity, severity, "{findings:?}");
+    }
+}
+
 /// Tags, storage class and encryption arrive at the service.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tags_and_storage_class_arrive() {

@@ -37,6 +37,8 @@ pub enum Fault {
     ChangedBody,
     /// Carried out by the server; the answer's `ETag` is not the MD5, as with KMS.
     ForeignEtag,
+    /// Carried out by the server; the answer has no checksum.
+    WithoutChecksum,
 }
 
 /// What kind of request it is.
@@ -206,6 +208,10 @@ async fn serve(mut client: TcpStream, upstream: u16, state: Arc<Mutex<State>>) -
             let answer = request.forward(upstream, false).await?;
             request.client.write_all(&with_foreign_etag(&answer)).await
         }
+        Some(Fault::WithoutChecksum) => {
+            let answer = request.forward(upstream, false).await?;
+            request.client.write_all(&without_checksum(&answer)).await
+        }
         None => {
             let answer = request.forward(upstream, false).await?;
             request.client.write_all(&answer).await
@@ -218,6 +224,12 @@ fn with_foreign_etag(answer: &[u8]) -> Vec<u8> {
     let is_etag = |line: &str| line.to_ascii_lowercase().starts_with("etag:");
     let foreign = |line| if is_etag(line) { "ETag: \"0123456789abcdef0123456789abcdef\"" } else { line };
     text.split("\r\n").map(foreign).collect::<Vec<_>>().join("\r\n").into_bytes()
+}
+
+fn without_checksum(answer: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8(answer.to_vec()).unwrap();
+    let other = |line: &&str| !line.to_ascii_lowercase().starts_with("x-amz-checksum-");
+    text.split("\r\n").filter(other).collect::<Vec<_>>().join("\r\n").into_bytes()
 }
 
 struct Request {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::S3;
 use super::checksum::{PartDigest, Whole};
 use super::client::Client;
+use super::config::ChecksumKind;
 use super::error::NO_CREDENTIALS;
 use super::object::Identity;
 use super::upload::{S3Upload, Target};
@@ -160,6 +161,7 @@ impl Check {
             return None;
         }
         self.good("write", "objects can be written");
+        self.checksum(&target).await;
         self.read(&target).await;
         if self.client.plan.quirks.conditional_put {
             let mut digest = PartDigest::new(self.client.plan.checksum);
@@ -178,6 +180,24 @@ impl Check {
             Box::new(S3Upload::new(self.client.clone(), target.clone(), parts, CancellationToken::new()));
         upload.write(Bytes::from_static(CONTENT)).await?;
         upload.finish().await.map(drop)
+    }
+
+    /// Whether the service keeps the checksum that it was sent: many take it and have none to compare later.
+    async fn checksum(&mut self, target: &Target) {
+        if self.client.plan.checksum == ChecksumKind::None {
+            return;
+        }
+        match self.client.head(&target.key).await {
+            Ok(Some(head)) if head.checksum.is_some() => self.good("checksum", "the service keeps checksums"),
+            Ok(Some(_)) => self.say(
+                Severity::Notice,
+                "checksum",
+                "the service takes `checksum` and does not keep it: nothing is compared by it",
+                "remove `checksum`: what every service checks is checked without it",
+            ),
+            // A key that may not look cannot compare either, and is told of as one that may not read.
+            _ => {}
+        }
     }
 
     async fn read(&mut self, target: &Target) {
