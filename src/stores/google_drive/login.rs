@@ -8,7 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use super::client::{Http, connector, http};
 use super::config::Scope;
@@ -194,42 +195,69 @@ fn random() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
-/// Waits for the browser to come back with the code. Requests that are not the answer get nothing.
+/// Waits for the browser to come back with the code. Browsers open connections ahead, on which nothing comes: none of
+/// them keeps another one waiting.
 async fn answer(listener: &TcpListener, state: &str) -> Result<Secret, Error> {
+    let mut open = JoinSet::new();
     loop {
-        let Ok((mut stream, _)) = listener.accept().await else { continue };
-        let mut request = vec![0; 8 << 10];
-        let Ok(size) = stream.read(&mut request).await else { continue };
-        let text = String::from_utf8_lossy(&request[..size]).into_owned();
-        let target = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
-        let field = |name: &str| {
-            let pairs = target.split_once('?').map_or("", |(_, query)| query).split('&');
-            let found = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
-            found.map(|(_, value)| value.replace("%2F", "/").replace("%2f", "/"))
-        };
-        // Whoever does not know the state was not sent by the page that we named.
-        let ours = field("state").as_deref() == Some(state);
-        let (status, page) = if ours { ("200 OK", DONE) } else { ("404 Not Found", "") };
-        let length = page.len();
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n");
-        let answer = format!("{head}Connection: close\r\n\r\n{page}");
-        let _ = stream.write_all(answer.as_bytes()).await;
-        match (ours, field("code"), field("error")) {
-            (true, Some(code), _) => return Ok(Secret::new(code)),
-            (true, None, Some(_)) => {
-                return Err(Error::new(
-                    Reason::Denied,
-                    format!("cannot {DOING}: it was refused in the browser"),
-                ));
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    open.spawn(heard(stream, state.to_owned()));
+                }
             }
-            _ => {}
+            Some(heard) = open.join_next() => {
+                if let Ok(Some(answer)) = heard {
+                    return answer;
+                }
+            }
         }
+    }
+}
+
+/// What comes on one connection; `None` if it is not the answer, which gets nothing.
+async fn heard(mut stream: TcpStream, state: String) -> Option<Result<Secret, Error>> {
+    let mut request = vec![0; 8 << 10];
+    let size = stream.read(&mut request).await.ok()?;
+    let text = String::from_utf8_lossy(&request[..size]).into_owned();
+    let target = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    let field = |name: &str| {
+        let pairs = target.split_once('?').map_or("", |(_, query)| query).split('&');
+        let found = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
+        found.map(|(_, value)| value.replace("%2F", "/").replace("%2f", "/"))
+    };
+    // Whoever does not know the state was not sent by the page that we named.
+    let ours = field("state").is_some_and(|theirs| theirs == state);
+    let (status, page) = if ours { ("200 OK", DONE) } else { ("404 Not Found", "") };
+    let length = page.len();
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n");
+    let answer = format!("{head}Connection: close\r\n\r\n{page}");
+    let _ = stream.write_all(answer.as_bytes()).await;
+    match (ours, field("code"), field("error")) {
+        (true, Some(code), _) => Some(Ok(Secret::new(code))),
+        (true, None, Some(_)) => {
+            Some(Err(Error::new(Reason::Denied, format!("cannot {DOING}: it was refused in the browser"))))
+        }
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_on_which_nothing_comes_does_not_keep_the_answer_waiting() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let _ahead = TcpStream::connect(address).await.unwrap();
+        let mut strange = TcpStream::connect(address).await.unwrap();
+        strange.write_all(b"GET /?state=other&code=theirs HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut ours = TcpStream::connect(address).await.unwrap();
+        ours.write_all(b"GET /?state=known&code=4%2Fx HTTP/1.1\r\n\r\n").await.unwrap();
+        let code = tokio::time::timeout(Duration::from_secs(20), answer(&listener, "known")).await;
+        assert_eq!(code.unwrap().unwrap().expose(), "4/x");
+    }
 
     #[test]
     fn only_the_file_of_a_desktop_client_is_taken() {
