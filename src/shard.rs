@@ -153,7 +153,12 @@ pub async fn sizes(
     let mut sizes = BTreeMap::new();
     for (name, named, policy) in sources {
         let mut packages: BTreeMap<Key, Seen> = BTreeMap::new();
-        for listed in named.store.list(&format!("{name}/")).await? {
+        let listed = match named.store.list(&format!("{name}/")).await {
+            // Nothing has been backed up there: the first backup makes the store's folder.
+            Err(error) if error.reason == Reason::NotFound => Vec::new(),
+            listed => listed?,
+        };
+        for listed in listed {
             match Key::parse_object(listed.name.as_str()) {
                 Some((key, Part::Package)) => packages.entry(key).or_default().size = Some(listed.size),
                 Some((key, Part::Record)) => packages.entry(key).or_default().recorded = true,

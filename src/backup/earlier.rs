@@ -68,6 +68,8 @@ async fn last_good(named: &Named, name: &SourceName) -> Result<Option<Found>, st
             tracing::info!(source = %name, store = named.name, %error, "the store may not be read: nothing to compare with");
             Ok(None)
         }
+        // The first backup makes the store's folder.
+        Err(error) if error.reason == Reason::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -125,7 +125,8 @@ pub trait Store: Send + Sync {
 
     /// All finished objects whose name begins with `prefix`, in the order of their names.
     ///
-    /// A page that cannot be had fails the listing: what is not listed is taken for absent.
+    /// A page that cannot be had fails the listing: what is not listed is taken for absent. Where nothing has been stored
+    /// yet, the place itself may be missing: [`Reason::NotFound`].
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error>;
 
     /// Removes an object. Removing what is not there is no error.

@@ -3,7 +3,7 @@
 use chupacabra::config::units::ByteSize;
 use chupacabra::stores::google_drive::Config;
 use chupacabra::stores::google_drive::config::{Scope, ServiceAccount, WorkloadIdentity};
-use chupacabra::stores::{Finding, Intent, Severity, Store as _};
+use chupacabra::stores::{Finding, Intent, ObjectName, Reason, Severity, Store as _};
 
 use crate::drives::{config, oauth, problems, secret, store};
 use crate::support::drive::Fake;
@@ -41,6 +41,30 @@ async fn a_healthy_drive_says_who_and_where() {
     found(&findings, Severity::Good, "folder", "packages go into `prod`", "");
     found(&findings, Severity::Good, "room", "15.0 GiB are free", "");
     found(&findings, Severity::Good, "delete", "files can be removed", "");
+}
+
+/// Who only reads makes no folder: an empty one in the wrong account would look like a store without packages.
+#[tokio::test]
+async fn reading_makes_no_folder_and_says_that_there_is_none() {
+    let fake = Fake::start();
+    let folders = || fake.world().files.values().filter(|file| file.mime == FOLDER).count();
+    let before = folders();
+    let reader = store(config(&fake)).await;
+    let long_ago = chupacabra::clock::Timestamp::UNIX_EPOCH;
+    for error in [reader.list("").await.unwrap_err(), reader.sweep("web/", long_ago, true).await.unwrap_err()]
+    {
+        assert_eq!(error.to_string(), "there is no folder `Backups/prod` that this account sees");
+        assert!(error.reason == Reason::NotFound && error.remedy().contains("OAuth client"), "{error:?}");
+    }
+    let object = ObjectName::new("web/a").unwrap();
+    assert_eq!(reader.open(&object, None).await.err().map(|error| error.reason), Some(Reason::NotFound));
+    reader.delete(&object).await.unwrap();
+    assert_eq!(folders(), before);
+    // Who writes makes it, and the reader sees it from then on.
+    let mut upload = store(config(&fake)).await.create(&object, &Intent::default()).await.unwrap();
+    upload.write("content".into()).await.unwrap();
+    upload.finish().await.unwrap();
+    assert_eq!((folders(), reader.list("").await.unwrap().len()), (before + 2, 1));
 }
 
 #[tokio::test]

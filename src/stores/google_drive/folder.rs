@@ -1,4 +1,4 @@
-//! The folder of the store: found by its id or path, made if it is missing.
+//! The folder of the store: found by its id or path, made by who writes if it is missing.
 //!
 //! Folders of one name may exist twice: two agents made them at the same moment. New files go into the oldest, and all
 //! of them are looked into, so that nothing is out of sight.
@@ -35,7 +35,13 @@ impl Folders {
 impl Inner {
     /// The store's folders; looked for once, and made if need be.
     pub(super) async fn folders(&self) -> Result<&Folders, Error> {
-        self.shared.folders.get_or_try_init(|| self.resolve()).await
+        self.shared.folders.get_or_try_init(|| self.resolve(true)).await
+    }
+
+    /// The store's folders for who only reads: made by nobody. Fails with [`Reason::NotFound`] if there are none; an empty
+    /// folder in the wrong account would look like a store without packages.
+    pub(super) async fn existing_folders(&self) -> Result<&Folders, Error> {
+        self.shared.folders.get_or_try_init(|| self.resolve(false)).await
     }
 
     /// The shared drive that the store is in: the configured one, or that of the folder once it has been looked at.
@@ -47,7 +53,7 @@ impl Inner {
         configured.or_else(|| self.shared.folders.get()?.drive.as_deref())
     }
 
-    async fn resolve(&self) -> Result<Folders, Error> {
+    async fn resolve(&self, make: bool) -> Result<Folders, Error> {
         match &self.plan.folder {
             Folder::Id(id) => {
                 let drive = self.folder(id).await?.drive_id;
@@ -56,7 +62,12 @@ impl Inner {
             Folder::Path(segments) => {
                 let mut parents = vec![self.plan.shared_drive.clone().unwrap_or_else(|| "root".to_owned())];
                 for segment in segments {
-                    parents = self.step(&parents, segment).await?;
+                    let found = self.children(&parents, segment).await?;
+                    parents = match (found.is_empty(), make) {
+                        (false, _) => found,
+                        (true, true) => self.add(&parents, segment).await?,
+                        (true, false) => return Err(no_folder(&segments.join("/"))),
+                    };
                 }
                 Ok(Folders { ids: parents, drive: self.plan.shared_drive.clone() })
             }
@@ -98,12 +109,8 @@ impl Inner {
         Ok(file)
     }
 
-    /// The folders of this name in these; made in the first if there are none.
-    async fn step(&self, parents: &[String], name: &str) -> Result<Vec<String>, Error> {
-        let found = self.children(parents, name).await?;
-        if !found.is_empty() {
-            return Ok(found);
-        }
+    /// Makes a folder of this name in the first of these, and returns all of that name.
+    async fn add(&self, parents: &[String], name: &str) -> Result<Vec<String>, Error> {
         let parent = parents.first().map_or("root", String::as_str);
         let made = self.make(parent, name).await?;
         // Someone else may have made one at the same moment: then both use the older one.
@@ -167,6 +174,13 @@ impl Inner {
             made => made.map(|()| id),
         }
     }
+}
+
+fn no_folder(path: &str) -> Error {
+    Error::new(Reason::NotFound, format!("there is no folder `{path}` that this account sees")).help(
+        "the first backup, or `check`, makes it. If there are backups in it, this is another account, or the scope is \
+         `drive.file` with another OAuth client than theirs: then the agent sees only what it made itself",
+    )
 }
 
 fn no_drive(error: Error) -> Error {

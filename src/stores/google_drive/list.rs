@@ -62,7 +62,7 @@ fn incomplete(doing: &str, what: &str) -> Error {
 async fn grouped(client: &Client, prefix: &str) -> Result<BTreeMap<ObjectName, Vec<Found>>, Error> {
     let mut groups: BTreeMap<ObjectName, Vec<Found>> = BTreeMap::new();
     let fields = format!("nextPageToken,incompleteSearch,files({FIELDS})");
-    for folder in &client.folders().await?.ids {
+    for folder in &client.existing_folders().await?.ids {
         let search = format!("{} in parents and trashed = false", quoted(folder));
         for file in client.search("list objects", &search, &fields).await? {
             let Some(found) = Found::read(file)?.filter(|found| found.name.as_str().starts_with(prefix))
@@ -111,6 +111,10 @@ pub(super) async fn list(client: &Client, prefix: &str) -> Result<Vec<Listed>, E
 
 /// All files of one name that can be seen.
 pub(super) async fn named(client: &Client, name: &ObjectName) -> Result<Vec<Found>, Error> {
+    let folders = match client.existing_folders().await {
+        Err(error) if error.reason == Reason::NotFound => return Ok(Vec::new()),
+        folders => &folders?.ids,
+    };
     let fields = format!("nextPageToken,incompleteSearch,files({FIELDS})");
     let (key, value) = first_piece(name);
     let by_name = format!("name = {}", quoted(name.as_str()));
@@ -118,7 +122,7 @@ pub(super) async fn named(client: &Client, name: &ObjectName) -> Result<Vec<Foun
     let by_property = format!("appProperties has {{ key={} and value={} }}", quoted(&key), quoted(&value));
     let mut all: Vec<Found> = Vec::new();
     for term in [by_name, by_property] {
-        for folder in &client.folders().await?.ids {
+        for folder in folders {
             let search = format!("{term} and {} in parents and trashed = false", quoted(folder));
             for file in client.search("look for the file", &search, &fields).await? {
                 all.extend(Found::read(file)?.filter(|found| found.name == *name));
