@@ -92,6 +92,40 @@ async fn links_that_were_there_before_are_removed_and_not_followed() {
     assert!(!target.join("dir").is_symlink());
 }
 
+/// `--replace` is for what was asked for, not for what is in its way higher up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_where_a_directory_only_leads_to_what_is_wanted_stays() {
+    let dir = scratch();
+    for (name, make) in [("link", "ln -s ../big target/data"), ("file", "echo precious > target/data")] {
+        shell(&format!(
+            "cd '{}'; rm -rf tree target big; mkdir -p tree/data/in target big; echo new > tree/data/in/x; echo z > tree/z
+             echo precious > big/x; {make}",
+            dir.path().display()
+        ));
+        let (target, big) = (dir.path().join("target"), dir.path().join("big"));
+        let before = manifest(&big);
+        let backup = Backup::of(&dir.path().join("tree"), json!({})).await.unwrap();
+        let only = |only: &[&str]| Request {
+            replace: true,
+            only: only.iter().map(|glob| (*glob).to_owned()).collect(),
+            ..into(&target)
+        };
+        let error = backup.restore(only(&["data/in", "z"])).await.unwrap_err();
+        assert!(error.to_string().contains("target/data` is no directory"), "{name}: {error}");
+        assert!(error.help().unwrap().contains("--only"), "{name}: {error}");
+        // Everything else is restored.
+        assert_eq!(std::fs::read_to_string(target.join("z")).unwrap(), "z\n", "{name}");
+        let there = std::fs::read_to_string(target.join("data"));
+        assert_eq!(there.is_ok_and(|text| text == "precious\n"), name == "file");
+        assert_eq!(target.join("data").is_symlink(), name == "link");
+        assert_eq!(before, manifest(&big), "{name}");
+        // Whoever asks for it gets it.
+        backup.restore(only(&["data"])).await.unwrap();
+        assert_eq!(std::fs::read_to_string(target.join("data/in/x")).unwrap(), "new\n", "{name}");
+        assert_eq!(before, manifest(&big), "{name}");
+    }
+}
+
 /// What the package does not name stays, also where the package has something else in its place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_with_something_in_it_is_not_removed_for_a_file() {

@@ -83,6 +83,9 @@ pub enum Error {
     /// A directory with something in it, or on it, stands where the package has something else.
     #[error("`{0}` is a directory that is not empty or a mount point, and something else in the package")]
     InTheWay(String),
+    /// A file or a link stands where a directory leads to what is wanted, and was not asked for itself.
+    #[error("`{0}` is no directory, but only leads to what is to be restored")]
+    OnTheWay(String),
     /// More than one entry could not be restored; all have been told, and the others are in place.
     #[error("{count} entries could not be restored{given_up}; the first")]
     Several {

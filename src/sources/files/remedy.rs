@@ -20,6 +20,9 @@ impl Error {
                 Self::InTheWay(_) => {
                     "move it away, and restore again: `--replace` removes nothing that the package does not name"
                 }
+                Self::OnTheWay(_) => {
+                    "move it away, restore elsewhere, or have `--only` name it too: `--replace` removes nothing else"
+                }
                 Self::Access { .. } => {
                     "see whether the file system is in order, or leave it out with `exclude`"
                 }

@@ -82,6 +82,10 @@ impl Open {
                 }
                 Ok(open)
             }
+            // Somebody's file, or a link to somewhere: it was not asked for, and does not go for what is below it.
+            Err(Error::Refused { .. }) if self.shared.replace && self.shared.only_leads(path) => {
+                Err(Error::OnTheWay(self.shared.full(path)))
+            }
             Err(Error::Refused { .. }) if self.shared.replace => {
                 fs::unlinkat(&self.fd, name, AtFlags::empty()).map_err(failed)?;
                 make().map_err(failed)?;

@@ -71,7 +71,7 @@ impl Refused {
 
 fn is_of_one(error: &Error) -> bool {
     match error {
-        Error::InTheWay(_) => true,
+        Error::InTheWay(_) | Error::OnTheWay(_) => true,
         Error::Write { cause, .. } => {
             OF_ONE.iter().any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()))
         }
