@@ -65,6 +65,24 @@ async fn hard_links_to_the_outside_are_refused() {
     refused("a hard link to nothing", steps, "true", false).await;
 }
 
+/// A link that is wanted alone gets the content of its first name, and must not pass for restored where there is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hard_links_that_are_wanted_alone_and_lead_nowhere_are_refused() {
+    let link = |path: &str, first: &str| member(empty(path, Kind::HardLink(first.into())), "");
+    for steps in [
+        vec![link("file", "absent")],
+        vec![link("a", "absent"), link("file", "a")],
+        vec![link("a", "file"), link("file", "a")],
+        vec![member(empty("a", Kind::Directory), ""), link("file", "a")],
+    ] {
+        let dir = scratch();
+        let keys = keys();
+        let (store, record) = sealed(&keys, "web", steps).await;
+        let request = Request { only: vec!["file".to_owned()], ..into(&dir.path().join("target")) };
+        restore(&package(&store, &record, &keys), request).await.unwrap_err();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_that_were_there_before_are_removed_and_not_followed() {
     let dir = scratch();

@@ -107,7 +107,7 @@ async fn a_full_table_of_hard_links_fails_and_says_which_key_raises_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_brings_what_matches_with_its_directories_and_first_names() {
+async fn only_brings_what_matches_with_its_directories_and_nothing_else() {
     let dir = scratch();
     let tree = dir.path().join("tree");
     shell(&format!(
@@ -130,7 +130,7 @@ async fn only_brings_what_matches_with_its_directories_and_first_names() {
     assert_eq!(list(&one), ".\n./a\n./a/b\n./a/b/1.txt\n");
     assert_eq!(shell(&format!("stat -c '%a %Y' '{}/a'", one.display())), b"700 978307200\n");
     backup.restore(restore("two", "z-link")).await.unwrap();
-    assert_eq!(list(&dir.path().join("two")), ".\n./c\n./c/3\n./z-link\n");
+    assert_eq!(list(&dir.path().join("two")), ".\n./z-link\n");
     let error = backup.restore(restore("three", "nothing")).await.unwrap_err();
     assert!(error.to_string().contains("nothing"), "{error}");
     // A typing error beside a glob that is right must not leave half of what was asked for.
@@ -149,6 +149,50 @@ async fn only_brings_what_matches_with_its_directories_and_first_names() {
     assert_eq!(said.counts["files"], 1);
     assert!(said.notes.contains(&"would write `a/b/1.txt`".to_owned()), "{:?}", said.notes);
     assert!(!dir.path().join("four").exists());
+}
+
+/// The name under which a package has the content is one of several, and not the one that was asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn further_names_of_a_file_are_restored_without_touching_the_first() {
+    let dir = scratch();
+    for size in [5, 3_000_000] {
+        shell(&format!(
+            "cd '{}'; rm -rf tree target; mkdir -p tree/a tree/d/b target/a; head -c {size} /dev/urandom > tree/a/first
+             echo z > tree/a/z; for name in d/b/in d/c e; do ln tree/a/first tree/$name; done
+             echo today > target/a/first; ln target/a/first target/e; chmod 640 tree/e; chmod 555 tree/d/b
+             touch -d 2001-01-01 tree/d/b tree/d tree/a",
+            dir.path().display()
+        ));
+        let (tree, target) = (dir.path().join("tree"), dir.path().join("target"));
+        let backup = Backup::of(&tree, json!({})).await.unwrap();
+        let mut request = into(&target);
+        request.replace = true;
+        request.only = ["a/z", "in", "c"].map(str::to_owned).to_vec();
+        let dry = backup.restore(chupacabra::sources::Request { dry_run: true, ..request.clone() }).await;
+        let told = dry.unwrap().notes;
+        let would = |path: &str| told.contains(&format!("would write `{path}`"));
+        assert!(would("d/b/in") && would("d/c") && !would("a/first"), "{told:?}");
+        let restored = backup.restore(request.clone()).await.unwrap();
+        assert_eq!((restored.counts["files"], restored.counts["hard_links"]), (2, 1));
+        let said = |root: &str, what: &str| {
+            let said = shell(&format!("cd '{}/{root}'; {what}", dir.path().display()));
+            String::from_utf8(said).unwrap()
+        };
+        assert_eq!(said("target", "cat a/first e; stat -c %h a/first d/c"), "today\ntoday\n2\n2\n");
+        assert_eq!(
+            said("target", "find d -printf '%p %m %T@\n' | sort"),
+            said("tree", "find d -printf '%p %m %T@\n' | sort")
+        );
+        assert_eq!(said("target", "sha256sum d/b/in d/c a/z"), said("tree", "sha256sum d/b/in d/c a/z"));
+        // A single further name, over the file that is there under both.
+        request.only = vec!["e".to_owned()];
+        backup.restore(request).await.unwrap();
+        assert_eq!(said("target", "cat a/first; stat -c %h a/first e"), "today\n1\n1\n");
+        assert_eq!(
+            said("target", "sha256sum e; stat -c '%a %Y' e"),
+            said("tree", "sha256sum e; stat -c '%a %Y' e")
+        );
+    }
 }
 
 /// One file back into a directory that is there: `/tmp` must not become what the tree's root was.

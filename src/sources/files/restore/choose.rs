@@ -1,10 +1,10 @@
 //! Which members are wanted, and what a dry run says of them.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Error;
+use super::places::{Place, Places};
 use crate::package::index::{Entry, EntryKind, Line};
 use crate::package::{Package, Selection};
 use crate::sources::Restored;
@@ -40,6 +40,13 @@ impl Bits {
     }
 }
 
+/// What is restored of a package, if that is not everything.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) members: Bits,
+    pub(super) places: Places,
+}
+
 /// What one pass over the index finds.
 #[derive(Debug, Default)]
 struct Pass {
@@ -49,30 +56,38 @@ struct Pass {
     around: Vec<(Vec<u8>, usize)>,
     /// Which globs have matched a path.
     matched: Matched,
-    /// First names of hard links that are wanted: their content has to come along.
-    first_names: HashSet<Vec<u8>>,
+    /// First names of hard links that are wanted: their content has to come along, to the place of a link.
+    places: Places,
 }
 
 impl Pass {
     fn take(&mut self, entry: &Entry) {
         let directory = entry.kind == EntryKind::Directory;
         self.matched.note_all(&self.only, &entry.path, directory);
-        let wanted = self.only.covers(&entry.path, directory) || self.first_names.contains(&entry.path);
+        let covered = self.only.covers(&entry.path, directory);
+        let place = if covered { Some(&*entry.path) } else { self.places.instead_of(&entry.path) };
+        let place = place.map(<[u8]>::to_vec);
         let number = self.chosen.length;
         // The root's own metadata always comes along.
-        self.chosen.push(wanted || entry.path == b".");
+        self.chosen.push(place.is_some() || entry.path == b".");
         let within =
             |path: &[u8]| entry.path.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&b'/'));
         while self.around.last().is_some_and(|(path, _)| !within(path)) {
             self.around.pop();
         }
-        if wanted {
+        if place.is_some() && !covered && !entry.superseded {
+            self.places.fill(&entry.path);
+        }
+        if covered {
             for (_, number) in &self.around {
                 self.chosen.set(*number);
             }
-            if entry.kind == EntryKind::HardLink && !self.only.covers(&entry.link, false) {
-                self.first_names.insert(entry.link.clone());
-            }
+        }
+        if let Some(place) = place
+            && entry.kind == EntryKind::HardLink
+            && !self.only.covers(&entry.link, false)
+        {
+            self.places.put(&entry.link, &place);
         }
         if directory {
             self.around.push((entry.path.clone(), number));
@@ -80,15 +95,15 @@ impl Pass {
     }
 }
 
-/// Finds the members that match, with the directories that lead to them and the first names of hard links.
+/// Finds the members that match, with the directories that lead to them and the content of hard links.
 ///
 /// Each glob must match something: a typing error in one of them must not restore half of what was asked for.
-pub(super) async fn choose(package: &Package, only: Globs) -> Result<Bits, Error> {
-    let mut first_names = HashSet::new();
+pub(super) async fn choose(package: &Package, only: Globs) -> Result<Chosen, Error> {
+    let mut places = Places::default();
     loop {
-        let before = first_names.len();
+        let before = places.len();
         let matched = Matched::new(&only);
-        let pass = Arc::new(Mutex::new(Pass { only: only.clone(), matched, first_names, ..Pass::default() }));
+        let pass = Arc::new(Mutex::new(Pass { only: only.clone(), matched, places, ..Pass::default() }));
         let taking = Arc::clone(&pass);
         let visit = move |line| {
             if let Line::Entry(entry) = line {
@@ -102,20 +117,22 @@ pub(super) async fn choose(package: &Package, only: Globs) -> Result<Bits, Error
             return Err(Error::NothingMatches(glob.to_owned()));
         }
         // First names stand before their links, so those just learned of need another pass.
-        if done.first_names.len() == before {
-            return Ok(done.chosen);
+        if done.places.len() == before {
+            places = done.places;
+            places.keep_filled();
+            return Ok(Chosen { members: done.chosen, places });
         }
-        first_names = done.first_names;
+        places = done.places;
     }
 }
 
 /// The selection of the chosen members.
-pub(super) fn selection(chosen: Option<&Arc<Bits>>) -> Selection {
+pub(super) fn selection(chosen: Option<&Arc<Chosen>>) -> Selection {
     let Some(chosen) = chosen.map(Arc::clone) else { return Selection::All };
     let mut number = 0;
     Selection::Where(Box::new(move |_| {
         number += 1;
-        chosen.get(number - 1)
+        chosen.members.get(number - 1)
     }))
 }
 
@@ -134,7 +151,7 @@ impl Listing {
     /// Lists what would be written.
     pub(super) async fn of(
         package: &Package,
-        chosen: Option<Arc<Bits>>,
+        chosen: Option<Arc<Chosen>>,
         target: &Path,
         replace: bool,
     ) -> Result<Restored, Error> {
@@ -142,7 +159,7 @@ impl Listing {
         let taking = Arc::clone(&listing);
         let visit = move |line| {
             if let Line::Entry(entry) = line {
-                taking.lock().unwrap_or_else(PoisonError::into_inner).take(&entry, chosen.as_deref());
+                taking.lock().unwrap_or_else(PoisonError::into_inner).take(entry, chosen.as_deref());
             }
             Ok(())
         };
@@ -162,10 +179,10 @@ impl Listing {
         Ok(restored)
     }
 
-    fn take(&mut self, entry: &Entry, chosen: Option<&Bits>) {
-        let wanted = chosen.is_none_or(|chosen| chosen.get(self.number)) && !entry.superseded;
+    fn take(&mut self, mut entry: Entry, chosen: Option<&Chosen>) {
+        let wanted = chosen.is_none_or(|chosen| chosen.members.get(self.number)) && !entry.superseded;
         self.number += 1;
-        if !wanted {
+        if !wanted || chosen.is_some_and(|chosen| chosen.places.of(&mut entry) == Place::Filled) {
             return;
         }
         self.listed += 1;

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::choose::Bits;
+use super::choose::Chosen;
 use super::visitor::Written;
 use super::{Error, Shared};
 use crate::package::Package;
@@ -36,7 +36,7 @@ struct Verdict {
 pub(super) async fn compare(
     package: &Package,
     shared: Arc<Shared>,
-    chosen: Option<Arc<Bits>>,
+    chosen: Option<Arc<Chosen>>,
     written: Written,
 ) -> Result<String, Error> {
     let verdict = Arc::new(Mutex::new(Verdict::default()));
@@ -80,7 +80,7 @@ struct Feed {
     batches: SyncSender<Vec<Item>>,
     batch: Vec<Item>,
     shared: Arc<Shared>,
-    chosen: Option<Arc<Bits>>,
+    chosen: Option<Arc<Chosen>>,
     written: Written,
     /// The entry's number in the index, and among those that were restored.
     number: usize,
@@ -88,11 +88,14 @@ struct Feed {
 }
 
 impl Feed {
-    fn take(&mut self, entry: Entry) -> Result<(), Error> {
+    fn take(&mut self, mut entry: Entry) -> Result<(), Error> {
         let number = self.number;
         self.number += 1;
-        if self.chosen.as_ref().is_some_and(|chosen| !chosen.get(number)) {
+        if self.chosen.as_ref().is_some_and(|chosen| !chosen.members.get(number)) {
             return Ok(());
+        }
+        if let Some(chosen) = &self.chosen {
+            chosen.places.of(&mut entry);
         }
         let visited = self.visited;
         self.visited += 1;

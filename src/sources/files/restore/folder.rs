@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::places::mark;
 use super::{Error, Shared, metadata};
 use crate::package::member::Header;
 
@@ -75,7 +76,8 @@ impl Open {
             Err(Errno::EXIST) => {}
             Err(error) => return Err(failed(error)),
         }
-        match self.enter(name, path) {
+        let early = self.shared.made_early.lock().unwrap_or_else(PoisonError::into_inner).remove(&mark(path));
+        match self.open(name, path, !early) {
             Ok(open) => {
                 if self.shared.replace && !self.shared.only_leads(path) {
                     metadata::clear_acls(&open.fd);
@@ -93,6 +95,16 @@ impl Open {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// As [`Self::make`], for what comes before the directory's own member, if it has one: that one finds a directory that
+    /// was not there before the restore.
+    pub(super) fn make_early(&self, name: &[u8], path: &[u8]) -> Result<Arc<Self>, Error> {
+        let open = self.make(name, path)?;
+        if !open.found {
+            self.shared.made_early.lock().unwrap_or_else(PoisonError::into_inner).insert(mark(path));
+        }
+        Ok(open)
     }
 
     /// Runs `create` so that what it creates is new: what is in its place is removed if that was asked for.

@@ -9,6 +9,7 @@ mod closed;
 mod compare;
 mod folder;
 mod metadata;
+mod places;
 mod pool;
 mod refused;
 mod visitor;
@@ -28,9 +29,10 @@ use super::globs::Globs;
 use super::{Error, shown};
 use crate::package::Package;
 use crate::sources::{Request, Restored};
-use choose::Listing;
+use choose::{Chosen, Listing};
 use closed::Closed;
 use folder::Open;
+use places::Mark;
 use refused::Refused;
 use visitor::Writing;
 
@@ -47,6 +49,9 @@ struct Shared {
     devices: bool,
     /// What is wanted, if that is not everything.
     only: Option<Globs>,
+    chosen: Option<Arc<Chosen>>,
+    /// Directories that were made for what comes before them in the archive, until they come themselves.
+    made_early: Mutex<HashSet<Mark>>,
     failure: Mutex<Option<Error>>,
     refused: Mutex<Refused>,
     stop: CancellationToken,
@@ -145,6 +150,8 @@ impl Shared {
             owners: false,
             devices: true,
             only: None,
+            chosen: None,
+            made_early: Mutex::default(),
             failure: Mutex::default(),
             refused: Mutex::default(),
             stop: CancellationToken::new(),
@@ -187,6 +194,8 @@ pub(super) async fn restore(
         owners: rustix::process::geteuid().is_root() && !has("no-owner"),
         devices: !has("no-devices"),
         only,
+        chosen: chosen.clone(),
+        made_early: Mutex::default(),
         failure: Mutex::default(),
         refused: Mutex::default(),
         stop: stop.clone(),

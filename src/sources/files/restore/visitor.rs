@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::choose::Bits;
 use super::folder::Open;
+use super::places::Place;
 use super::pool::{Job, Pool};
 use super::{Error, Shared, metadata};
 use crate::package::Visitor;
@@ -47,7 +48,7 @@ pub(super) struct Written {
     /// Which members, in archive order, are files whose digests were compared when they were written: sparse ones,
     /// because the index cannot say where their holes are, and those that their owner may not read.
     pub(super) compared: Bits,
-    /// Which members were left out: superseded ones, and devices if told so.
+    /// Which members were left out: superseded ones, devices if told so, and links to what is in their place already.
     pub(super) skipped: Bits,
 }
 
@@ -81,14 +82,17 @@ impl Writing {
         Ok(written)
     }
 
-    fn take(&mut self, entry: &Entry, header: Header, content: &mut dyn Read) -> Result<(), Error> {
+    fn take(&mut self, entry: &Entry, mut header: Header, content: &mut dyn Read) -> Result<(), Error> {
         self.shared.check()?;
+        let place = self.place(&mut header);
         let device = matches!(header.kind, Kind::CharDevice(..) | Kind::BlockDevice(..));
-        let skipped = entry.superseded || (device && !self.shared.devices) || self.has_no_place(&header.path);
+        let no_device = device && !self.shared.devices;
+        let skipped =
+            entry.superseded || no_device || place == Place::Filled || self.has_no_place(&header.path);
         self.written.skipped.push(skipped);
         self.written.compared.push(compared_at_once(&header));
         if skipped {
-            if device && !self.shared.devices {
+            if no_device {
                 self.written.count("devices_skipped");
             }
             return Ok(());
@@ -102,11 +106,21 @@ impl Writing {
             return Ok(());
         }
         let (path, directory) = (header.path.clone(), header.kind == Kind::Directory);
-        let put = self.put(entry, header, content);
+        let put = self.put(entry, header, content, place == Place::Early);
         if directory && put.is_err() {
             self.no_place = Some(path.clone());
         }
         put.or_else(|error| self.shared.refuse(&path, error))
+    }
+
+    /// Moves a member to its place.
+    fn place(&self, header: &mut Header) -> Place {
+        let Some(chosen) = &self.shared.chosen else { return Place::Own };
+        let link = match &mut header.kind {
+            Kind::HardLink(first) => Some(first),
+            _ => None,
+        };
+        chosen.places.settle(&mut header.path, link)
     }
 
     /// Whether a path is in a directory that could not be made.
@@ -116,8 +130,15 @@ impl Writing {
     }
 
     /// Writes an entry in its place.
-    fn put(&mut self, entry: &Entry, header: Header, content: &mut dyn Read) -> Result<(), Error> {
-        let (parent, name) = self.parent(&header.path)?;
+    fn put(
+        &mut self,
+        entry: &Entry,
+        header: Header,
+        content: &mut dyn Read,
+        early: bool,
+    ) -> Result<(), Error> {
+        let place = if early { self.early_parent(&header) } else { self.parent(&header.path) };
+        let (parent, name) = place?;
         self.written.count(match header.kind {
             Kind::File => "files",
             Kind::Directory => "directories",
@@ -127,7 +148,14 @@ impl Writing {
             Kind::CharDevice(..) | Kind::BlockDevice(..) => "devices",
         });
         match &header.kind {
-            Kind::File => self.file(entry, parent, header, content),
+            Kind::File => {
+                self.file(entry, parent, header, content)?;
+                if early {
+                    // Before its directory's own member comes: what is written later would move that one's time.
+                    self.pool.settle();
+                }
+                Ok(())
+            }
             Kind::Directory => {
                 let open = parent.make(&name, &header.path)?;
                 open.describe(header);
@@ -161,6 +189,20 @@ impl Writing {
         }
         let folder = self.stack.last().map_or(&self.root, |(_, open)| open);
         Ok((Arc::clone(folder), last.to_vec()))
+    }
+
+    /// The directory of a member whose place comes later in the archive. The directories that are being filled stay open:
+    /// they get their own metadata when they are left.
+    fn early_parent(&self, header: &Header) -> Result<(Arc<Open>, Vec<u8>), Error> {
+        let names = safe_names(&header.path)?;
+        let Some((last, parents)) = names.split_last().filter(|_| header.kind != Kind::Directory) else {
+            return Err(Error::Refused { path: shown(&header.path), why: "a hard link to a directory" });
+        };
+        let mut folder = Arc::clone(&self.root);
+        for at in 0..parents.len() {
+            folder = folder.make_early(parents[at], &parents[..=at].join(&b'/'))?;
+        }
+        Ok((folder, last.to_vec()))
     }
 
     fn file(
