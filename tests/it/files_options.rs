@@ -195,6 +195,31 @@ async fn further_names_of_a_file_are_restored_without_touching_the_first() {
     }
 }
 
+/// Needs root for the device.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn further_names_of_a_device_are_left_out_with_it() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: cannot make devices, `no-devices` is not covered by this run");
+        return;
+    }
+    let dir = scratch();
+    shell(&format!(
+        "cd '{}'; mkdir tree; mknod tree/a c 1 3; ln tree/a tree/b; ln tree/a tree/c; echo x > tree/x; ln tree/x tree/y",
+        dir.path().display()
+    ));
+    let backup = Backup::of(&dir.path().join("tree"), json!({})).await.unwrap();
+    for only in [vec![], vec!["b", "c", "x", "y"]] {
+        let mut request = into(&dir.path().join(format!("target-{}", only.len())));
+        request.switches = vec!["no-devices".to_owned()];
+        request.only = only.into_iter().map(str::to_owned).collect();
+        let restored = backup.restore(request).await.unwrap();
+        assert!(
+            !restored.counts.contains_key("devices") && restored.counts["hard_links"] == 1,
+            "{restored:?}"
+        );
+    }
+}
+
 /// One file back into a directory that is there: `/tmp` must not become what the tree's root was.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn directories_that_only_lead_to_what_is_wanted_keep_their_own_modes_if_they_were_there() {

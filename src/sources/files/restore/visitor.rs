@@ -1,6 +1,6 @@
 //! Members becoming entries of the target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::choose::Bits;
 use super::folder::Open;
-use super::places::Place;
+use super::places::{Mark, Place, mark};
 use super::pool::{Job, Pool};
 use super::{Error, Shared, metadata};
 use crate::package::Visitor;
@@ -38,6 +38,8 @@ pub(super) struct Writing {
     written: Written,
     /// The last directory that could not be made: what is in it has no place.
     no_place: Option<Vec<u8>>,
+    /// Devices that were left out: what is linked to them has nothing to be linked to.
+    no_devices: HashSet<Mark>,
     buffer: Vec<u8>,
 }
 
@@ -67,8 +69,9 @@ impl Writing {
         let pool = Pool::new(&shared)?;
         let written = Written::default();
         let budget = Budget::new(MEMORY);
-        let (stack, no_place, buffer) = (Vec::new(), None, vec![0; 256 << 10]);
-        Ok(Self { shared, stack, root, pool, budget, written, no_place, buffer })
+        let (stack, no_place, no_devices) = (Vec::new(), None, HashSet::new());
+        let buffer = vec![0; 256 << 10];
+        Ok(Self { shared, stack, root, pool, budget, written, no_place, no_devices, buffer })
     }
 
     /// Waits for what is still being written and finishes the directories.
@@ -85,8 +88,7 @@ impl Writing {
     fn take(&mut self, entry: &Entry, mut header: Header, content: &mut dyn Read) -> Result<(), Error> {
         self.shared.check()?;
         let place = self.place(&mut header);
-        let device = matches!(header.kind, Kind::CharDevice(..) | Kind::BlockDevice(..));
-        let no_device = device && !self.shared.devices;
+        let no_device = place != Place::Filled && self.is_unwanted_device(&header);
         let skipped =
             entry.superseded || no_device || place == Place::Filled || self.has_no_place(&header.path);
         self.written.skipped.push(skipped);
@@ -121,6 +123,19 @@ impl Writing {
             _ => None,
         };
         chosen.places.settle(&mut header.path, link)
+    }
+
+    /// Whether this is a device, or a further name of one, and devices are to be left out.
+    fn is_unwanted_device(&mut self, header: &Header) -> bool {
+        match &header.kind {
+            _ if self.shared.devices => false,
+            Kind::CharDevice(..) | Kind::BlockDevice(..) => {
+                self.no_devices.insert(mark(&header.path));
+                true
+            }
+            Kind::HardLink(first) => self.no_devices.contains(&mark(first)),
+            _ => false,
+        }
     }
 
     /// Whether a path is in a directory that could not be made.
