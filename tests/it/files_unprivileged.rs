@@ -119,6 +119,31 @@ fn root_without_its_capabilities_restores_as_any_other_user() {
     assert_eq!(listing(&target), listing(&site.tree()));
 }
 
+/// Root of a container of its own, whose users are some of the system's only.
+#[test]
+fn an_acl_for_a_user_whom_the_container_does_not_have_costs_the_acl_only() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: restores in a container of root's are not covered by this run");
+        return;
+    }
+    let site = Site::new("");
+    shell(&format!(
+        "cd '{}'; echo 1 > file; chmod 600 file; setfacl -m u:1234:rw,g::r-- file; touch -d 2020-01-01 file",
+        site.tree().display()
+    ));
+    run(&mut site.command(&["backup"]));
+    let target = site.dir().join("target");
+    let mut command = Command::new(tool("unshare"));
+    command.args(["--user", "--map-root-user", env!("CARGO_BIN_EXE_chupacabra"), "--config"]);
+    command.arg(site.config()).args(["restore", "web", "--into"]).arg(&target);
+    let output = command.env("CHUPACABRA_LOG_FORMAT", "human").output().unwrap();
+    let told = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat();
+    assert!(output.status.success() && told.contains("`system.posix_acl_access`"), "{told}");
+    let modes = |root: &Path| shell(&format!("stat -c '%a %Y' '{}/file'", root.display()));
+    assert!(modes(&site.tree()).starts_with(b"660 ") && modes(&target).starts_with(b"640 "));
+    assert_eq!(modes(&site.tree())[3..], modes(&target)[3..]);
+}
+
 #[test]
 fn who_may_not_set_owners_is_told_how_to_restore_without() {
     let Some(site) = site() else { return };

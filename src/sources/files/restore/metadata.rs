@@ -137,10 +137,19 @@ fn group_of(acl: &[u8]) -> u32 {
 /// whether it is in place.
 ///
 /// What is too large for a file's attributes is told as a full disk by ext4, and in other words by others. A disk that is
-/// full in truth does not take the next file's content either.
+/// full in truth does not take the next file's content either. What names a user whom the namespace of a container does not
+/// have, as an ACL may, is told as invalid.
 fn tolerate(name: &[u8], header: &Header, shared: &Shared, set: Result<(), Errno>) -> Result<bool, Errno> {
     match set {
-        Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS | Errno::NOSPC | Errno::TOOBIG | Errno::RANGE) => {
+        Err(
+            Errno::NOTSUP
+            | Errno::PERM
+            | Errno::ACCESS
+            | Errno::INVAL
+            | Errno::NOSPC
+            | Errno::TOOBIG
+            | Errno::RANGE,
+        ) => {
             shared.cannot(format!("the attribute `{}`", crate::sources::files::shown(name)), &header.path);
             Ok(false)
         }
