@@ -30,6 +30,9 @@ const SMALL: usize = 256 << 10;
 /// What is set aside for a file before its size is known.
 const RESERVED: usize = 32 << 10;
 
+/// Before what a file was deleted that was never read.
+const READ: &str = "it was read";
+
 /// How many files are named in the record before the rest is only counted.
 const NAMED: u64 = 1_000;
 
@@ -151,7 +154,7 @@ impl Dump {
                 self.tally.count("excluded");
                 Ok(())
             }
-            Found::Vanished(path) => self.vanished(&path),
+            Found::Vanished(path) => self.vanished(&path, READ),
             Found::More(_) => Ok(()),
         }
     }
@@ -169,13 +172,13 @@ impl Dump {
         }
     }
 
-    fn vanished(&mut self, path: &[u8]) -> Result<(), Error> {
+    fn vanished(&mut self, path: &[u8], before: &str) -> Result<(), Error> {
         match self.reader.plan.changing_files {
             ChangingFiles::Fail => Err(self.reader.error("open", path, Errno::NOENT)),
             ChangingFiles::Accept => {
                 self.tally.count("vanished");
                 let path = self.reader.full(path);
-                self.tally.note(format!("`{path}` was deleted before it was read"));
+                self.tally.note(format!("`{path}` was deleted before {before}"));
                 Ok(())
             }
         }
@@ -240,7 +243,14 @@ impl Dump {
                 Some(opened) => Some(opened),
                 None => self.reader.reopen(folder, name)?,
             };
-            let Some(Opened { header, inode, fd }) = opened else { return self.vanished(&path) };
+            let Some(Opened { header, inode, fd }) = opened else {
+                let read = if attempt > 1 {
+                    "it could be read again; what was read of it is superseded"
+                } else {
+                    READ
+                };
+                return self.vanished(&path, read);
+            };
             if let Some(link) = self.link(&header, &inode)? {
                 return self.empty("hard_links", link);
             }

@@ -1,6 +1,8 @@
 //! Reading one entry: what it is, its metadata, and its content if that is small.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -101,6 +103,7 @@ impl Reader {
     ) -> Result<Found, Error> {
         let path = folder.below(&name.bytes);
         let mut kind = name.hint;
+        let mut absent = false;
         // An entry may turn into something else between its listing and its opening; then it is looked at anew.
         for _ in 0..TRIES {
             if kind == FileType::Unknown {
@@ -120,11 +123,26 @@ impl Reader {
                 _ => self.special(folder, &name.bytes, &path),
             };
             match found? {
+                Some(Found::Vanished(_)) if self.is_there(folder, &name.bytes) => absent = true,
                 Some(found) => return Ok(found),
-                None => kind = FileType::Unknown,
+                None => absent = false,
             }
+            kind = FileType::Unknown;
         }
-        Err(Error::Changing(self.full(&path)))
+        Err(if absent { self.error("open", &path, Errno::NOENT) } else { Error::Changing(self.full(&path)) })
+    }
+
+    /// Whether there is an entry of this name, although opening it says that there is none: a mount whose server is away,
+    /// or a file of which another client keeps the name until it closes it. What is there was not deleted.
+    pub(super) fn is_there(&self, folder: &Folder, name: &[u8]) -> bool {
+        fs::statat(folder.fd(), name, AtFlags::SYMLINK_NOFOLLOW).err() != Some(Errno::NOENT)
+    }
+
+    /// Whether a directory that could not be listed was removed.
+    fn is_removed(&self, folder: &Folder) -> bool {
+        let unlinked = fs::fstat(folder.fd()).is_ok_and(|stat| stat.st_nlink == 0);
+        unlinked
+            || fs::lstat(self.plan.path.join(OsStr::from_bytes(folder.path()))).err() == Some(Errno::NOENT)
     }
 
     /// Whether `include` and `exclude` leave this path out.
@@ -178,7 +196,7 @@ impl Reader {
     pub(super) fn list(&self, folder: &Arc<Folder>) -> Result<Option<Listing>, Error> {
         let accepted = self.plan.changing_files == ChangingFiles::Accept && !folder.path().is_empty();
         let Part { mut names, more, unsettled } = match folder.list() {
-            Err(Errno::NOENT) if accepted => return Ok(None),
+            Err(Errno::NOENT) if accepted && self.is_removed(folder) => return Ok(None),
             part => part.map_err(|error| self.error("list", folder.path(), error))?,
         };
         if unsettled && self.plan.changing_files == ChangingFiles::Fail {

@@ -104,10 +104,17 @@ impl Reader {
         Ok(Regular::Open(fd, Box::new((header, Inode::of(&stat)))))
     }
 
-    /// Opens a large file for its turn. `None`: it is gone, or something else now.
+    /// Opens a large file for its turn. `None`: it is gone.
     pub(super) fn reopen(&self, folder: &Folder, name: &[u8]) -> Result<Option<Opened>, Error> {
         let path = folder.below(name);
-        let Regular::Open(fd, found) = self.open_file(folder, name, &path)? else { return Ok(None) };
+        let (fd, found) = match self.open_file(folder, name, &path)? {
+            Regular::Open(fd, found) => (fd, found),
+            Regular::Gone if self.is_there(folder, name) => {
+                return Err(self.error("open", &path, Errno::NOENT));
+            }
+            Regular::Gone => return Ok(None),
+            Regular::Other => return Err(Error::Changing(self.full(&path))),
+        };
         let (header, inode) = *found;
         self.open_files.fetch_add(1, Ordering::Relaxed);
         let fd = Some(Slot { fd, open: Arc::clone(&self.open_files) });

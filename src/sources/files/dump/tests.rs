@@ -176,7 +176,14 @@ async fn names_of_a_file_whose_first_name_is_gone_do_not_point_there() {
     };
     let config = format!(r#"{{ "path": {root:?}, "changing_files": "accept" }}"#);
     let (summary, members) = dumped_while(&config, 1 << 20, take_away).await;
-    assert_eq!(summary.unwrap().counts["vanished"], 1);
+    let summary = summary.unwrap();
+    assert_eq!(summary.counts["vanished"], 1);
+    // Whoever reads the record learns why nothing follows.
+    assert!(
+        summary.notes[0].contains("/a` was deleted before it could be read again"),
+        "{:?}",
+        summary.notes
+    );
     let kinds: Vec<_> = members.iter().map(|(header, _)| (&*header.path, &header.kind)).collect();
     let link = Kind::HardLink(b"b".to_vec());
     let directory = Kind::Directory;
@@ -252,4 +259,50 @@ async fn files_that_are_renamed_in_a_large_directory_are_not_left_out() {
         dumped_while(&format!(r#"{{ "path": {:?} }}"#, dir.path()), 1 << 20, rename).await;
     assert_eq!(summary.unwrap().counts["files"], 5_000);
     assert_eq!(members.iter().filter(|(header, _)| header.path.starts_with(b"new-")).count(), 2_000);
+}
+
+/// `rm -r` beside a dump: what is gone when its turn comes was deleted, a directory that is half listed too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_before_it_is_read_is_noted_if_that_is_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a"), vec![7; 3 << 20]).unwrap();
+    std::fs::write(dir.path().join("b"), "").unwrap();
+    std::fs::create_dir(dir.path().join("c")).unwrap();
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    std::os::unix::fs::symlink("x", dir.path().join("e")).unwrap();
+    std::fs::create_dir(dir.path().join("half")).unwrap();
+    for number in 0..5_000 {
+        std::fs::write(dir.path().join(format!("half/{number:0100}")), "").unwrap();
+    }
+    let root = dir.path().to_owned();
+    let (outlet, parcels) = Outlet::new(Budget::new(1 << 20), 4);
+    let packer = packer(parcels, |_| ());
+    let plan = plan(&format!(r#"{{ "path": {root:?}, "changing_files": "accept" }}"#));
+    let dumped = tokio::task::spawn_blocking(move || {
+        let mut dump = Dump::begin(plan, outlet, CancellationToken::new()).unwrap();
+        while let Some(found) = dump.walk.next().unwrap() {
+            match &found {
+                Found::Large { name, .. } if **name == *b"a" => {
+                    std::fs::remove_file(root.join("b")).unwrap();
+                    std::fs::remove_dir(root.join("c")).unwrap();
+                    std::fs::remove_file(root.join("e")).unwrap();
+                }
+                Found::Directory { header, .. } if header.path == b"half" => {
+                    std::fs::remove_dir_all(root.join("half")).unwrap();
+                }
+                _ => {}
+            }
+            dump.found(found).unwrap();
+        }
+        dump.finish().unwrap()
+    });
+    let summary = dumped.await.unwrap();
+    let members = packer.join().unwrap();
+    for gone in ["b", "c", "e", "half"] {
+        let note = format!("`{}` was deleted before it was read", dir.path().join(gone).display());
+        assert!(summary.notes.contains(&note), "{gone}: {:?}", &summary.notes[..4]);
+    }
+    let paths: Vec<_> =
+        members.iter().map(|(header, _)| &*header.path).filter(|path| path.len() == 1).collect();
+    assert_eq!(paths, [b"a", b"d", b"."]);
 }
