@@ -7,8 +7,9 @@ use rustix::io::Errno;
 
 use crate::package::member::Time;
 
-/// What tells that a file is still as it was: any write moves at least one of these, but for one that falls into the same
-/// tick of the volume's clock as the look before it.
+/// What tells that a file is still as it was: a write moves at least one of these, but for one that falls into the same
+/// tick of the volume's clock as the look before it. Through a shared mapping only the first write to a page since it was
+/// last written back does, and one long `write` may do so only once, at its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Stamp {
     pub(super) size: u64,
