@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use chupacabra::sources::Request;
 use serde_json::{Value, json};
 
 use crate::faults::ROWS;
-use crate::support::postgres::{Cluster, chain, dump, source};
+use crate::support::postgres::{Cluster, chain, dump, restore, source};
 use crate::support::server::wait_until;
 use crate::support::{scratch, shell};
 
@@ -112,7 +113,22 @@ async fn modes_check_what_they_say() {
     server.refused("localhost", json!({ "mode": "verify-full", "ca_file": "other.crt" }), unknown).await;
     // Every connection of a dump is of the same kind.
     let config = server.config("localhost", &json!({ "mode": "verify-full", "ca_file": "ours.crt" }));
-    assert_eq!(dump(config).await.unwrap().summary.counts["rows"], 20_000);
+    let dumped = dump(config).await.unwrap();
+    assert_eq!(dumped.summary.counts["rows"], 20_000);
+    // Also for a target that a restore names, and however the authority is spelt.
+    for key in ["sslrootcert", "ssl-ca"] {
+        let into = |authority: &str| {
+            let (port, path) = (server.cluster.port, server.dir.path().join(authority));
+            format!(
+                "postgres://postgres@127.0.0.1:{port}/into_{}?sslmode=require&{key}={}",
+                key.replace('-', "_"),
+                path.display()
+            )
+        };
+        let error = restore(&dumped, &into("other.crt"), Request::default()).await.unwrap_err();
+        assert!(chain(&error).contains(unknown), "{key}: {}", chain(&error));
+        restore(&dumped, &into("ours.crt"), Request::default()).await.unwrap();
+    }
     // `prefer` takes what is left.
     server.rules("hostnossl all all 127.0.0.1/32 trust");
     server.connects("localhost", json!({ "mode": "disable" })).await;

@@ -18,7 +18,7 @@ use crate::config::units::Span;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The whole connection as a URL, `postgres://user:password@host:port/database?sslmode=verify-full`. A secret,
-    /// because a password may stand in it. The other keys override its parts.
+    /// because a password may stand in it. The other keys override its parts; a socket in it excludes a `host` that is none.
     pub url: Option<SecretRef>,
     /// The server's name or address, or the directory of its Unix socket. Default: localhost.
     pub host: Option<String>,
@@ -38,7 +38,9 @@ pub struct Config {
     /// Encryption of the connection.
     #[serde(default)]
     pub tls: Tls,
-    /// Globs of schemas (`sales`) and tables (`sales.orders_*`) to back up. Default: all.
+    /// Globs of schemas (`sales`) and tables (`sales.orders_*`) to back up. Default: all, as with `*`. Any other pattern
+    /// leaves out what belongs to no schema: large objects, extensions with the rows of their tables, casts, event
+    /// triggers, publications, foreign servers.
     #[serde(default)]
     pub include: Vec<String>,
     /// Globs of schemas and tables to leave out.

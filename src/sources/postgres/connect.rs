@@ -24,6 +24,15 @@ pub(super) fn options(config: &Config, context: &mut Context) -> Option<PgConnec
             .ssl_mode(PgSslMode::Prefer),
     };
     if let Some(host) = &config.host {
+        // The driver prefers a socket to any host, and cannot be made to forget it.
+        if !host.starts_with('/') && options.get_socket().is_some() {
+            context.problem(
+                "host",
+                "the `url` names a socket, and a socket goes before any host",
+                "take the socket out of `url`, or leave `host` out",
+            );
+            return None;
+        }
         options = if host.starts_with('/') { options.socket(host) } else { options.host(host) };
     }
     if let Some(port) = config.port {
@@ -37,8 +46,7 @@ pub(super) fn options(config: &Config, context: &mut Context) -> Option<PgConnec
     } else if options.get_database().is_none() {
         options = options.database("postgres");
     }
-    options =
-        tls(options, config, url.as_ref().is_some_and(|url| url.expose().contains("sslrootcert=")), context)?;
+    options = tls(options, config, url.as_ref().is_some_and(|url| names_authority(url.expose())), context)?;
     if let Some(reference) = &config.password {
         options = options.password(context.secret("password", Some(reference))?.expose());
     } else if let Some(path) = &config.passfile {
@@ -61,11 +69,25 @@ pub(super) fn from_url(url: &str, context: &mut Context) -> Option<PgConnectOpti
         context.problem("url", "not a postgres:// URL", help);
         return None;
     }
-    let options = PgConnectOptions::from_str(url).ok();
-    if options.is_none() {
+    let Ok(options) = PgConnectOptions::from_str(url) else {
         context.problem("url", "not a valid postgres:// URL", help);
+        return None;
+    };
+    Some(if names_authority(url) { checked(options) } else { options })
+}
+
+/// Whether a URL says whom to trust, in any of the driver's spellings.
+fn names_authority(url: &str) -> bool {
+    let mut keys = url.split(['?', '&']).skip(1).filter_map(|pair| pair.split_once('='));
+    keys.any(|(key, _)| matches!(key, "sslrootcert" | "ssl-root-cert" | "ssl-ca"))
+}
+
+/// libpq: with an authority at hand, `require` is as good as `verify-ca`; the driver would not look at it.
+fn checked(options: PgConnectOptions) -> PgConnectOptions {
+    match options.get_ssl_mode() {
+        PgSslMode::Require => options.ssl_mode(PgSslMode::VerifyCa),
+        _ => options,
     }
-    options
 }
 
 /// Settings that every connection of this program has.
@@ -102,9 +124,8 @@ fn tls(
     if let Some(path) = &tls.ca_file {
         options = options.ssl_root_cert_from_pem(readable("tls.ca_file", path, context)?);
     }
-    // libpq: with an authority at hand, `require` is as good as `verify-ca`; the driver would not look at it.
-    if (tls.ca_file.is_some() || url_has_ca) && matches!(options.get_ssl_mode(), PgSslMode::Require) {
-        options = options.ssl_mode(PgSslMode::VerifyCa);
+    if tls.ca_file.is_some() || url_has_ca {
+        options = checked(options);
     }
     match (&tls.cert_file, &tls.key_file) {
         (Some(cert), Some(key)) => {
@@ -174,6 +195,39 @@ pub(super) fn target(options: &PgConnectOptions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn mode(url: &str) -> PgSslMode {
+        from_url(url, &mut Context::default()).unwrap().get_ssl_mode()
+    }
+
+    #[test]
+    fn an_authority_is_asked_whatever_it_is_called() {
+        for key in ["sslrootcert", "ssl-root-cert", "ssl-ca"] {
+            let mode = mode(&format!("postgres://u@db/d?sslmode=require&{key}=/ca.pem"));
+            assert!(matches!(mode, PgSslMode::VerifyCa), "{key}: {mode:?}");
+        }
+        assert!(matches!(mode("postgres://u@db/d?sslmode=require"), PgSslMode::Require));
+        assert!(matches!(mode("postgres://u@db/d?sslrootcert=/ca.pem&sslmode=prefer"), PgSslMode::Prefer));
+    }
+
+    #[test]
+    fn a_socket_does_not_hide_the_host() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |url: &str, host: &str, context: &mut Context| {
+            std::fs::write(file.path(), url).unwrap();
+            let config = serde_json::json!({ "url": { "file": file.path() }, "host": host });
+            options(&serde_json::from_value(config).unwrap(), context)
+        };
+        let mut context = Context::default();
+        let socket = "postgres:///d?host=/run/pg";
+        assert!(read(socket, "db2", &mut context).is_none());
+        assert_eq!(context.into_problems().len(), 1);
+        let mut context = Context::default();
+        let other = read(socket, "/run/other", &mut context).unwrap();
+        assert_eq!(other.get_socket().map(|path| path.as_path()), Some(Path::new("/run/other")));
+        let host = read("postgres://db1/d", "db2", &mut context).unwrap();
+        assert_eq!((host.get_host(), host.get_socket()), ("db2", None));
+    }
 
     #[test]
     fn passwords_come_from_the_first_line_that_fits() {
