@@ -89,3 +89,15 @@ async fn a_table_whose_name_cannot_be_sent_is_refused() {
         "{text}"
     );
 }
+
+/// The server itself does not give these characters back as they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_that_another_one_stands_for_are_told() {
+    let cluster = shared();
+    let converted = "SELECT convert_to(convert_from('\\xadf0', 'EUC_JP'), 'EUC_JP')";
+    assert_eq!(cluster.psql("postgres", converted), "\\xa2e2");
+    create("japanese", "EUC_JP", b"CREATE TABLE t (a int)");
+    let dumped = dump(cluster.config(json!({ "database": "japanese", "globals": false }))).await.unwrap();
+    let [note] = dumped.summary.notes.as_slice() else { panic!("{:?}", dumped.summary) };
+    assert!(note.starts_with("japanese is encoded in EUC_JP: "), "{note}");
+}

@@ -20,6 +20,7 @@ mod selection;
 mod session;
 mod settings;
 mod standby;
+mod states;
 mod swap;
 mod tls;
 mod unusual;

@@ -7,7 +7,7 @@ use super::super::item::{Address, Item, Phase};
 use super::super::paths;
 use super::super::select::Selector;
 use super::super::session::Session;
-use super::{CLASSES, expand, visible};
+use super::{CLASSES, expand, notes, visible};
 use crate::sources::Missing;
 
 /// What is in a database, as far as it is wanted.
@@ -50,6 +50,7 @@ pub(in crate::sources::postgres) async fn collect(
         left_out: BTreeSet::new(),
         relations: relations(session).await?,
         overlooked: BTreeMap::new(),
+        without_schema: BTreeMap::new(),
         everything: selector.takes_all_schemas(),
     };
     reader.catalog.missing = visible::missing(session, selector).await?;
@@ -60,6 +61,12 @@ pub(in crate::sources::postgres) async fn collect(
         }
     }
     reader.overlooked(&session.database);
+    if !reader.everything {
+        let note = notes::without_schema(session, &reader.without_schema).await?;
+        reader.catalog.notes.extend(note);
+    }
+    reader.catalog.notes.extend(notes::encoding(session).await?);
+    reader.catalog.notes.extend(notes::unfinished(session, selector).await?);
     reader.extension_tables(session).await?;
     reader.disabled_keys(session).await?;
     let aliases = reader.aliases(session).await?;
@@ -107,6 +114,8 @@ struct Reader {
     relations: HashMap<u32, Relation>,
     /// How many partitions no pattern names of tables that are named.
     overlooked: BTreeMap<(String, String), usize>,
+    /// How many objects of each class no pattern can name.
+    without_schema: BTreeMap<&'static str, u64>,
     /// Whether no pattern says what to include.
     everything: bool,
 }
@@ -168,6 +177,9 @@ impl Reader {
             if !taken || !selector.takes(&item) {
                 if let (true, Some(parent)) = (taken && selector.overlooks(&item), parent) {
                     *self.overlooked.entry(parent).or_default() += 1;
+                }
+                if !self.everything && (item.schema.is_empty() || class.label == "extension") {
+                    *self.without_schema.entry(class.label).or_default() += 1;
                 }
                 self.left_out.insert(address);
                 continue;
@@ -453,6 +465,11 @@ impl Reader {
             }
             let relation = item.and_then(|item| item.relation.clone());
             let (target, sql) = (row.text(3).to_owned(), row.text(4).to_owned());
+            // The server writes the number of a function that is not there any more.
+            let number = target.strip_prefix("FUNCTION ");
+            if number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+                return Err(Error::Vanished(target));
+            }
             self.catalog.privileges.push(Privilege { target, sql, relation });
         }
         Ok(())

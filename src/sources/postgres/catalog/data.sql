@@ -22,7 +22,7 @@ WITH RECURSIVE hashed(partrelid, type) AS (
 )
 SELECT c.oid, n.nspname, c.relname, coalesce(columns.list, ''), pg_relation_size(c.oid) / current_setting('block_size')::int8,
   coalesce(m.amname, ''), coalesce(g.condition, ''), c.relkind, c.relpersistence,
-  (SELECT max(s.step) FROM steps s WHERE s.relid = c.oid)
+  (SELECT max(s.step) FROM steps s WHERE s.relid = c.oid), NOT @own(c)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam LEFT JOIN configured g ON g.relid = c.oid
 LEFT JOIN LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS list FROM pg_attribute a
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') columns ON true

@@ -8,6 +8,7 @@ mod classes;
 mod collect;
 mod completeness;
 mod fragments;
+mod notes;
 mod visible;
 
 pub(super) use classes::CLASSES;

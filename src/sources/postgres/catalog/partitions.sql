@@ -3,3 +3,4 @@ SELECT 'pg_inherits'::regclass::oid, c.oid, n.nspname, c.relname, NULL, NULL,
   '', i.inhparent
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relispartition AND c.relkind IN ('r', 'p', 'f') AND @user(n) AND @own(c)
+AND NOT i.inhdetachpending --@>=14

@@ -2,11 +2,15 @@ WITH objects AS (
   SELECT tableoid AS class, oid, 0 AS sub, nspacl AS acl, acldefault('n', nspowner) AS base, nspowner AS owner, 'SCHEMA ' || quote_ident(nspname) AS target, NULL AS col
     FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)'
   UNION ALL SELECT c.tableoid, c.oid, 0, c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner), c.relowner,
-    CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass, NULL FROM pg_class c WHERE c.relkind IN ('r','p','v','m','f','S')
-  UNION ALL SELECT c.tableoid, c.oid, a.attnum, a.attacl, '{}'::aclitem[], c.relowner, 'TABLE ' || c.oid::regclass, quote_ident(a.attname)
-    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
+    CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || format('%I.%I', n.nspname, c.relname), NULL
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','v','m','f','S') AND n.nspname !~ '^pg_(toast|temp)'
+  UNION ALL SELECT c.tableoid, c.oid, a.attnum, a.attacl, '{}'::aclitem[], c.relowner, format('TABLE %I.%I', n.nspname, c.relname), quote_ident(a.attname)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE a.attacl IS NOT NULL AND NOT a.attisdropped AND n.nspname !~ '^pg_(toast|temp)'
   UNION ALL SELECT kp.tableoid, kp.oid, 0, proacl, acldefault('f', proowner), proowner, CASE prokind WHEN 'p' THEN 'PROCEDURE ' || (SELECT @signature(kp) FROM pg_namespace kn WHERE kn.oid = kp.pronamespace) ELSE 'FUNCTION ' || kp.oid::regprocedure END, NULL FROM pg_proc kp
-  UNION ALL SELECT tableoid, oid, 0, typacl, acldefault('T', typowner), typowner, 'TYPE ' || format_type(oid, NULL), NULL FROM pg_type WHERE typacl IS NOT NULL
+    WHERE NOT @temporary(kp.pronamespace)
+  UNION ALL SELECT t.tableoid, t.oid, 0, typacl, acldefault('T', typowner), typowner, format('TYPE %I.%I', n.nspname, typname), NULL
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE typacl IS NOT NULL AND n.nspname !~ '^pg_(toast|temp)'
   UNION ALL SELECT tableoid, oid, 0, lanacl, acldefault('l', lanowner), lanowner, 'LANGUAGE ' || quote_ident(lanname), NULL FROM pg_language WHERE lanpltrusted
   UNION ALL SELECT tableoid, oid, 0, fdwacl, acldefault('F', fdwowner), fdwowner, 'FOREIGN DATA WRAPPER ' || quote_ident(fdwname), NULL FROM pg_foreign_data_wrapper
   UNION ALL SELECT tableoid, oid, 0, srvacl, acldefault('S', srvowner), srvowner, 'FOREIGN SERVER ' || quote_ident(srvname), NULL FROM pg_foreign_server

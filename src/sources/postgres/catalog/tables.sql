@@ -36,9 +36,12 @@ LEFT JOIN LATERAL (SELECT
        JOIN pg_attribute pa ON pa.attrelid = i.inhparent AND pa.attname = a.attname AND pa.atthasdef AND pa.attgenerated = ''
        WHERE i.inhrelid = c.oid) THEN @column(DROP DEFAULT) || ';' END,
     CASE WHEN a.attstattarget >= 0 THEN @column(SET STATISTICS) || ' ' || a.attstattarget || ';' END,
-    CASE WHEN a.attstorage <> t.typstorage THEN @column(SET STORAGE) || CASE a.attstorage WHEN 'p' THEN ' PLAIN;' WHEN 'e' THEN ' EXTERNAL;'
+    CASE WHEN a.attstorage <> t.typstorage OR NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits i
+       JOIN pg_attribute pa ON pa.attrelid = i.inhparent AND pa.attname = a.attname AND pa.attstorage <> a.attstorage WHERE i.inhrelid = c.oid) THEN @column(SET STORAGE) || CASE a.attstorage WHEN 'p' THEN ' PLAIN;' WHEN 'e' THEN ' EXTERNAL;'
        WHEN 'x' THEN ' EXTENDED;' ELSE ' MAIN;' END END,
-    CASE CASE WHEN c.relkind <> 'f' THEN a.attcompression END WHEN 'p' THEN @column(SET COMPRESSION) || ' pglz;' WHEN 'l' THEN @column(SET COMPRESSION) || ' lz4;' END, --@>=14
+    CASE CASE WHEN c.relkind <> 'f' THEN a.attcompression END WHEN 'p' THEN @column(SET COMPRESSION) || ' pglz;' WHEN 'l' THEN @column(SET COMPRESSION) || ' lz4;' --@>=14
+      WHEN '' THEN CASE WHEN NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits i JOIN pg_attribute pa ON pa.attrelid = i.inhparent --@>=14
+        AND pa.attname = a.attname AND pa.attcompression <> '' WHERE i.inhrelid = c.oid) THEN @column(SET COMPRESSION) || ' default;' END END, --@>=14
     @column(SET) || ' (' || @settings(a) || ');',
     CASE WHEN a.attfdwoptions IS NOT NULL THEN format(E'\nALTER FOREIGN TABLE ONLY %I.%I ALTER COLUMN %I%s;', n.nspname, c.relname, a.attname, @options(a.attfdwoptions)) END
     ), '' ORDER BY a.attnum) AS after
