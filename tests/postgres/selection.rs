@@ -116,14 +116,78 @@ async fn partitions_that_no_pattern_names_are_told() {
         dump(cluster.config(config)).await.unwrap().summary.notes
     };
     let note = "no pattern of `include` names 1 of the partitions of sales.days of chosen_root, whose rows are left out";
-    assert_eq!(notes(json!({ "include": ["sales.days"] })).await, [note]);
+    assert_eq!(notes(json!({ "include": ["sales.days"] })).await, [note, &beyond("chosen_root", "")]);
+    assert_eq!(notes(json!({})).await, Vec::<String>::new());
     for chosen in [
-        json!({}),
         json!({ "include": ["sales"] }),
         json!({ "include": ["sales.days*"] }),
         json!({ "include": ["sales.days_1"] }),
         json!({ "include": ["sales"], "exclude": ["sales.days_*"] }),
     ] {
-        assert_eq!(notes(chosen.clone()).await, Vec::<String>::new(), "{chosen}");
+        assert_eq!(notes(chosen.clone()).await, [beyond("chosen_root", "")], "{chosen}");
     }
+}
+
+/// The note about what has no schema in the shop.
+fn beyond(database: &str, more: &str) -> String {
+    format!(
+        "no pattern of `include` takes what belongs to no schema of {database}, which is left out: extension (1), publication (2){more}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_no_schema_is_told_or_taken() {
+    let cluster = shared();
+    cluster.database("beyond_schemas", SHOP);
+    cluster.psql("beyond_schemas", "SELECT lo_from_bytea(0, 'x'); SELECT lo_from_bytea(0, 'y')");
+    let config = |include: &str| {
+        cluster.config(json!({ "database": "beyond_schemas", "globals": false, "include": [include] }))
+    };
+    let dumped = dump(config("sales")).await.unwrap();
+    assert_eq!(dumped.summary.notes, [beyond("beyond_schemas", ", large object (2)")]);
+    let dumped = dump(config("*")).await.unwrap();
+    assert_eq!(dumped.summary.notes, Vec::<String>::new());
+    restore(&dumped, &cluster.url("beyond_schemas_copy"), Request::default()).await.unwrap();
+    let text = |database: &str| cluster.text("pg_dump", &["-d", database]);
+    same(&text("beyond_schemas_copy"), &text("beyond_schemas"));
+}
+
+/// Nothing makes the table of an extension that is left out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_extensions_go_with_them() {
+    let cluster = shared();
+    cluster.database(
+        "configured",
+        "CREATE TABLE mine AS SELECT 1 AS a; CREATE EXTENSION hstore; CREATE TABLE conf (a serial); INSERT INTO conf VALUES (7);
+        ALTER EXTENSION hstore ADD TABLE conf; ALTER EXTENSION hstore ADD SEQUENCE conf_a_seq;
+        UPDATE pg_extension SET extconfig = ARRAY['conf'::regclass::oid, 'conf_a_seq'::regclass::oid], extcondition = '{\"\",\"\"}' WHERE extname = 'hstore'",
+    );
+    let config = json!({ "database": "configured", "globals": false, "include": ["public"] });
+    let dumped = dump(cluster.config(config)).await.unwrap();
+    assert_eq!(
+        dumped.summary.notes,
+        [
+            "no pattern of `include` takes what belongs to no schema of configured, which is left out: extension (1)",
+            "`include` leaves the extensions of configured out, and so the rows of their tables: public.conf"
+        ]
+    );
+    restore(&dumped, &cluster.url("configured_copy"), Request::default()).await.unwrap();
+    assert_eq!(cluster.psql("configured_copy", "SELECT a FROM mine"), "1");
+}
+
+/// What cannot be read, and is not wanted, is not read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sequences_that_are_left_out_are_not_read() {
+    let cluster = shared();
+    cluster.psql("postgres", "CREATE ROLE partly LOGIN");
+    cluster.database(
+        "partly",
+        "CREATE SCHEMA private; CREATE SEQUENCE private.s; CREATE TABLE private.t (a serial); CREATE TABLE seen (a serial);
+        CREATE SEQUENCE hidden; GRANT SELECT ON ALL TABLES IN SCHEMA public TO partly; GRANT SELECT ON seen_a_seq TO partly",
+    );
+    let config = json!({ "database": "partly", "globals": false, "user": "partly", "exclude": ["private"], "schema_only": ["public.hidden"] });
+    let dumped = dump(cluster.config(config)).await.unwrap();
+    restore(&dumped, &cluster.url("partly_copy"), Request::default()).await.unwrap();
+    let names = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'S'";
+    assert_eq!(cluster.psql("partly_copy", names), "hidden seen_a_seq");
 }

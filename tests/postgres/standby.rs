@@ -47,7 +47,7 @@ async fn a_standby_is_dumped_as_the_primary_is() {
     assert_eq!(content(primary, "followed_copy"), content(primary, "followed"));
 
     // Rows of an unlogged table are not there, so there is no dump that says they are none.
-    primary.psql("followed", "CREATE UNLOGGED TABLE volatile (a int); INSERT INTO volatile VALUES (1)");
+    primary.psql("followed", "CREATE UNLOGGED TABLE volatile (a serial); INSERT INTO volatile VALUES (1)");
     caught_up(primary, standby);
     let error = dump(config(standby)).await.err().unwrap();
     assert_eq!(

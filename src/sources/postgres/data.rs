@@ -45,6 +45,8 @@ pub(super) struct Table {
     /// For configuration tables of extensions with foreign keys between them, which exist before the rows: how many of
     /// them must be loaded before, one after the other.
     pub tied: Option<u32>,
+    /// An extension has it.
+    pub of_extension: bool,
 }
 
 impl Table {
@@ -122,8 +124,12 @@ pub(super) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The tables whose rows are wanted.
-pub(super) async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<Table>, Error> {
+/// The tables whose rows are wanted, and a note about those that patterns take and that cannot be restored without what
+/// the patterns leave out: an extension creates its tables itself.
+pub(super) async fn tables(
+    session: &mut Session,
+    plan: &Plan,
+) -> Result<(Vec<Table>, Option<String>), Error> {
     let standby = session.value("SELECT pg_is_in_recovery()::text").await? == "true";
     let mut tables = every_table(session).await?;
     tables.retain(|table| {
@@ -137,8 +143,16 @@ pub(super) async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<Tab
             right: "the primary server; list it in `schema_only` to back up its definition alone",
         });
     }
+    let without = |table: &Table| table.of_extension && !plan.selector.takes_all_schemas();
+    let (left_out, mut tables): (Vec<Table>, Vec<Table>) = tables.into_iter().partition(without);
     tables.sort_by_key(|table| std::cmp::Reverse(table.pages));
-    Ok(tables)
+    let names: Vec<String> =
+        left_out.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
+    let note = (!names.is_empty()).then(|| {
+        let (names, database) = (names.join(", "), &session.database);
+        format!("`include` leaves the extensions of {database} out, and so the rows of their tables: {names}")
+    });
+    Ok((tables, note))
 }
 
 /// Takes out the tables that others refer to while they are loaded, and these others, in the order of loading.
@@ -166,6 +180,7 @@ pub(super) async fn every_table(session: &mut Session) -> Result<Vec<Table>, Err
             unlogged: row.text(8) == "u",
             pages: if splits { row.number(4)? } else { 0 },
             tied: if row.is_null(9) { None } else { Some(row.number(9)?) },
+            of_extension: row.text(10) == "t",
         });
     }
     Ok(tables)

@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use super::alive::Readers;
 use super::catalog::{self, Catalog};
 use super::config::{Databases, Plan};
-use super::data::{self, Reading};
+use super::data::{self, Reading, Table};
 use super::item::{Item, Phase};
 use super::large_objects::{self, Pieces};
 use super::member::{begin_member, end_member};
@@ -38,6 +38,9 @@ SET default_table_access_method = heap;
 SET default_transaction_read_only = off;
 SET array_nulls = on;
 SET transform_null_equals = off;";
+
+/// What the label of a table begins with whose rows are in the package, but not its definition.
+pub(super) const ROWS_ALONE: &str = "rows alone ";
 
 /// Dumps everything that the plan names.
 pub(super) async fn dump(plan: &Plan, outlet: &Outlet) -> Result<Summary, Error> {
@@ -136,11 +139,11 @@ impl Database<'_> {
         summary.missing.extend(missing);
         summary.notes.extend(notes);
         let items = order::order(items)?;
-        let tables = data::tables(session, self.plan).await?;
+        let (tables, left_out) = data::tables(session, self.plan).await?;
+        summary.notes.extend(left_out);
         let count = tables.len() as u64;
-        let (tied, tables) = data::tied(tables);
         let property = globals::database(session, &session.own(self.name)).await?;
-        let mut pre = self.opening(session, &property);
+        let mut pre = self.opening(session, &property, &tables);
         for item in items.iter().filter(|item| item.phase == Phase::Pre && self.defines(item)) {
             push_item(&mut pre, session, item);
         }
@@ -162,6 +165,7 @@ impl Database<'_> {
         };
         *summary.counts.entry("tables_with_rows".into()).or_default() += count;
         let reading = Arc::new(reading);
+        let (tied, tables) = data::tied(tables);
         let mut total = data::read(session, &reading, tied, 1).await?;
         total.merge(data::read(session, &reading, tables, self.plan.jobs).await?);
         *summary.counts.entry("rows".into()).or_default() += total.rows;
@@ -199,10 +203,14 @@ impl Database<'_> {
     /// Whether an item's definition is wanted; tables may be named of which only the rows are.
     fn defines(&self, item: &Item) -> bool {
         let Some((schema, table)) = &item.of else { return true };
-        !self.plan.data_only.iter().any(|pattern| pattern.takes_table(schema, table))
+        !self.has_rows_alone(schema, table)
     }
 
-    fn opening(&self, session: &Session, property: &[(Kind, String)]) -> Vec<u8> {
+    fn has_rows_alone(&self, schema: &str, table: &str) -> bool {
+        self.plan.data_only.iter().any(|pattern| pattern.takes_table(schema, table))
+    }
+
+    fn opening(&self, session: &Session, property: &[(Kind, String)], tables: &[Table]) -> Vec<u8> {
         let mut script = Vec::new();
         begin_member(&mut script, self.restrict, session.encoding());
         for (kind, sql) in property.iter().filter(|(kind, _)| *kind == Kind::Database) {
@@ -227,6 +235,12 @@ impl Database<'_> {
         for (kind, sql) in property.iter().filter(|(kind, _)| *kind != Kind::Database) {
             script::push(&mut script, *kind, self.name, &session.bytes(sql));
         }
+        for table in tables.iter().filter(|table| self.has_rows_alone(&table.schema, &table.name)) {
+            let relation = paths::relation(&table.schema, &table.name);
+            let label = format!("{ROWS_ALONE}{}.{}", table.schema, table.name);
+            let comment = b"-- The definition of this table is not in the package.";
+            script::push_for(&mut script, Kind::Object, &relation, &label, comment);
+        }
         script
     }
 
@@ -238,15 +252,9 @@ impl Database<'_> {
     async fn sequences(&self, session: &mut Session, mtime: Time) -> Result<(), Error> {
         let mut script = Vec::new();
         begin_member(&mut script, self.restrict, session.encoding());
-        let rows = sequences(session).await?;
+        let rows = sequences(session, |sequence| self.takes_value(sequence)).await?;
         for row in &rows {
             let (schema, name) = (row.text(0), row.text(1));
-            // A sequence goes with the table whose column owns it.
-            if !self.plan.selector.takes_table(row.text(4), row.text(5))
-                || self.plan.schema_only.iter().any(|p| p.takes_table(schema, name))
-            {
-                continue;
-            }
             let (sql, value) = (row.text(2), row.text(3));
             let relation = paths::relation(row.text(4), row.text(5));
             script::push_for(
@@ -263,6 +271,20 @@ impl Database<'_> {
         }
         end_member(&mut script, self.restrict);
         self.member(format!("db/{}/2-data/sequences.sql", paths::component(self.name)), script, mtime).await
+    }
+
+    /// Whether a sequence's value is wanted, from what [`sequences`] knows before it reads any. A sequence goes with the
+    /// table whose column owns it, and those of extensions with the extensions.
+    fn takes_value(&self, sequence: &Row) -> bool {
+        let (schema, table) = (sequence.text(3), sequence.text(4));
+        let schema_only = |schema: &str, name: &str| {
+            self.plan.schema_only.iter().any(|pattern| pattern.takes_table(schema, name))
+        };
+        let unreadable = sequence.text(6) == "t" && schema_only(schema, table);
+        self.plan.selector.takes_table(schema, table)
+            && (sequence.text(5) == "f" || self.plan.selector.takes_all_schemas())
+            && !unreadable
+            && !schema_only(sequence.text(0), sequence.text(1))
     }
 
     /// Creates large objects, which belong to no schema; returns how many.
@@ -313,17 +335,26 @@ impl Database<'_> {
     }
 }
 
-/// Every sequence: schema, name, the statement that sets it, its value as text, schema and name of the table that owns it.
-pub(super) async fn sequences(session: &mut Session) -> Result<Vec<Row>, Error> {
+/// The wanted sequences: schema, name, the statement that sets it, its value as text, schema and name of the table that
+/// owns it.
+///
+/// Others are never read, because one of them might not be readable. They are chosen by schema, name, both as SQL, schema
+/// and name of the owning table, whether an extension has it, whether it is unlogged on a standby.
+pub(super) async fn sequences(
+    session: &mut Session,
+    wanted: impl Fn(&Row) -> bool,
+) -> Result<Vec<Row>, Error> {
     let list = catalog::expand(
-        "SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), coalesce(tn.nspname, n.nspname), coalesce(t.relname, c.relname)
+        "SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), coalesce(tn.nspname, n.nspname), coalesce(t.relname, c.relname),
+         NOT @own(c), c.relpersistence = 'u' AND pg_is_in_recovery()
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          LEFT JOIN pg_depend d ON d.classid = c.tableoid AND d.objid = c.oid AND d.objsubid = 0 AND d.refclassid = c.tableoid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
          LEFT JOIN pg_class t ON t.oid = d.refobjid LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
          WHERE c.relkind = 'S' AND (@user(n) AND @own(c) OR EXISTS (SELECT FROM pg_extension e WHERE c.oid = ANY (e.extconfig))) ORDER BY 1, 2",
         session.major,
     );
-    let names = session.rows(&list).await?;
+    let mut names = session.rows(&list).await?;
+    names.retain(wanted);
     let mut result = Vec::new();
     for batch in names.chunks(200) {
         let queries: Vec<String> = batch

@@ -11,7 +11,7 @@ use super::large_objects::{self, Pieces};
 use super::member::MEMBER;
 use super::restore::Loaded;
 use super::rows::{Rows, Threads};
-use super::session::Session;
+use super::session::{Row, Session};
 use super::shares::{Progress, Shares};
 use super::{Error, dump, paths};
 use crate::package::digest::Fingerprint;
@@ -40,13 +40,11 @@ pub(super) async fn take(
         }
     }
     let mut found = rows(options, database, jobs, tables).await?;
-    for row in dump::sequences(&mut session).await? {
-        let name = data::object(database, row.text(0), row.text(1));
-        if wanted(&name) {
-            let mut fingerprint = Fingerprint::default();
-            fingerprint.add(row.text(3).as_bytes());
-            found.insert(("sequence".into(), name), fingerprint);
-        }
+    let object = |row: &Row| data::object(database, row.text(0), row.text(1));
+    for row in dump::sequences(&mut session, |sequence| wanted(&object(sequence))).await? {
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.add(row.text(3).as_bytes());
+        found.insert(("sequence".into(), object(&row)), fingerprint);
     }
     let name = large_objects::name(database);
     if wanted(&name) {

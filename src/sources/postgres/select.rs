@@ -40,6 +40,11 @@ impl Pattern {
         self.schema.is_match(schema) && self.table.as_ref().is_none_or(|glob| glob.is_match(table))
     }
 
+    /// Whether it is what takes every schema.
+    fn is_everything(&self) -> bool {
+        self.table.is_none() && matches!(self.written.as_str(), "*" | "**")
+    }
+
     /// Whether something in the schema may be meant.
     pub(crate) fn reaches_schema(&self, schema: &str) -> bool {
         self.schema.is_match(schema)
@@ -51,8 +56,9 @@ impl Pattern {
 }
 
 impl Selector {
-    /// A selector for these patterns; no `include` means everything.
+    /// A selector for these patterns; no `include` means everything, and so does one that takes every schema.
     pub(super) fn new(include: Vec<Pattern>, exclude: Vec<Pattern>) -> Self {
+        let include = if include.iter().any(Pattern::is_everything) { Vec::new() } else { include };
         Self { include, exclude }
     }
 

@@ -140,6 +140,7 @@ mod tests {
             unlogged: false,
             pages: *pages,
             tied: None,
+            of_extension: false,
         };
         Shares::new(pages.iter().enumerate().map(table).collect(), jobs)
     }
