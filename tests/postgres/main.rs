@@ -15,6 +15,7 @@ mod locks;
 mod owners;
 mod pooler;
 mod program;
+mod replace;
 mod restore;
 mod selection;
 mod session;

@@ -174,8 +174,10 @@ pub(super) async fn database(session: &mut Session, name: &str) -> Result<Vec<(K
     let rows = session.rows(&sql).await?;
     let row = rows.first().ok_or(Error::Answer("a database that is gone"))?;
     let mut parts = Vec::new();
-    // These two exist on every server.
-    if !matches!(name, "postgres" | "template1") {
+    // These two exist on every server. How they were made is for a restore under another name.
+    if matches!(name, "postgres" | "template1") {
+        parts.push((Kind::Psql, format!("-- {}", row.text(0))));
+    } else {
         parts.push((Kind::Database, row.text(0).to_owned()));
     }
     parts.push((Kind::Owner, row.text(1).to_owned()));

@@ -135,6 +135,9 @@ pub enum Error {
     /// A request that makes no sense for this source.
     #[error("{0}")]
     Request(String),
+    /// Tables of which the package has only the rows.
+    #[error("the package has the rows of {0}, but not the definitions")]
+    RowsAlone(String),
     /// What is to be replaced is needed by something that is not.
     #[error("{0} cannot be replaced, because other objects need it: {1}")]
     InTheWay(String, String),

@@ -26,6 +26,9 @@ impl Error {
                     "turn it off for this user and database; what is damaged then shows as an error, and can be left out with `exclude`"
                 }
                 Self::NotEmpty(_) => "give an empty database with `--into`, or say `--replace`",
+                Self::RowsAlone(_) => {
+                    "load the rows into tables that are there: `age -d -i key.txt PACKAGE | tar xzO --wildcards 'db/DATABASE/2-data/SCHEMA.TABLE.*' | psql -d DATABASE`; or leave these tables out with `--only`"
+                }
                 Self::InTheWay(..) => {
                     "restore the other tables with it (`--only` more than once), or drop what needs it first"
                 }
@@ -44,7 +47,9 @@ impl Error {
     /// What it means for the exit code.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::NotEmpty(_) | Self::Request(_) | Self::InTheWay(..) => Verdict::Refused,
+            Self::NotEmpty(_) | Self::Request(_) | Self::RowsAlone(_) | Self::InTheWay(..) => {
+                Verdict::Refused
+            }
             Self::Differs(_) => Verdict::Differs,
             Self::Package(error) if error.is_mismatch() => Verdict::Differs,
             Self::At { source, .. } => source.verdict(),

@@ -24,6 +24,8 @@ pub(super) struct Session {
     raw: bool,
     /// How long a statement waits for a lock; zero: without end.
     pub lock_timeout: Duration,
+    /// Whether several blocks are one transaction.
+    transaction: bool,
 }
 
 /// A row of a result.
@@ -83,6 +85,7 @@ impl Session {
             database: String::new(),
             raw: false,
             lock_timeout: Duration::ZERO,
+            transaction: false,
         };
         session.execute(SETTINGS).await?;
         let facts = session
@@ -209,6 +212,23 @@ impl Session {
     /// The connection itself, for COPY.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
+    }
+
+    /// Begins a transaction of blocks, of which one that fails undoes only itself.
+    pub(super) async fn begin(&mut self) -> Result<(), Error> {
+        self.execute("BEGIN").await?;
+        self.transaction = true;
+        Ok(())
+    }
+
+    /// Ends the transaction that was begun, if one was.
+    pub(super) async fn commit(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.transaction) { self.execute("COMMIT").await } else { Ok(()) }
+    }
+
+    /// Whether a transaction of blocks was begun.
+    pub(super) fn in_transaction(&self) -> bool {
+        self.transaction
     }
 
     /// Says goodbye.

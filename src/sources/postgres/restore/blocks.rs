@@ -77,6 +77,26 @@ impl Owned {
         }
     }
 
+    /// Whether this makes the database what cannot be filled, or not be dropped when that fails.
+    pub(super) fn is_last_property(&self) -> bool {
+        let is = |what: &[u8]| self.statements.windows(what.len()).any(|text| text == what);
+        self.kind == Kind::Property
+            && self.statements.starts_with(b"ALTER DATABASE ")
+            && (is(b" IS_TEMPLATE true;") || is(b" CONNECTION LIMIT "))
+    }
+
+    /// The statement that creates the database. That of a database which every server has is a comment, for psql.
+    pub(super) fn creation(&self) -> Option<Self> {
+        match self.kind {
+            Kind::Database => Some(self.clone()),
+            Kind::Psql => {
+                let statements = self.statements.strip_prefix(b"-- ")?.to_vec();
+                statements.starts_with(b"CREATE DATABASE ").then(|| Self { statements, ..self.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// The role whose settings for the database this block makes.
     pub(super) fn role(&self, database: &str) -> Option<String> {
         if self.kind != Kind::Property {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::super::data::quote;
 use super::super::script::Kind;
 use super::super::session::{Session, code, is_unknown};
-use super::super::{Error, paths};
+use super::super::{Error, dump, paths};
 use super::blocks::{Owned, blocks};
 use super::{Task, clear, rows, target};
 use crate::package::Package;
@@ -82,6 +82,24 @@ pub(super) async fn own(task: &Task, blocks: &[Owned], restored: &mut Restored) 
     Ok(())
 }
 
+impl Pre {
+    /// Reads what comes before the rows.
+    pub(super) async fn read(package: &Package, database: &str) -> Result<Self, Error> {
+        Ok(Self(blocks_of(package, paths::pre_data(database)).await?))
+    }
+
+    /// Refuses tables of which only the rows are there: they could go into no table that this restore makes.
+    pub(super) fn has_definitions(&self, task: &Task) -> Result<(), Error> {
+        let alone = self.0.iter().filter(|block| task.takes(&block.relation));
+        let alone: Vec<&str> = alone.filter_map(|block| block.label.strip_prefix(dump::ROWS_ALONE)).collect();
+        if alone.is_empty() { Ok(()) } else { Err(Error::RowsAlone(alone.join(", "))) }
+    }
+}
+
+async fn blocks_of(package: &Package, path: String) -> Result<Vec<Owned>, Error> {
+    blocks(package, move |found| found == path).await
+}
+
 impl Loader {
     pub(super) fn new(
         task: Task,
@@ -98,17 +116,6 @@ impl Loader {
         std::mem::take(&mut self.unfilled.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads what comes before the rows and, if there is no database yet, creates it. After an error there is none that
-    /// this made.
-    pub(super) async fn begin(&self, package: &Package, fresh: bool) -> Result<Pre, Error> {
-        let path = paths::pre_data(&self.database);
-        let blocks = blocks(package, move |found| found == path).await?;
-        if fresh {
-            self.create(&blocks).await?;
-        }
-        Ok(Pre(blocks))
-    }
-
     /// Loads definitions and rows. Returns also the statements that [`attach`](Self::attach) runs at the end.
     pub(super) async fn load(
         &self,
@@ -119,10 +126,20 @@ impl Loader {
     ) -> Result<(rows::Loaded, Vec<String>), Error> {
         let mut session = Session::open(&self.options).await?;
         let whole = self.task.only.is_empty();
-        let places = if whole { Vec::new() } else { clear::clear(&self.task, &mut session, blocks).await? };
-        for block in blocks.iter().filter(|block| block.kind != Kind::Database && self.wants(block)) {
+        let places = if whole {
+            Vec::new()
+        } else {
+            let late = blocks_of(package, paths::post_data(&self.database)).await?;
+            clear::clear(&self.task, &mut session, blocks.iter().chain(&late)).await?
+        };
+        let now = |block: &&Owned| block.kind != Kind::Database && !block.is_last_property();
+        for block in blocks.iter().filter(now).filter(|block| self.wants(block)) {
             self.run(&mut session, block, restored).await?;
         }
+        if !whole && !self.task.no_acl {
+            clear::take_back(&self.task, &mut session, blocks).await?;
+        }
+        session.commit().await?;
         restored.notes.extend(self.without_roles(blocks));
         let loaded = rows::load(package, &self.task, &self.options, &self.database, bytes).await?;
         session.close().await;
@@ -131,8 +148,7 @@ impl Loader {
 
     /// What is built on the rows: the indexes that stand first, which only read them, and the rest.
     pub(super) async fn post_data(&self, package: &Package) -> Result<(Post, Post), Error> {
-        let path = paths::post_data(&self.database);
-        let blocks = blocks(package, move |found| found == path).await?;
+        let blocks = blocks_of(package, paths::post_data(&self.database)).await?;
         let mut wanted: Vec<Owned> = blocks.into_iter().filter(|block| self.wants(block)).collect();
         let indexes = wanted.iter().take_while(|block| matches!(block.kind, Kind::Set | Kind::Index)).count();
         let rest = wanted.split_off(indexes);
@@ -173,6 +189,17 @@ impl Loader {
         Ok(())
     }
 
+    /// Gives the database the properties that stand in the way until it is filled.
+    pub(super) async fn close(&self, Pre(blocks): &Pre, restored: &mut Restored) -> Result<(), Error> {
+        let last = |block: &&Owned| block.is_last_property() && self.wants(block);
+        let mut session = Session::open(&self.options).await?;
+        for block in blocks.iter().filter(last) {
+            self.run(&mut session, block, restored).await?;
+        }
+        session.close().await;
+        Ok(())
+    }
+
     fn wants(&self, block: &Owned) -> bool {
         let whole = self.task.only.is_empty();
         match block.kind {
@@ -202,19 +229,20 @@ impl Loader {
         })
     }
 
-    /// Creates the database as the package says, under the name that it shall have.
-    async fn create(&self, blocks: &[Owned]) -> Result<(), Error> {
+    /// Creates the database as the package says, under the name that it shall have. After an error there is none that
+    /// this made.
+    pub(super) async fn create(&self, Pre(blocks): &Pre) -> Result<(), Error> {
         let name = self.options.get_database().unwrap_or_default();
         let mut server = target::maintenance(&self.task, name).await?;
         let mut created = false;
-        for block in blocks.iter().filter(|block| block.kind == Kind::Database) {
-            run(&mut server, &self.renamed(block))
+        for block in blocks.iter().filter_map(Owned::creation) {
+            run(&mut server, &self.renamed(&block))
                 .await
                 .map_err(|error| error.at(format!("creating database {name}")))?;
             created = true;
         }
         if !created {
-            // Only `postgres` has no statement of its own in the package, because every server has it.
+            // Older packages have no statement for `postgres`, because every server has it.
             server.execute(&format!("CREATE DATABASE {} TEMPLATE template0", quote(name))).await?;
         }
         server.close().await;
@@ -361,8 +389,20 @@ fn unqualified(label: &str) -> String {
     )
 }
 
-/// Runs the statements of a block in one go.
+/// Runs the statements of a block in one go. If they fail, none of them has done anything, and a transaction that they
+/// are a part of goes on.
 pub(super) async fn run(session: &mut Session, statements: &[u8]) -> Result<(), Error> {
+    if !session.in_transaction() {
+        return send(session, statements).await;
+    }
+    session.execute("SAVEPOINT block").await?;
+    let sent = send(session, statements).await;
+    let end = if sent.is_ok() { "RELEASE SAVEPOINT block" } else { "ROLLBACK TO SAVEPOINT block" };
+    let ended = session.execute(end).await;
+    sent.and(ended)
+}
+
+async fn send(session: &mut Session, statements: &[u8]) -> Result<(), Error> {
     if let Ok(text) = std::str::from_utf8(statements) {
         return session.execute_sent(text).await;
     }

@@ -132,10 +132,14 @@ async fn one(
     database: &str,
     restored: &mut Restored,
 ) -> Result<(u64, Vec<String>), Error> {
+    let restoring = |error: Error| error.at(format!("restoring database {database}"));
+    let pre = load::Pre::read(package, database).await.map_err(restoring)?;
+    pre.has_definitions(task)?;
     let place = target::prepare(task, database).await?;
     let loader = Loader::new(task.clone(), place.options.clone(), database, contents.sizes(database));
-    let begun = loader.begin(package, place.fresh).await;
-    let pre = begun.map_err(|error| error.at(format!("restoring database {database}")))?;
+    if place.fresh {
+        loader.create(&pre).await.map_err(restoring)?;
+    }
     let outcome = async {
         let bytes = contents.rows.get(&paths::rows(database)).copied().unwrap_or(0);
         let (loaded, places) = loader.load(package, &pre, restored, bytes).await?;
@@ -154,6 +158,7 @@ async fn one(
         tracing::info!(database, compared, "rows compared, building keys and what else depends on rows");
         loader.build(&rest, restored).await?;
         loader.attach(&places).await?;
+        loader.close(&pre, restored).await?;
         Ok::<_, Error>(compared)
     };
     match outcome.await {
@@ -166,7 +171,7 @@ async fn one(
         Err(error) => {
             // Nothing is left behind that could be taken for a restored database.
             target::discard(task, place).await;
-            Err(error.at(format!("restoring database {database}")))
+            Err(restoring(error))
         }
     }
 }

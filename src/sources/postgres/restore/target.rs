@@ -31,6 +31,7 @@ const CONTENT: &str = "SELECT pg_describe_object(o.class, o.oid, 0) FROM (
   UNION ALL SELECT t.tableoid, t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE @user(n) AND @own(t)
   UNION ALL SELECT n.tableoid, n.oid FROM pg_namespace n WHERE @user(n) AND n.nspname <> 'public' AND @own(n)
   UNION ALL SELECT e.tableoid, e.oid FROM pg_extension e WHERE e.oid >= 16384
+  UNION ALL SELECT d.tableoid, d.oid FROM pg_default_acl d
   UNION ALL SELECT 'pg_largeobject'::regclass, l.oid FROM pg_largeobject_metadata l
 ) o LIMIT 1";
 
@@ -70,7 +71,7 @@ pub(super) async fn prepare(task: &Task, database: &str) -> Result<Place, Error>
         if !task.replace {
             return Err(Error::NotEmpty(format!("database {name} ({content} is there)")));
         }
-        server.execute(&format!("DROP DATABASE {} WITH (FORCE)", quote(&name))).await?;
+        drop(&mut server, &name).await?;
         server.close().await;
         return Ok(place(name.clone(), true));
     }
@@ -96,7 +97,7 @@ pub(super) async fn settle(task: &Task, place: Place, restored: &mut Restored) -
         return Ok(());
     }
     let mut server = maintenance(task, &place.name).await?;
-    if let Err(error) = server.execute(&format!("DROP DATABASE {} WITH (FORCE)", quote(&old))).await {
+    if let Err(error) = drop(&mut server, &old).await {
         restored.notes.push(format!("{note} and could not be dropped: {}", chain(&error).join(": ")));
     }
     server.close().await;
@@ -108,22 +109,30 @@ pub(super) async fn discard(task: &Task, place: Place) {
     if !place.fresh {
         return;
     }
-    let drop = async {
+    let dropped = async {
         let mut server = maintenance(task, &place.working).await?;
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(&place.working));
-        match server.execute(&sql).await {
+        match drop(&mut server, &place.working).await {
             Err(error) if code(&error).as_deref() == Some("55006") => {
                 unsubscribe(&place).await?;
-                server.execute(&sql).await?;
+                drop(&mut server, &place.working).await?;
             }
             dropped => dropped?,
         }
         server.close().await;
         Ok::<(), Error>(())
     };
-    if let Err(error) = drop.await {
+    if let Err(error) = dropped.await {
         tracing::warn!(database = place.working, %error, "an unfinished database could not be dropped");
     }
+}
+
+/// Drops a database, if it is there, whoever is connected to it. A template is none any more then: the server drops none.
+async fn drop(server: &mut Session, name: &str) -> Result<(), Error> {
+    let template = format!("SELECT FROM pg_database WHERE datname = {} AND datistemplate", literal(name));
+    if !server.rows(&template).await?.is_empty() {
+        server.execute(&format!("ALTER DATABASE {} IS_TEMPLATE false", quote(name))).await?;
+    }
+    server.execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(name))).await
 }
 
 /// Removes the subscriptions of a database that this restore created: with them it cannot be dropped. What they subscribe
