@@ -51,7 +51,7 @@ impl Plan {
     }
 }
 
-/// What healthchecks.io says in the body of a 200 (healthchecks.io/docs/http_api, "Response Codes"): for an address that
+/// What healthchecks.io says in the body of a 200 (`healthchecks.io/docs/http_api`): for an address that
 /// is no check's, and when pings come too fast. Neither is counted.
 fn meaning(said: &str) -> Result<(), stores::Error> {
     match said.trim() {
