@@ -123,19 +123,13 @@ impl Reader {
                 _ => self.special(folder, &name.bytes, &path),
             };
             match found? {
-                Some(Found::Vanished(_)) if self.is_there(folder, &name.bytes) => absent = true,
+                Some(Found::Vanished(_)) if folder.has(&name.bytes) => absent = true,
                 Some(found) => return Ok(found),
                 None => absent = false,
             }
             kind = FileType::Unknown;
         }
         Err(if absent { self.error("open", &path, Errno::NOENT) } else { Error::Changing(self.full(&path)) })
-    }
-
-    /// Whether there is an entry of this name, although opening it says that there is none: a mount whose server is away,
-    /// or a file of which another client keeps the name until it closes it. What is there was not deleted.
-    pub(super) fn is_there(&self, folder: &Folder, name: &[u8]) -> bool {
-        fs::statat(folder.fd(), name, AtFlags::SYMLINK_NOFOLLOW).err() != Some(Errno::NOENT)
     }
 
     /// Whether a directory that could not be listed was removed.

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{self, FileType, RawDir, SeekFrom};
+use rustix::fs::{self, AtFlags, FileType, RawDir, SeekFrom};
 use rustix::io::Errno;
 
 use super::seen::{Room, Seen};
@@ -96,6 +96,12 @@ impl Folder {
         }
         path.extend_from_slice(name);
         path
+    }
+
+    /// Whether there is an entry of this name, although opening it says that there is none: a mount whose server is away,
+    /// or a file of which another client keeps the name until it closes it. What is there was not deleted.
+    pub(super) fn has(&self, name: &[u8]) -> bool {
+        fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).err() != Some(Errno::NOENT)
     }
 
     /// Reads the next names.

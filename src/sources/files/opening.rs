@@ -109,7 +109,7 @@ impl Reader {
         let path = folder.below(name);
         let (fd, found) = match self.open_file(folder, name, &path)? {
             Regular::Open(fd, found) => (fd, found),
-            Regular::Gone if self.is_there(folder, name) => {
+            Regular::Gone if folder.has(name) => {
                 return Err(self.error("open", &path, Errno::NOENT));
             }
             Regular::Gone => return Ok(None),
