@@ -348,3 +348,32 @@ async fn a_server_that_folds_names_has_them() {
     let error = restored(&to, &dumped, Request::default()).await.unwrap_err().to_string();
     assert!(error.starts_with("the target is not empty: database `Folded`"), "{error}");
 }
+
+/// Whoever may call a routine may do so after it was replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn replaced_routines_keep_their_grants() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE DATABASE called; USE called; CREATE PROCEDURE p() SELECT 1; CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1; \
+         SET NAMES latin1; CREATE PROCEDURE l() SELECT HEX('\u{e9}'); SET NAMES utf8mb4; SET sql_mode = 'ORACLE';\n\
+         DELIMITER //\nCREATE PACKAGE k AS PROCEDURE x(); END//\nCREATE PACKAGE BODY k AS PROCEDURE x() AS BEGIN SELECT 1; END; END//\nDELIMITER ;\n\
+         CREATE USER app; GRANT EXECUTE ON PROCEDURE called.p TO app; GRANT EXECUTE ON FUNCTION called.f TO app; \
+         GRANT EXECUTE ON PROCEDURE called.l TO app; GRANT EXECUTE ON PACKAGE called.k TO app; GRANT EXECUTE ON PACKAGE BODY called.k TO app",
+    );
+    let dumped = dump(only(&server, "called")).await.unwrap();
+    let grants = server.sql("SHOW GRANTS FOR app");
+    assert_eq!(grants.lines().count(), 6, "{grants}");
+    let latin1 = server.sql("CALL called.l()");
+    server.sql(
+        "USE called; CREATE OR REPLACE PROCEDURE p() SELECT 2; CREATE OR REPLACE PROCEDURE l() SELECT 2; \
+         CREATE OR REPLACE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 2",
+    );
+    let request = Request { only: named(&["called.*"]), replace: true, ..Request::default() };
+    restored(&server, &dumped, request).await.unwrap();
+    assert_eq!(server.sql("SHOW GRANTS FOR app"), grants);
+    assert_eq!(
+        server.sql("USE called; CALL p(); SELECT f(); SET sql_mode = 'ORACLE'; CALL k.x()").trim(),
+        "1\n1\n1"
+    );
+    assert_eq!(server.sql("CALL called.l()"), latin1);
+}

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -15,6 +16,7 @@ use super::super::connect::Session;
 use super::super::schema::DEFAULTS;
 use super::super::script::{self, Label, Statement};
 use super::super::sql;
+use super::replace::replacing;
 use super::server::{self, Server};
 use super::target::decoded;
 use super::wanted::{Wanted, split};
@@ -95,8 +97,15 @@ impl Loader {
             free.push(server::session(plan).await?);
         }
         let shared = Arc::new(Shared { wanted, packet: server.packet });
-        let (busy, counts) = (JoinSet::new(), BTreeMap::new());
-        Ok(Self { control: server.control, free, busy, shared, counts, bytes: 0, unmade: Vec::new() })
+        Ok(Self {
+            control: server.control,
+            free,
+            busy: JoinSet::new(),
+            shared,
+            counts: BTreeMap::new(),
+            bytes: 0,
+            unmade: Vec::new(),
+        })
     }
 
     /// Loads members until the last has arrived and is in. Events only if it is their turn: they may change rows.
@@ -178,6 +187,14 @@ impl Loader {
         Ok(())
     }
 
+    /// A statement of definitions as it is restored.
+    fn meant(&self, statement: &Statement<'_>, database: Option<&str>) -> Result<Bytes, Error> {
+        let wanted = Arc::clone(&self.shared.wanted);
+        let sql = wanted.named(statement, database)?;
+        let Some(label) = &statement.label else { return Ok(sql) };
+        Ok(if wanted.replace { replacing(sql, label) } else { sql })
+    }
+
     async fn definitions(&mut self, member: &Member) -> Result<(), Error> {
         let doing = format!("cannot restore {}", member.path);
         let database = database_of(&member.path);
@@ -187,7 +204,7 @@ impl Loader {
             if statement.label.as_ref().is_some_and(|label| !self.shared.wanted.label(label)) {
                 continue;
             }
-            let sql = self.shared.wanted.named(&statement, database.as_deref())?;
+            let sql = self.meant(&statement, database.as_deref())?;
             self.bytes += sql.len() as u64;
             let doing = match &statement.label {
                 Some(label) => format!("cannot restore the {label}"),

@@ -7,6 +7,7 @@ mod definitions;
 mod load;
 mod packet;
 mod rename;
+mod replace;
 mod server;
 mod target;
 mod trigger;

@@ -24,7 +24,7 @@ pub(super) enum Occupied {
     Database(String),
     /// A table, sequence or view.
     Table(String, String, &'static str),
-    /// A routine, by class.
+    /// A routine or event, by class.
     Routine(String, String, String),
 }
 
@@ -41,12 +41,16 @@ impl fmt::Display for Occupied {
 }
 
 impl Occupied {
-    fn drop(&self) -> String {
+    /// The statement that drops it; `None` for a routine, which is replaced as it stands: with the last of its name a server
+    /// drops everybody's grants on it.
+    fn drop(&self) -> Option<String> {
         match self {
-            Self::Database(name) => format!("DROP DATABASE {}", sql::quoted(name)),
-            Self::Table(database, name, class) => format!("DROP {class} {}", sql::qualified(database, name)),
+            Self::Database(name) => Some(format!("DROP DATABASE {}", sql::quoted(name))),
+            Self::Table(database, name, class) => {
+                Some(format!("DROP {class} {}", sql::qualified(database, name)))
+            }
             Self::Routine(database, name, class) => {
-                format!("DROP {class} {}", sql::qualified(database, name))
+                (class == "EVENT").then(|| format!("DROP EVENT {}", sql::qualified(database, name)))
             }
         }
     }
@@ -144,7 +148,9 @@ impl Server {
         }
         self.control.run("cannot prepare the session", "SET SESSION foreign_key_checks = 0").await?;
         for thing in occupied {
-            self.control.run(&format!("cannot drop {thing}"), thing.drop()).await?;
+            if let Some(drop) = thing.drop() {
+                self.control.run(&format!("cannot drop {thing}"), drop).await?;
+            }
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ pub(super) struct Wanted {
     pub(super) renamed: Option<(String, String)>,
     /// Whether users, grants and the like are restored.
     pub(super) system: bool,
+    /// Whether what is there already makes way.
+    pub(super) replace: bool,
 }
 
 impl Wanted {
@@ -39,7 +41,7 @@ impl Wanted {
             let names = contents.names().filter(|name| only.matches(&decoded(name)));
             databases = names.map(|name| split(name).0).collect();
         }
-        let mut wanted = Self { only, databases, renamed: None, system: true };
+        let mut wanted = Self { only, databases, renamed: None, system: true, replace: request.replace };
         for switch in &request.switches {
             match switch.as_str() {
                 "no-system" => wanted.system = false,
