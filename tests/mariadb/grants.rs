@@ -119,3 +119,24 @@ async fn users_are_restored_where_passwords_are_judged() {
     assert_eq!(to.sql(shown), from.sql(shown));
     assert!(to.try_sql(&hashed).is_err(), "passwords are judged there too");
 }
+
+/// A glob with a wildcard may mean databases that the reader does not see.
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_that_a_wildcard_may_mean_are_seen_or_said() {
+    let server = MariaDb::start(&[]);
+    server.sql(
+        "CREATE DATABASE wild_a; CREATE DATABASE wild_b; CREATE TABLE wild_a.t (a INT); CREATE USER reader; GRANT RELOAD ON *.* TO reader; \
+         GRANT SELECT ON mysql.* TO reader; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON wild_a.* TO reader",
+    );
+    let reader = |glob: &str| Config { user: "reader".to_owned(), ..only(&server, glob) };
+    for glob in ["wild_*", "wild_?", "wild_[ab]", "wild_{a,b}"] {
+        let error = dump(reader(glob)).await.map(|_| ()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the user reader@% lacks databases (SHOW DATABASES is not granted"),
+            "{error}"
+        );
+    }
+    assert!(dump(reader("wild_a")).await.unwrap().summary.missing.is_empty());
+    server.sql("GRANT SHOW DATABASES ON *.* TO reader; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON wild_b.* TO reader");
+    assert_eq!(dump(reader("wild_*")).await.unwrap().summary.counts["databases"], 2);
+}

@@ -30,6 +30,12 @@ impl Globs {
         self.written.is_empty()
     }
 
+    /// Whether what they match depends on which names there are: there is no glob, or one with a wildcard.
+    pub(super) fn are_open(&self) -> bool {
+        let wild = |glob: &String| glob.contains(['*', '?', '[', '{']);
+        self.is_empty() || self.written.iter().any(wild)
+    }
+
     /// Whether one of the globs matches.
     pub(super) fn matches(&self, name: &str) -> bool {
         self.set.is_match(name)

@@ -132,7 +132,7 @@ pub(super) async fn missing(
     let grants = grants(session).await?;
     let has = |privilege: &str, database: &str| give(&grants, privilege, database);
     let mut missing = Vec::new();
-    if plan.database_globs.is_empty() && !has("SELECT", "*") && !has("SHOW DATABASES", "*") {
+    if plan.database_globs.are_open() && !has("SELECT", "*") && !has("SHOW DATABASES", "*") {
         let why = "SHOW DATABASES is not granted: there may be others that the user does not see".to_owned();
         missing.push(Missing { name: "databases".to_owned(), why });
     }
