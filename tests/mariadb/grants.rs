@@ -140,3 +140,26 @@ async fn databases_that_a_wildcard_may_mean_are_seen_or_said() {
     server.sql("GRANT SHOW DATABASES ON *.* TO reader; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON wild_b.* TO reader");
     assert_eq!(dump(reader("wild_*")).await.unwrap().summary.counts["databases"], 2);
 }
+
+/// A grant that tells a password takes it out of its expiry, and the time until the next stands on a line of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_stay_expired() {
+    let from = MariaDb::start(&[]);
+    from.sql(
+        "CREATE USER late IDENTIFIED BY 'x' PASSWORD EXPIRE INTERVAL 5 DAY; ALTER USER late PASSWORD EXPIRE; GRANT SELECT ON *.* TO late; \
+         CREATE USER never IDENTIFIED BY 'x' PASSWORD EXPIRE NEVER; ALTER USER never PASSWORD EXPIRE ACCOUNT LOCK; \
+         CREATE USER sound IDENTIFIED BY 'x' PASSWORD EXPIRE INTERVAL 7 DAY; GRANT SELECT ON *.* TO sound",
+    );
+    let shown = "SHOW CREATE USER late; SHOW CREATE USER never; SHOW CREATE USER sound; SHOW GRANTS FOR late";
+    assert_eq!(from.sql(shown).matches("PASSWORD EXPIRE\n").count(), 2, "{}", from.sql(shown));
+    let dumped = dump(Config { system: true, ..config(&from) }).await.unwrap();
+    let to = MariaDb::start(&[]);
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql(shown), from.sql(shown));
+    to.sql("DROP USER late; DROP USER never; DROP USER sound");
+    source(config(&to))
+        .restore(&dumped.package, &Request::default(), &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(to.sql(shown), from.sql(shown));
+}

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::catalog::{self, Table};
 use super::super::config::Plan;
-use super::super::connect::{Session, lossy};
+use super::super::connect::Session;
 use super::super::privileges::{Grant, is_system, without_columns};
 use super::super::script::Script;
 use super::super::tally::Tally;
 use super::super::{Error, sql};
 use super::views::View;
-use super::{RESTORING_MODE, cell};
+use super::{RESTORING_MODE, cell, hidden};
 
 /// `ER_PASSWORD_NO_MATCH`: the account is stored and not in use, as one with a host's name under `skip_name_resolve`.
 const IGNORED: u16 = 1133;
@@ -26,6 +26,10 @@ struct Account {
     user: String,
     host: String,
     role: bool,
+    /// Whether its password is expired, as an administrator has it, whatever its age.
+    expired: bool,
+    /// The role that it begins with.
+    default_role: String,
 }
 
 impl Account {
@@ -58,8 +62,8 @@ pub(in super::super) async fn before(
         } else {
             let doing = format!("cannot read the user {name}");
             let query = format!("SHOW CREATE USER {name}");
-            let text = match super::shown(control, &doing, &query, 0).await {
-                Ok(text) => lossy(text),
+            let shown = match control.rows(&doing, query).await {
+                Ok(rows) => rows.iter().map(|row| cell(row, 0)).collect::<Vec<_>>(),
                 Err(Error::Statement { code: Some(IGNORED), .. }) => {
                     notes.push(format!("the server itself ignores the user {name}: not dumped"));
                     tally.emit("accounts");
@@ -67,10 +71,15 @@ pub(in super::super) async fn before(
                 }
                 Err(error) => return Err(error),
             };
-            let rest = text.strip_prefix("CREATE USER").unwrap_or(&text);
+            let (text, more) = shown.split_first().ok_or_else(|| hidden(&doing))?;
+            let rest = text.strip_prefix("CREATE USER").unwrap_or(text);
             // A user that is there already, as root always is, gets the dump's password and limits.
             script.statement(format!("CREATE USER IF NOT EXISTS{rest}"));
             script.statement(format!("ALTER USER{rest}"));
+            // Of an expired password, when the next one expires.
+            for alter in more {
+                script.statement(alter);
+            }
         }
         tally.emit("accounts");
     }
@@ -171,13 +180,15 @@ fn server_option(option: &str, value: &str) -> String {
 }
 
 async fn accounts(control: &mut Session) -> Result<Vec<Account>, Error> {
-    let query = "SELECT User, Host, JSON_VALUE(Priv, '$.is_role') FROM mysql.global_priv \
-                 ORDER BY BINARY User, BINARY Host";
+    let query = "SELECT User, Host, JSON_VALUE(Priv, '$.is_role'), JSON_VALUE(Priv, '$.password_last_changed'), \
+                 JSON_VALUE(Priv, '$.default_role') FROM mysql.global_priv ORDER BY BINARY User, BINARY Host";
     let rows = control.rows("cannot list the users", query).await?;
     let accounts = rows.iter().map(|row| Account {
         user: cell(row, 0),
         host: cell(row, 1),
         role: matches!(cell(row, 2).as_str(), "1" | "true"),
+        expired: cell(row, 3) == "0",
+        default_role: cell(row, 4),
     });
     Ok(accounts.filter(|account| account.user != OWN).collect())
 }
@@ -283,6 +294,10 @@ pub(in super::super) async fn grants(
                 script.statement(line);
             }
             tally.count("grants");
+        }
+        if account.expired {
+            // A grant that tells a password makes it a new one.
+            script.statement(format!("ALTER USER {name} PASSWORD EXPIRE"));
         }
     }
     proxies(control, script, tally, &in_use).await?;
