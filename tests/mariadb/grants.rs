@@ -163,3 +163,35 @@ async fn passwords_stay_expired() {
         .unwrap();
     assert_eq!(to.sql(shown), from.sql(shown));
 }
+
+/// A server keeps a default role that is gone, or taken away, and takes no such one.
+#[tokio::test(flavor = "multi_thread")]
+async fn default_roles_that_are_gone_end_no_restore() {
+    let from = MariaDb::start(&[]);
+    from.sql(
+        "CREATE ROLE dropped; CREATE ROLE taken; CREATE ROLE held; CREATE USER one; CREATE USER two; CREATE USER three; GRANT dropped TO one; \
+         GRANT taken TO two; GRANT held TO three; SET DEFAULT ROLE dropped FOR one; SET DEFAULT ROLE taken FOR two; SET DEFAULT ROLE held FOR three; \
+         DROP ROLE dropped; REVOKE taken FROM two",
+    );
+    let dumped = dump(Config { system: true, ..config(&from) }).await.unwrap();
+    let notes = dumped.summary.notes.iter().filter(|note| note.starts_with("the default role"));
+    assert_eq!(
+        notes.collect::<Vec<_>>(),
+        [
+            "the default role of `one`@`%` is `dropped`, which it has not",
+            "the default role of `two`@`%` is `taken`, which it has not",
+        ]
+    );
+    let granted = "SHOW GRANTS FOR one; SHOW GRANTS FOR two; SHOW GRANTS FOR three";
+    let expected = "GRANT USAGE ON *.* TO `one`@`%`\nGRANT USAGE ON *.* TO `two`@`%`\nGRANT `held` TO `three`@`%`\n\
+                    GRANT USAGE ON *.* TO `three`@`%`\nSET DEFAULT ROLE `held` FOR `three`@`%`";
+    let to = MariaDb::start(&[]);
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql(granted).trim(), expected);
+    let to = MariaDb::start(&[]);
+    source(config(&to))
+        .restore(&dumped.package, &Request::default(), &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(to.sql(granted).trim(), expected);
+}

@@ -250,6 +250,7 @@ pub(in super::super) async fn grants(
     tally: &mut Tally,
 ) -> Result<Vec<String>, Error> {
     let (mut notes, mut in_use) = (Vec::new(), BTreeSet::new());
+    let mapped = mapped(control).await?;
     for account in accounts(control).await? {
         let name = account.quoted();
         let doing = format!("cannot read the grants of {name}");
@@ -263,6 +264,14 @@ pub(in super::super) async fn grants(
             let line = cell(&row, 0);
             if line.starts_with("GRANT PROXY ") {
                 // Shown with another host than the stored one: see `proxies`.
+                continue;
+            }
+            let holds =
+                || mapped.contains(&[&account.user, &account.host, &account.default_role].map(Clone::clone));
+            if line.starts_with("SET DEFAULT ROLE ") && !holds() {
+                script.comment(&line);
+                let role = sql::quoted(&account.default_role);
+                notes.push(format!("the default role of {name} is {role}, which it has not"));
                 continue;
             }
             let Some(grant) = Grant::parse(&line) else {
@@ -304,6 +313,13 @@ pub(in super::super) async fn grants(
     creators(control, script).await?;
     plugins(control, script, tally, true).await?;
     Ok(notes)
+}
+
+/// Who has which role: user, host and role. A server keeps a default role that was taken away, and takes no such one.
+async fn mapped(control: &mut Session) -> Result<BTreeSet<[String; 3]>, Error> {
+    let query = "SELECT User, Host, Role FROM mysql.roles_mapping";
+    let rows = control.rows("cannot list the roles", query).await?;
+    Ok(rows.iter().map(|row| [cell(row, 0), cell(row, 1), cell(row, 2)]).collect())
 }
 
 /// The columns that a grant is about and that its table does not have, in lower case: a server keeps the privileges of a
