@@ -195,3 +195,36 @@ async fn default_roles_that_are_gone_end_no_restore() {
         .unwrap();
     assert_eq!(to.sql(granted).trim(), expected);
 }
+
+/// What whoever restores may not give is named, and everything else comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_that_are_not_the_restorers_to_give_end_no_restore() {
+    let from = MariaDb::start(&[]);
+    from.sql(
+        "CREATE DATABASE given; CREATE TABLE given.t (a INT); INSERT INTO given.t VALUES (1); CREATE VIEW given.v AS SELECT a FROM given.t; \
+         CREATE EVENT given.e ON SCHEDULE EVERY 1 YEAR DISABLE DO SELECT 1; CREATE ROLE r; CREATE USER a IDENTIFIED BY 'x'; GRANT r TO a; \
+         GRANT SELECT ON *.* TO a; GRANT PROXY ON ''@'%' TO a WITH GRANT OPTION",
+    );
+    let dumped = dump(Config { system: true, ..config(&from) }).await.unwrap();
+    let to = MariaDb::start(&[]);
+    to.sql("CREATE USER dba; GRANT ALL ON *.* TO dba WITH GRANT OPTION");
+    let dba = source(Config { user: "dba".to_owned(), ..config(&to) });
+    let refused = async |replace: bool| {
+        let request = Request { replace, ..Request::default() };
+        let error = dba.restore(&dumped.package, &request, &CancellationToken::new()).await.unwrap_err();
+        assert_eq!(to.sql("SELECT * FROM given.v").trim(), "1");
+        assert_eq!(to.sql("SHOW EVENTS FROM given").lines().count(), 1);
+        error.to_string()
+    };
+    let begin = "everything is restored and compared but what names something that is not there, or is not this user's to give: ";
+    let said = refused(false).await;
+    assert!(said.starts_with(begin), "{said}");
+    assert!(said.contains("«GRANT PROXY ON ''@'%' TO 'a'@'%' WITH GRANT OPTION»"), "{said}");
+    assert!(!said.contains("`r`"), "a new role is its maker's to give: {said}");
+    let grants = to.sql("SHOW GRANTS FOR a");
+    assert!(grants.contains("GRANT `r` TO `a`@`%`") && grants.contains("GRANT SELECT ON *.*"), "{grants}");
+    assert!(!to.sql("SHOW GRANTS FOR dba").contains("`r`"), "nor does it stay its maker's");
+    let said = refused(true).await;
+    assert!(said.starts_with(begin) && said.contains("«GRANT `r` TO `a`@`%`»"), "{said}");
+    assert!(!said.contains("REVOKE") && !said.contains("IDENTIFIED"), "nothing was given: {said}");
+}

@@ -119,7 +119,7 @@ async fn views_of_what_is_not_there_end_no_restore() {
     let stop = CancellationToken::new();
     let error = source(config(&to)).restore(&dumped.package, &request, &stop).await.unwrap_err();
     let said = error.to_string();
-    let begin = "everything is restored and compared but what names something that is not there: ";
+    let begin = "everything is restored and compared but what names something that is not there, or is not this user's to give: ";
     assert!(said.starts_with(begin), "{said}");
     for unmade in ["view here.a: Table 'here.logs'", "view here.b: ", "view here.c: "] {
         assert!(said.contains(unmade), "{unmade}: {said}");

@@ -54,7 +54,8 @@ fn of_restore(error: &restore::Error) -> Option<String> {
         }
         restore::Error::NotEmpty(_) => "give an empty server or another database name, or say `--replace`",
         restore::Error::Unmade(_) => {
-            "make what they name and then them, or leave such views out of backups with `exclude_tables`"
+            "make what they name and then them, or leave such views out of backups with `exclude_tables`; \
+             whoever administers a role, or has all rights, gives what this user may not"
         }
         restore::Error::Redefined(_) => {
             "make them by hand as the package has them, `age -d -i KEY PACKAGE | tar xzO db/DATABASE` shows it"

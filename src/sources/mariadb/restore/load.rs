@@ -40,6 +40,9 @@ const ABSENT: [u16; 6] = [
     4091, // ER_UNKNOWN_SEQUENCES
 ];
 
+/// How much is told of a grant that the server refuses, in characters.
+const TOLD: usize = 120;
+
 /// The labels of statements that make nothing of their own.
 const UNCOUNTED: [&str; 2] = ["placeholder", DEFAULTS];
 
@@ -80,7 +83,7 @@ pub(super) struct Loader {
     shared: Arc<Shared>,
     counts: BTreeMap<String, u64>,
     bytes: u64,
-    /// What could not be made because something that it names is not there, and what the server said.
+    /// What could not be made because the server refused it, and what that said.
     unmade: Vec<(Option<Label>, String)>,
 }
 
@@ -140,7 +143,7 @@ impl Loader {
         std::mem::take(&mut self.free)
     }
 
-    /// What could not be made because something that it names is not there, and what the server said.
+    /// What could not be made because the server refused it, and what that said.
     pub(super) fn unmade(&mut self) -> Vec<(Option<Label>, String)> {
         std::mem::take(&mut self.unmade)
     }
@@ -199,6 +202,7 @@ impl Loader {
         let doing = format!("cannot restore {}", member.path);
         let database = database_of(&member.path);
         let (mut last, everywhere) = (None, member.path == "preamble.sql");
+        let grants = member.path.starts_with("system/2-grants");
         for statement in taken_apart(member)? {
             let statement = Statement { label: label(&statement, database.as_deref()), ..statement };
             if statement.label.as_ref().is_some_and(|label| !self.shared.wanted.label(label)) {
@@ -208,10 +212,11 @@ impl Loader {
             self.bytes += sql.len() as u64;
             let doing = match &statement.label {
                 Some(label) => format!("cannot restore the {label}"),
+                None if grants => format!("{doing}, {}", told(&sql)),
                 None => doing.clone(),
             };
             match self.control.run(&doing, &sql).await {
-                Err(error) if is_of_what_is_absent(&error) && may_be_unmade(&statement, &member.path) => {
+                Err(error) if may_be_left(&error, &statement, grants) => {
                     self.leave(&statement, &error).await?;
                     last.clone_from(&statement.label);
                     continue;
@@ -240,10 +245,20 @@ pub(super) fn is_of_what_is_absent(error: &super::super::Error) -> bool {
     matches!(error, super::super::Error::Statement { code: Some(code), .. } if ABSENT.contains(code))
 }
 
-/// Whether the rest of a restore is sound without what a statement makes: a view may name what the package does not have,
-/// and a grant may be about it.
-fn may_be_unmade(statement: &Statement<'_>, path: &str) -> bool {
-    path.starts_with("system/2-grants") || statement.label.as_ref().is_some_and(|label| label.kind == "view")
+/// Whether a restore goes on without what the server refused to make: a view may name what the package does not have, and
+/// a grant may be about that, or not be for whoever restores to give.
+fn may_be_left(error: &super::super::Error, statement: &Statement<'_>, grants: bool) -> bool {
+    let view = statement.label.as_ref().is_some_and(|label| label.kind == "view");
+    let refused = matches!(error, super::super::Error::Statement { code: Some(_), .. });
+    (grants && refused) || (view && is_of_what_is_absent(error))
+}
+
+/// A grant for messages: its beginning, without passwords.
+fn told(sql: &[u8]) -> String {
+    let text = String::from_utf8_lossy(sql);
+    let plain = text.split(" IDENTIFIED ").next().unwrap_or_default();
+    let told: String = plain.chars().take(TOLD).collect();
+    if told.len() < text.len() { format!("«{told} …»") } else { format!("«{told}»") }
 }
 
 impl Shared {

@@ -102,8 +102,11 @@ pub enum Error {
         /// What it defines.
         what: String,
     },
-    /// Views and grants that name what is not there. Everything else is restored and compared.
-    #[error("everything is restored and compared but what names something that is not there: {0}")]
+    /// Views and grants that name what is not there, and grants that this user may not give. Everything else is restored and
+    /// compared.
+    #[error(
+        "everything is restored and compared but what names something that is not there, or is not this user's to give: {0}"
+    )]
     Unmade(String),
     /// The server took a definition for another. Everything is restored, and its rows are compared.
     #[error("everything is restored and its rows are compared, but definitions differ from the dump: {0}")]

@@ -358,7 +358,8 @@ async fn proxies(
     Ok(())
 }
 
-/// Takes away what the creation of a role gave to whoever restores, unless the dump's server gave it as well.
+/// Takes away what the creation of a role gave to whoever restores, unless the dump's server gave it as well. A role that
+/// was there already may have given nothing, and then is not this user's to take.
 async fn creators(control: &mut Session, script: &mut Script) -> Result<(), Error> {
     let mut holders: BTreeMap<String, [Vec<String>; 2]> = BTreeMap::new();
     for account in
@@ -379,11 +380,17 @@ async fn creators(control: &mut Session, script: &mut Script) -> Result<(), Erro
                 format!("CURRENT_USER() IN ({})", list.join(", "))
             }
         };
-        let (role, plain, admins) = (sql::quoted(&role), test(plain), test(admins));
+        let (plain, admins) = (test(plain), test(admins));
+        script.statement(format!(
+            "SET @chupacabra = (SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES \
+             WHERE GRANTEE = CURRENT_USER() AND IS_GRANTABLE = 'YES' AND BINARY ROLE_NAME = {})",
+            sql::literal(&role)
+        ));
+        let role = sql::quoted(&role);
         let less = sql::literal(&format!("REVOKE ADMIN OPTION FOR {role} FROM CURRENT_USER"));
         let none = sql::literal(&format!("REVOKE {role} FROM CURRENT_USER"));
         script.statement(format!(
-            "EXECUTE IMMEDIATE CASE WHEN {admins} THEN 'DO 0' WHEN {plain} THEN {less} ELSE {none} END"
+            "EXECUTE IMMEDIATE CASE WHEN @chupacabra = 0 OR {admins} THEN 'DO 0' WHEN {plain} THEN {less} ELSE {none} END"
         ));
     }
     Ok(())
