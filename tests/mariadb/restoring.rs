@@ -377,3 +377,25 @@ async fn replaced_routines_keep_their_grants() {
     );
     assert_eq!(server.sql("CALL called.l()"), latin1);
 }
+
+/// An ARCHIVE table with unique numbers takes none below one that it has, or is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn archives_with_numbers_come_back_in_their_order() {
+    let (from, to) = (MariaDb::start(&[]), MariaDb::start(&[]));
+    for server in [&from, &to] {
+        server.sql("INSTALL SONAME 'ha_archive'");
+    }
+    from.sql(
+        "CREATE DATABASE filed; USE filed; CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, b LONGTEXT) ENGINE=ARCHIVE; \
+         INSERT INTO t SELECT seq * 2, REPEAT('x', 400000) FROM seq_1_to_60; CREATE TABLE one (id INT UNIQUE AUTO_INCREMENT) ENGINE=ARCHIVE; \
+         INSERT INTO one VALUES (1), (7); CREATE TABLE none (id INT PRIMARY KEY AUTO_INCREMENT) ENGINE=ARCHIVE AUTO_INCREMENT=100; \
+         CREATE TABLE many (id INT AUTO_INCREMENT, KEY (id)) ENGINE=ARCHIVE AUTO_INCREMENT=50; INSERT INTO many VALUES (9), (3)",
+    );
+    let next = "SELECT TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'filed' ORDER BY 1; \
+        SELECT COUNT(*), MAX(id) FROM filed.t; SELECT * FROM filed.one; SELECT * FROM filed.many";
+    let dumped = dump(only(&from, "filed")).await.unwrap();
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql(next), from.sql(next));
+    restored(&to, &dumped, Request { replace: true, ..Request::default() }).await.unwrap();
+    assert_eq!(to.sql(next), from.sql(next));
+}

@@ -3,7 +3,7 @@
 //! A member of rows goes to whichever connection is free. Every other member waits until all rows before it are in,
 //! and goes over the one connection that keeps the order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -39,6 +39,9 @@ const ABSENT: [u16; 6] = [
     1356, // ER_VIEW_INVALID
     4091, // ER_UNKNOWN_SEQUENCES
 ];
+
+/// What the definition of a table has whose engine takes rows in the order of their unique numbers only.
+const ARCHIVE: &[u8] = b"\n) ENGINE=ARCHIVE";
 
 /// How much is told of a grant that the server refuses, in characters.
 const TOLD: usize = 120;
@@ -85,6 +88,8 @@ pub(super) struct Loader {
     bytes: u64,
     /// What could not be made because the server refused it, and what that said.
     unmade: Vec<(Option<Label>, String)>,
+    /// The tables that take rows in their order only, by encoded name.
+    ordered: BTreeSet<String>,
 }
 
 struct Shared {
@@ -108,6 +113,7 @@ impl Loader {
             counts: BTreeMap::new(),
             bytes: 0,
             unmade: Vec::new(),
+            ordered: BTreeSet::new(),
         })
     }
 
@@ -122,6 +128,9 @@ impl Loader {
                 continue;
             }
             if member.path.contains("/2-data/") {
+                if self.ordered.contains(&member.object) {
+                    self.settle().await?;
+                }
                 let session = self.session().await?;
                 let shared = Arc::clone(&self.shared);
                 self.busy.spawn(shared.rows(session, member));
@@ -191,10 +200,13 @@ impl Loader {
     }
 
     /// A statement of definitions as it is restored.
-    fn meant(&self, statement: &Statement<'_>, database: Option<&str>) -> Result<Bytes, Error> {
+    fn meant(&mut self, statement: &Statement<'_>, database: Option<&str>) -> Result<Bytes, Error> {
         let wanted = Arc::clone(&self.shared.wanted);
         let sql = wanted.named(statement, database)?;
         let Some(label) = &statement.label else { return Ok(sql) };
+        if label.kind == "table" && sql.windows(ARCHIVE.len()).any(|window| window == ARCHIVE) {
+            self.ordered.insert(label.name.clone());
+        }
         Ok(if wanted.replace { replacing(sql, label) } else { sql })
     }
 

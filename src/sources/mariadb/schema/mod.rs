@@ -11,11 +11,14 @@ mod translated;
 pub(super) mod triggers;
 pub(super) mod views;
 
+use std::collections::BTreeSet;
+
 use super::catalog::{self, Table};
 use super::config::Plan;
 use super::connect::{Cell, Session, lossy};
 use super::dump::Part;
 use super::fingerprint::Rows;
+use super::names::{self, Place};
 use super::script::{Label, Script};
 use super::snapshot::Snapshot;
 use super::tally::Tally;
@@ -148,14 +151,24 @@ pub(super) async fn database_for_more(
     Ok(())
 }
 
-/// Writes a table's definition.
-pub(super) async fn table(control: &mut Session, script: &mut Script, table: &Table) -> Result<(), Error> {
+/// Writes a table's definition. Returns the sequences that its default values need.
+pub(super) async fn table(
+    control: &mut Session,
+    script: &mut Script,
+    table: &Table,
+) -> Result<BTreeSet<(String, String)>, Error> {
     let query = format!("SHOW CREATE TABLE {}", sql::quoted(&table.name));
     let doing = format!("cannot read the definition of {}.{}", table.database, table.name);
     let definition = shown(control, &doing, &query, 1).await?;
     script.object(&Label::new("table", &table.database, &table.name));
+    let needed = sequences(&definition);
     // `?` may stand for what the server does not show.
     let asks = table.has_rows() && definition.contains(&b'?');
+    let definition = if table.engine == "ARCHIVE" && has_any_row(control, &doing, table).await? {
+        without_next(definition)
+    } else {
+        definition
+    };
     let (definition, unshown) = if asks {
         let unshown = defaults::unshown(control, table).await?;
         (members::unshown(control, table, definition).await?, unshown)
@@ -166,7 +179,37 @@ pub(super) async fn table(control: &mut Session, script: &mut Script, table: &Ta
     for alter in unshown {
         script.statement(alter);
     }
-    Ok(())
+    Ok(needed)
+}
+
+/// The sequences that a table's definition names, with their databases, as the server prints them.
+fn sequences(definition: &[u8]) -> BTreeSet<(String, String)> {
+    let chains = names::chains(definition).into_iter().filter(|chain| chain.place == Place::Table);
+    let named = chains.filter_map(|chain| match chain.names.as_slice() {
+        [database, sequence] => Some((names::name(definition, database), names::name(definition, sequence))),
+        _ => None,
+    });
+    named.collect()
+}
+
+async fn has_any_row(control: &mut Session, doing: &str, table: &Table) -> Result<bool, Error> {
+    let query = format!("SELECT 1 FROM {} LIMIT 1", sql::quoted(&table.name));
+    Ok(!control.rows(doing, query).await?.is_empty())
+}
+
+/// The definition of an ARCHIVE table without its next number, where a key says that numbers are unique: such a table takes
+/// no row below that, and counts on from its rows by itself.
+fn without_next(mut definition: Vec<u8>) -> Vec<u8> {
+    const NEXT: &[u8] = b"\n) ENGINE=ARCHIVE AUTO_INCREMENT=";
+    // A string has no line ends.
+    let place = |of: &[u8]| definition.windows(of.len()).position(|window| window == of);
+    let unique = place(b"\n  PRIMARY KEY ").is_some() || place(b"\n  UNIQUE KEY ").is_some();
+    if let Some(start) = place(NEXT).filter(|_| unique) {
+        let digits = definition[start + NEXT.len()..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let number = start + NEXT.len() - b" AUTO_INCREMENT=".len();
+        definition.drain(number..start + NEXT.len() + digits);
+    }
+    definition
 }
 
 /// Writes a sequence with its state; returns its fingerprint.
