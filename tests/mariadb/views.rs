@@ -136,3 +136,24 @@ async fn views_of_what_is_not_there_end_no_restore() {
     source(config(&to)).restore(&dumped.package, &views, &stop).await.unwrap();
     assert_eq!(to.sql("SELECT * FROM here.c").trim(), "5");
 }
+
+/// A sequence that the configuration leaves out is named where a table cannot be made without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_that_tables_need_and_the_dump_has_not_are_named() {
+    let from = source_server();
+    from.sql(
+        "CREATE DATABASE needs_a; CREATE DATABASE needs_b; CREATE SEQUENCE needs_a.own; CREATE SEQUENCE needs_b.s; \
+         CREATE TABLE needs_a.t (id INT DEFAULT NEXTVAL(needs_b.s), b INT DEFAULT (LASTVAL(needs_b.s) + 1), c INT DEFAULT NEXTVAL(needs_a.own))",
+    );
+    let missing = async |config: Config| {
+        let dumped = dump(config).await.unwrap();
+        dumped.summary.missing.into_iter().map(|missing| (missing.name, missing.why)).collect::<Vec<_>>()
+    };
+    let why = "default values of needs_a.t need it, which no server makes without it, and it is not dumped";
+    let named = |sequence: &str| (format!("sequence {sequence}"), why.to_owned());
+    assert_eq!(missing(only(from, "needs_a")).await, [named("needs_b.s")]);
+    let both = || Config { databases: vec!["needs_?".to_owned()], ..config(from) };
+    assert_eq!(missing(both()).await, []);
+    let part = Config { exclude_tables: vec!["needs_a.own".to_owned()], ..both() };
+    assert_eq!(missing(part).await, [named("needs_a.own")]);
+}

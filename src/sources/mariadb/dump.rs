@@ -11,7 +11,7 @@ use super::history::{Ends, TABLE, WITH_HISTORY};
 use super::probe::{self, Server};
 use super::schema::views::View;
 use super::schema::{self, Emitter};
-use super::script::Script;
+use super::script::{Script, object_name};
 use super::snapshot::Snapshot;
 use super::tally::Tally;
 use super::{Error, generated, privileges, ranges, select, sql};
@@ -83,7 +83,8 @@ impl<'a> Dump<'a> {
             let tables: Vec<Table> =
                 self.snapshot.tables.iter().filter(|table| table.database == *database).cloned().collect();
             for table in tables.iter().filter(|table| table.kind != TableKind::Sequence) {
-                schema::table(control, part.script(), table).await?;
+                let needed = schema::table(control, part.script(), table).await?;
+                self.missing.extend(without_sequences(&self.snapshot.tables, table, needed));
                 self.tally.emit("tables");
                 part.end_when_full(database).await?;
             }
@@ -295,6 +296,25 @@ impl<'a> Dump<'a> {
             counts: self.tally.settle()?,
         })
     }
+}
+
+/// Names what a table needs and the dump has not: a server makes no table whose sequences are not there.
+fn without_sequences(
+    dumped: &[Table],
+    table: &Table,
+    needed: BTreeSet<(String, String)>,
+) -> impl Iterator<Item = Missing> {
+    let object = table.object();
+    let is_dumped = |database: &str, name: &str| {
+        dumped.iter().any(|table| table.database == database && table.name == name)
+    };
+    let absent: Vec<_> = needed.into_iter().filter(|(database, name)| !is_dumped(database, name)).collect();
+    absent.into_iter().map(move |(database, name)| Missing {
+        name: format!("sequence {}", object_name(&database, &name)),
+        why: format!(
+            "default values of {object} need it, which no server makes without it, and it is not dumped"
+        ),
+    })
 }
 
 /// A member that grows until it is handed over.
