@@ -20,6 +20,10 @@ const WITHOUT_DEFINER: [u16; 2] = [1449, 1045];
 /// `ER_VIEW_INVALID`: it refers to what is not there, or its definer may not see it.
 const INVALID: u16 = 1356;
 
+/// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION` and `ER_CANT_UPDATE_WITH_READLOCK`: whoever opens the view writes, as with
+/// NEXTVAL, or with a function that does. That the dump's transaction may not says nothing about the view.
+const WRITES: [u16; 2] = [1792, 1223];
+
 /// A view by database and name.
 pub(in super::super) type View = (String, String);
 
@@ -33,12 +37,18 @@ pub(in super::super) async fn placeholders(
 ) -> Result<BTreeSet<View>, Error> {
     let mut without = BTreeSet::new();
     for view in catalog::views(control, plan, database).await? {
-        let closed = plan.allow_missing_privileges && is_closed(control, database, &view).await?;
-        if closed || broken(control, database, &view).await?.is_some() {
+        let closed = plan.allow_missing_privileges && is_closed(control, plan, database, &view).await?;
+        if closed || broken(control, plan, database, &view).await?.is_some() {
             without.insert((database.to_owned(), view));
             continue;
         }
-        let columns = catalog::columns(control, database, &view).await?;
+        let mut columns = catalog::columns(control, database, &view).await?;
+        if columns.is_empty() {
+            // The server opens a view to tell its columns, and tells none where it may not.
+            let mut other = Session::reading(plan).await?;
+            columns = catalog::columns(&mut other, database, &view).await?;
+            other.close().await;
+        }
         let columns: Vec<String> =
             columns.iter().map(|column| format!("NULL AS {}", sql::quoted(&column.name))).collect();
         part.script().object(&Label::new("placeholder", database, &view));
@@ -90,7 +100,7 @@ pub(in super::super) async fn finals(
                 part
             }
         };
-        write(control, &mut part, (&database, &view), all_is_open, &mut broken).await?;
+        write(control, plan, &mut part, (&database, &view), all_is_open, &mut broken).await?;
         tally.emit("views");
         part.end_when_full(&database).await?;
         open = Some((database, part));
@@ -103,13 +113,14 @@ pub(in super::super) async fn finals(
 
 async fn write(
     control: &mut Session,
+    plan: &Plan,
     part: &mut Part,
     (database, view): (&str, &str),
     all_is_open: bool,
     found: &mut Broken,
 ) -> Result<(), Error> {
-    let row = shown(control, database, view).await?;
-    let Some((code, why)) = broken(control, database, view).await? else {
+    let row = shown(control, plan, database, view).await?;
+    let Some((code, why)) = broken(control, plan, database, view).await? else {
         define(part.script(), database, view, &row);
         return Ok(());
     };
@@ -134,7 +145,7 @@ pub(super) async fn one(
     database: &str,
     view: &str,
 ) -> Result<(), Error> {
-    let row = shown(control, database, view).await?;
+    let row = definition(control, database, view).await?;
     define(script, database, view, &row);
     Ok(())
 }
@@ -147,9 +158,23 @@ fn define(script: &mut Script, database: &str, view: &str, row: &[Cell]) {
     Program { text, client: cell(row, 2), connection: cell(row, 3), ..Program::default() }.write(script);
 }
 
-/// The row that shows a view, with its definition. `USE` keeps the names of its own database out of it where the server
+/// The row that shows a view, with its definition.
+async fn shown(control: &mut Session, plan: &Plan, database: &str, view: &str) -> Result<Vec<Cell>, Error> {
+    match definition(control, database, view).await {
+        // It stands on a view of this kind, which the server opens to show this one.
+        Err(Error::Statement { code: Some(code), .. }) if WRITES.contains(&code) => {
+            let mut other = Session::reading(plan).await?;
+            let row = definition(&mut other, database, view).await;
+            other.close().await;
+            row
+        }
+        row => row,
+    }
+}
+
+/// The row that shows a view, as this session gets it. `USE` keeps the names of its own database out of it where the server
 /// can do without them.
-async fn shown(control: &mut Session, database: &str, view: &str) -> Result<Vec<Cell>, Error> {
+async fn definition(control: &mut Session, database: &str, view: &str) -> Result<Vec<Cell>, Error> {
     let doing = format!("cannot read the definition of the view {database}.{view}");
     control.run("cannot enter the database", format!("USE {}", sql::quoted(database))).await?;
     let rows = control.rows(&doing, format!("SHOW CREATE VIEW {}", sql::quoted(view))).await?;
@@ -161,8 +186,8 @@ async fn shown(control: &mut Session, database: &str, view: &str) -> Result<Vec<
 }
 
 /// Whether the user may not see a view's definition.
-async fn is_closed(control: &mut Session, database: &str, view: &str) -> Result<bool, Error> {
-    match shown(control, database, view).await {
+async fn is_closed(control: &mut Session, plan: &Plan, database: &str, view: &str) -> Result<bool, Error> {
+    match shown(control, plan, database, view).await {
         Err(error) if privileges::is_denied(&error) => Ok(true),
         row => row.map(|_| false),
     }
@@ -182,7 +207,7 @@ async fn in_order(
     for database in databases {
         for view in catalog::views(control, plan, database).await? {
             let key = (database.clone(), view);
-            let row = match shown(control, database, &key.1).await {
+            let row = match shown(control, plan, database, &key.1).await {
                 Err(error) if plan.allow_missing_privileges && privileges::is_denied(&error) => {
                     let name = format!("view {}", object_name(database, &key.1));
                     found.missing.push(Missing { name, why: error.to_string() });
@@ -249,9 +274,29 @@ async fn invoked(control: &mut Session, database: &str, view: &str) -> Result<bo
 }
 
 /// Why a view cannot be opened; `None` if it can.
-async fn broken(control: &mut Session, database: &str, view: &str) -> Result<Option<(u16, String)>, Error> {
+async fn broken(
+    control: &mut Session,
+    plan: &Plan,
+    database: &str,
+    view: &str,
+) -> Result<Option<(u16, String)>, Error> {
     let query = format!("SELECT 1 FROM {} LIMIT 0", sql::qualified(database, view));
-    match control.run("cannot open the view", query).await {
+    match why_refused(control, &query).await? {
+        Some((code, _)) if WRITES.contains(&code) => {
+            // Outside of the dump's transaction, and only prepared, so that nothing is written and no lock waited for.
+            let mut other = Session::reading(plan).await?;
+            let prepare = format!("PREPARE chupacabra FROM {}", sql::literal(&query));
+            let refused = why_refused(&mut other, &prepare).await;
+            other.close().await;
+            refused
+        }
+        refused => Ok(refused),
+    }
+}
+
+/// Why the server refuses a query that opens a view; `None` if that is no fault of the view's.
+async fn why_refused(session: &mut Session, query: &str) -> Result<Option<(u16, String)>, Error> {
+    match session.run("cannot open the view", query).await {
         Ok(()) => Ok(None),
         Err(Error::Statement { code: Some(code), .. }) if WITHOUT_DEFINER.contains(&code) => Ok(None),
         Err(Error::Statement { code: Some(code), why, .. }) => Ok(Some((code, why))),
