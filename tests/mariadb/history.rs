@@ -184,3 +184,28 @@ async fn rows_that_ended_when_they_began_are_named() {
     restored(to, &dumped, Request { replace: true, ..Request::default() }).await.unwrap();
     assert_eq!((to.sql(count).trim(), to.sql(rows)), ("4\t4", from.sql(rows)));
 }
+
+/// Without its history a table's rows begin when they are restored. That is said, also where no row has ended yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn starts_of_rows_that_are_not_kept_are_named() {
+    let from = source_server();
+    from.sql(
+        "CREATE DATABASE began; CREATE TABLE began.t (id INT) WITH SYSTEM VERSIONING; INSERT INTO began.t VALUES (1); \
+         CREATE TABLE began.empty (id INT) WITH SYSTEM VERSIONING",
+    );
+    from.sql(&BY_TRANSACTION.replace("ends.b", "began.b"));
+    let dumped = dump(only(from, "began")).await.unwrap();
+    let missing: Vec<_> = dumped.summary.missing.iter().map(|missing| missing.name.as_str()).collect();
+    assert_eq!(missing, ["starts of rows of began.b"]);
+    assert!(dumped.summary.notes.is_empty(), "{:?}", dumped.summary.notes);
+    let dumped = dump(Config { history: Some(false), ..only(from, "began") }).await.unwrap();
+    assert!(dumped.summary.missing.is_empty(), "{:?}", dumped.summary.missing);
+    let mut notes = dumped.summary.notes.clone();
+    notes.sort_unstable();
+    assert_eq!(
+        notes,
+        ["b", "t"].map(|table| format!(
+            "starts of rows of began.{table}: left out as configured, with the history"
+        ))
+    );
+}

@@ -222,6 +222,7 @@ impl<'a> Dump<'a> {
         if self.plan.history && self.server.inserts_history() && !by_transaction {
             return Ok(true);
         }
+        self.name_starts(table).await?;
         let key = sql::quoted(end.map_or("row_end", |column| column.name.as_str()));
         let past = if by_transaction { "18446744073709551615" } else { "NOW(6)" };
         let query = format!(
@@ -239,6 +240,24 @@ impl<'a> Dump<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Names a table whose rows lose the time since when they are as they are: without its history no server takes that, and
+    /// each row begins when it is restored.
+    async fn name_starts(&mut self, table: &Table) -> Result<(), Error> {
+        let query = format!("SELECT 1 FROM {} LIMIT 1", sql::qualified(&table.database, &table.name));
+        let doing = format!("cannot look for rows of {}.{}", table.database, table.name);
+        if self.snapshot.control.rows(&doing, query).await?.is_empty() {
+            return Ok(());
+        }
+        let name = format!("starts of rows of {}", table.object());
+        if self.plan.history {
+            let why = "this server cannot insert them, a restored row begins when it is restored".to_owned();
+            self.missing.push(Missing { name, why });
+        } else {
+            self.notes.push(format!("{name}: left out as configured, with the history"));
+        }
+        Ok(())
     }
 
     /// Everything after the data: routines, triggers, grants, views, events.
