@@ -399,3 +399,20 @@ async fn archives_with_numbers_come_back_in_their_order() {
     restored(&to, &dumped, Request { replace: true, ..Request::default() }).await.unwrap();
     assert_eq!(to.sql(next), from.sql(next));
 }
+
+/// A database in use keeps its collation, whatever collations the parts that it gets were made under.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_leaves_the_databases_collation_alone() {
+    let (from, to) = (source_server(), target_server());
+    from.sql(
+        "CREATE DATABASE lent COLLATE utf8mb4_general_ci; USE lent; CREATE TABLE t (a INT); CREATE PROCEDURE p() SELECT 1; \
+         CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1; ALTER DATABASE lent COLLATE utf8mb4_bin",
+    );
+    let dumped = dump(only(from, "lent")).await.unwrap();
+    to.sql("CREATE DATABASE lent COLLATE latin1_german1_ci");
+    restored(to, &dumped, Request { only: named(&["lent.*"]), ..Request::default() }).await.unwrap();
+    let collations = "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'lent'; \
+        SELECT DATABASE_COLLATION FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'lent'; \
+        SELECT DATABASE_COLLATION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'lent'";
+    assert_eq!(to.sql(collations).trim(), "latin1_german1_ci\nutf8mb4_general_ci\nutf8mb4_general_ci");
+}

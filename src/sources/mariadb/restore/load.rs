@@ -90,6 +90,8 @@ pub(super) struct Loader {
     unmade: Vec<(Option<Label>, String)>,
     /// The tables that take rows in their order only, by encoded name.
     ordered: BTreeSet<String>,
+    /// The statement that gives a database in use its own collation back, while it has that of an object being made.
+    lent: Option<String>,
 }
 
 struct Shared {
@@ -114,6 +116,7 @@ impl Loader {
             bytes: 0,
             unmade: Vec::new(),
             ordered: BTreeSet::new(),
+            lent: None,
         })
     }
 
@@ -200,14 +203,39 @@ impl Loader {
     }
 
     /// A statement of definitions as it is restored.
-    fn meant(&mut self, statement: &Statement<'_>, database: Option<&str>) -> Result<Bytes, Error> {
+    async fn meant(&mut self, statement: &Statement<'_>, database: Option<&str>) -> Result<Bytes, Error> {
         let wanted = Arc::clone(&self.shared.wanted);
         let sql = wanted.named(statement, database)?;
         let Some(label) = &statement.label else { return Ok(sql) };
         if label.kind == "table" && sql.windows(ARCHIVE.len()).any(|window| window == ARCHIVE) {
             self.ordered.insert(label.name.clone());
         }
+        // What was made under another collation than its database has now stands between two of these. The second is about
+        // the database that was dumped: one in use, which gets a part of a package, keeps its own.
+        if !wanted.everything() && label.kind != DEFAULTS && sql.starts_with(b"ALTER DATABASE ") {
+            if let Some(back) = self.lent.take() {
+                return Ok(back.into());
+            }
+            self.lent = self.own_collation(database).await?;
+            return Ok(sql);
+        }
         Ok(if wanted.replace { replacing(sql, label) } else { sql })
+    }
+
+    /// The statement that gives the session's database, one of the package, the collation that it has.
+    async fn own_collation(&mut self, database: Option<&str>) -> Result<Option<String>, Error> {
+        let doing = "cannot read the database's collation";
+        let own = self.control.text(doing, "SELECT @@collation_database").await?;
+        let name = database.map(|database| sql::quoted(&self.shared.wanted.database_name(database)));
+        Ok(own.zip(name).map(|(own, name)| format!("ALTER DATABASE {name} COLLATE {own}")))
+    }
+
+    /// Gives a database its own collation back where an object could not be made. What ended the restore is told, not
+    /// whether this succeeds.
+    async fn give_back(&mut self) {
+        if let Some(back) = self.lent.take() {
+            let _ = self.control.run("cannot give the database its collation back", back).await;
+        }
     }
 
     async fn definitions(&mut self, member: &Member) -> Result<(), Error> {
@@ -220,7 +248,7 @@ impl Loader {
             if statement.label.as_ref().is_some_and(|label| !self.shared.wanted.label(label)) {
                 continue;
             }
-            let sql = self.meant(&statement, database.as_deref())?;
+            let sql = self.meant(&statement, database.as_deref()).await?;
             self.bytes += sql.len() as u64;
             let doing = match &statement.label {
                 Some(label) => format!("cannot restore the {label}"),
@@ -233,7 +261,11 @@ impl Loader {
                     last.clone_from(&statement.label);
                     continue;
                 }
-                done => done?,
+                Err(error) => {
+                    self.give_back().await;
+                    return Err(error.into());
+                }
+                Ok(()) => {}
             }
             if everywhere {
                 for session in &mut self.free {
