@@ -416,3 +416,16 @@ async fn a_part_leaves_the_databases_collation_alone() {
         SELECT DATABASE_COLLATION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'lent'";
     assert_eq!(to.sql(collations).trim(), "latin1_german1_ci\nutf8mb4_general_ci\nutf8mb4_general_ci");
 }
+
+/// A server may not keep what no statement says to keep.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_kept_where_a_server_commits_nothing_by_itself() {
+    let from = source_server();
+    from.sql("CREATE DATABASE committed; CREATE TABLE committed.t (a INT); INSERT INTO committed.t VALUES (1), (2)");
+    let dumped = dump(only(from, "committed")).await.unwrap();
+    let to = MariaDb::start(&["--autocommit=0"]);
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql("SELECT COUNT(*) FROM committed.t").trim(), "2");
+    restored(&to, &dumped, Request { replace: true, ..Request::default() }).await.unwrap();
+    assert_eq!(to.sql("SELECT COUNT(*) FROM committed.t").trim(), "2");
+}

@@ -14,7 +14,8 @@ use super::wanted::Wanted;
 const RESTORING: [&str; 2] = [
     "SET SESSION wait_timeout = 2147483, net_write_timeout = 2147483, net_read_timeout = 2147483",
     "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0, idle_write_transaction_timeout = 0, \
-     sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, completion_type = 0",
+     sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, completion_type = 0, \
+     autocommit = 1",
 ];
 
 /// Something on the target that stands where the package would go.

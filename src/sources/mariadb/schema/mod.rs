@@ -40,7 +40,7 @@ const SETTINGS: [&str; 3] = [
     "SET NAMES utf8mb4",
     "SET SESSION time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES'",
     "SET SESSION unique_checks = 0, foreign_key_checks = 0, check_constraint_checks = 0, sql_notes = 0, \
-     innodb_strict_mode = 0 /*M!101100 , explicit_defaults_for_timestamp = 1 */",
+     autocommit = 1, innodb_strict_mode = 0 /*M!101100 , explicit_defaults_for_timestamp = 1 */",
 ];
 
 /// What a server needs that logs changes as statements: it takes the state of no sequence otherwise. Whoever restores
