@@ -228,3 +228,19 @@ async fn grants_that_are_not_the_restorers_to_give_end_no_restore() {
     assert!(said.starts_with(begin) && said.contains("«GRANT `r` TO `a`@`%`»"), "{said}");
     assert!(!said.contains("REVOKE") && !said.contains("IDENTIFIED"), "nothing was given: {said}");
 }
+
+/// A server of another wrapper than its options say, or without any.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_without_options_come_back() {
+    let from = MariaDb::start(&[]);
+    from.sql(
+        "CREATE SERVER bare FOREIGN DATA WRAPPER mysql OPTIONS (HOST ''); CREATE SERVER none FOREIGN DATA WRAPPER other OPTIONS (HOST ''); \
+         CREATE SERVER named FOREIGN DATA WRAPPER other OPTIONS (USER 'u'); CREATE SERVER local FOREIGN DATA WRAPPER mysql OPTIONS (SOCKET '/s')",
+    );
+    let query = "SELECT Server_name, Wrapper, Host, Db, Username, Port, Socket FROM mysql.servers ORDER BY 1";
+    assert_eq!(from.sql(query).lines().count(), 4);
+    let dumped = dump(Config { system: true, ..config(&from) }).await.unwrap();
+    let to = MariaDb::start(&[]);
+    feed(&mut to.client(&[]), &dumped.script(&[]));
+    assert_eq!(to.sql(query), from.sql(query));
+}

@@ -151,6 +151,10 @@ async fn servers(control: &mut Session, script: &mut Script, tally: &mut Tally) 
         })?;
         if options.is_empty() {
             options = known.collect();
+            // Neither an empty list is taken nor one without any of these, and an empty host is none.
+            if !options.iter().any(|(option, _)| option == "HOST" || option == "SOCKET") {
+                options.push(("HOST".to_owned(), String::new()));
+            }
         }
         let options: Vec<String> =
             options.iter().map(|(option, value)| server_option(option, value)).collect();
