@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(context.into_problems().len(), 1);
         let mut context = Context::default();
         let other = read(socket, "/run/other", &mut context).unwrap();
-        assert_eq!(other.get_socket().map(|path| path.as_path()), Some(Path::new("/run/other")));
+        assert_eq!(other.get_socket().map(std::path::PathBuf::as_path), Some(Path::new("/run/other")));
         let host = read("postgres://db1/d", "db2", &mut context).unwrap();
         assert_eq!((host.get_host(), host.get_socket()), ("db2", None));
     }
