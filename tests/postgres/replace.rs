@@ -126,7 +126,7 @@ async fn the_servers_own_database_keeps_its_locale_under_another_name() {
     let dumped = dump(cluster.config(config)).await.unwrap();
     let path = "db/postgres/1-pre-data.sql";
     // This server's own locale is what a new database has anyway.
-    let dumped = tampered(&dumped, path, "LC_CTYPE = 'C.UTF-8'", "LC_CTYPE = 'C'").await;
+    let dumped = tampered(&dumped, path, "LC_CTYPE = 'C.UTF-8'", "LC_CTYPE = 'C'      ").await;
     restore(&dumped, &cluster.url("postgres_copy"), Request::default()).await.unwrap();
     let locale = "SELECT datctype FROM pg_database WHERE datname = 'postgres_copy'";
     assert_eq!(cluster.psql("postgres", locale), "C");
