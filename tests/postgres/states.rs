@@ -27,18 +27,23 @@ fn seen(database: &str, sql: &str) {
 async fn privileges_on_what_is_temporary_are_nobodys() {
     let cluster = shared();
     cluster.psql("postgres", "CREATE ROLE reads_temporary");
-    cluster
-        .database("fleeting", "CREATE TABLE kept AS SELECT 1 AS a; GRANT SELECT ON kept TO reads_temporary");
-    let mut other = Session::open(cluster, "fleeting");
+    cluster.database(
+        "temporary_rights",
+        "CREATE TABLE kept AS SELECT 1 AS a; GRANT SELECT ON kept TO reads_temporary",
+    );
+    let mut other = Session::open(cluster, "temporary_rights");
     other.tell(
         "CREATE TEMP TABLE x (a serial); GRANT SELECT ON x TO reads_temporary; GRANT UPDATE (a) ON x TO reads_temporary;
         CREATE TYPE pg_temp.y AS (a int); GRANT USAGE ON TYPE pg_temp.y TO reads_temporary;
         CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; GRANT EXECUTE ON FUNCTION pg_temp.f() TO reads_temporary;",
     );
-    seen("fleeting", "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'f' AND proacl IS NOT NULL)");
-    let (_, copy) = copied("fleeting").await;
+    seen(
+        "temporary_rights",
+        "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'f' AND proacl IS NOT NULL)",
+    );
+    let (_, copy) = copied("temporary_rights").await;
     let rights = "SELECT relacl FROM pg_class WHERE relname = 'kept'";
-    assert_eq!(cluster.psql(&copy, rights), cluster.psql("fleeting", rights));
+    assert_eq!(cluster.psql(&copy, rights), cluster.psql("temporary_rights", rights));
     drop(other);
 }
 
@@ -60,18 +65,18 @@ async fn types_of_the_server_keep_their_privileges() {
 async fn an_invalid_index_is_told_and_left_out() {
     let cluster = shared();
     cluster.database(
-        "half_built",
+        "being_built",
         "CREATE TABLE r (a int) PARTITION BY RANGE (a); CREATE TABLE r1 PARTITION OF r FOR VALUES FROM (0) TO (10); INSERT INTO r VALUES (1), (1); CREATE INDEX good ON r (a)",
     );
     assert!(
-        !cluster.try_psql("half_built", "CREATE UNIQUE INDEX CONCURRENTLY bad ON r1 (a)").status.success()
+        !cluster.try_psql("being_built", "CREATE UNIQUE INDEX CONCURRENTLY bad ON r1 (a)").status.success()
     );
     cluster.psql(
-        "half_built",
+        "being_built",
         "CREATE UNIQUE INDEX whole ON ONLY r (a); ALTER INDEX whole ATTACH PARTITION bad",
     );
-    let (dumped, copy) = copied("half_built").await;
-    assert_eq!(dumped.summary.notes, ["index public.bad of half_built is invalid, and so it is not dumped"]);
+    let (dumped, copy) = copied("being_built").await;
+    assert_eq!(dumped.summary.notes, ["index public.bad of being_built is invalid, and so it is not dumped"]);
     let indexes = "SELECT string_agg(indexrelid::regclass || ' ' || indisvalid, ', ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid IN ('r'::regclass, 'r1'::regclass)";
     assert_eq!(cluster.psql(&copy, indexes), "good true, r1_a_idx true, whole false");
 }

@@ -211,12 +211,12 @@ async fn from_a_web_identity_that_is_away_for_a_moment() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_a_web_identity_whose_role_is_refused() {
     let refusals: [fn(&str, &str) -> Option<String>; 6] = [
-        |_, _| refused("AccessDenied"),
-        |_, _| refused("InvalidIdentityToken"),
-        |_, _| refused("IDPRejectedClaim"),
-        |_, _| refused("RegionDisabledException"),
-        |_, _| refused("MalformedPolicyDocument"),
-        |_, _| refused("PackedPolicyTooLarge"),
+        |_, _| Some(refused("AccessDenied")),
+        |_, _| Some(refused("InvalidIdentityToken")),
+        |_, _| Some(refused("IDPRejectedClaim")),
+        |_, _| Some(refused("RegionDisabledException")),
+        |_, _| Some(refused("MalformedPolicyDocument")),
+        |_, _| Some(refused("PackedPolicyTooLarge")),
     ];
     for refusal in refusals {
         let (sts, asked) = fake(refusal).await;
@@ -233,12 +233,10 @@ async fn from_a_web_identity_whose_role_is_refused() {
 }
 
 /// The answer of STS to a role that is not given out.
-fn refused(code: &str) -> Option<String> {
+fn refused(code: &str) -> String {
     let error =
         format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>Not authorized</Message></Error>");
-    Some(format!(
-        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">{error}</ErrorResponse>"
-    ))
+    format!("<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">{error}</ErrorResponse>")
 }
 
 /// What STS answers holds a key, also where it cannot be read: `check_and_tell` looks for it in everything printed.
