@@ -22,8 +22,9 @@ fn rows_alone() -> String {
 
 /// Ends the server's end of the dump of `database` whose latest statement fits, as soon as there is one.
 fn kill(cluster: &Cluster, database: &str, statement: &str) {
+    // One that is about to go, of a dump before, has such a statement behind it.
     let sql = format!(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'chupacabra' AND datname = '{database}' AND query ~ '{statement}'"
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'chupacabra' AND datname = '{database}' AND state = 'active' AND query ~ '{statement}'"
     );
     let killed = || cluster.psql("postgres", &sql) != "0";
     wait_until(Duration::from_mins(1), killed, || format!("nothing does {statement}"));
