@@ -268,11 +268,7 @@ async fn an_empty_source_is_suspicious_although_the_store_could_not_be_listed() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newest_record_that_cannot_be_read_holds_the_others() {
     let dir = tempfile::tempdir().unwrap();
-    let plan = plan(dir.path(), "all");
-    let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
-    for _ in 0..3 {
-        run(&plan, one.clone(), two.clone(), CancellationToken::new()).await;
-    }
+    let (plan, one) = backed_up_three_times(dir.path()).await;
     let name = plan.sources.keys().next().unwrap();
     let short = Policy { keep_last: 1, keep_within: std::time::Duration::ZERO, ..Policy::default() };
     let dropped = async || {
@@ -302,11 +298,7 @@ async fn a_newest_record_that_cannot_be_read_holds_the_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_protected_costs_no_other_its_protection() {
     let dir = tempfile::tempdir().unwrap();
-    let plan = plan(dir.path(), "all");
-    let (one, two) = (local_store(dir.path(), "one"), local_store(dir.path(), "two"));
-    for _ in 0..3 {
-        run(&plan, one.clone(), two.clone(), CancellationToken::new()).await;
-    }
+    let (plan, one) = backed_up_three_times(dir.path()).await;
     let name = plan.sources.keys().next().unwrap();
     for (unprotected, kept) in [("-", 9), (".index.age", 6)] {
         let strange = Arc::new(Strange { unprotected, ..Strange::new(one.clone()) });
@@ -316,6 +308,16 @@ async fn what_cannot_be_protected_costs_no_other_its_protection() {
         let protected = strange.protected.lock().unwrap();
         assert_eq!((done.is_ok(), protected.len()), (kept == 9, kept), "{done:?} {protected:?}");
     }
+}
+
+/// A plan whose source has three packages in each store, and the first of the stores.
+async fn backed_up_three_times(dir: &Path) -> (Plan, Arc<dyn Store>) {
+    let plan = plan(dir, "all");
+    let (one, two) = (local_store(dir, "one"), local_store(dir, "two"));
+    for _ in 0..3 {
+        run(&plan, one.clone(), two.clone(), CancellationToken::new()).await;
+    }
+    (plan, one)
 }
 
 async fn records(store: &Arc<dyn Store>) -> usize {

@@ -25,6 +25,7 @@ use crate::package::Visitor;
 use crate::package::index::Entry;
 use crate::package::member::Header;
 use crate::package::open::VisitError;
+use crate::report::chain;
 
 /// The charset of scripts, as their preamble sets it, and the one under which those that are ASCII are read.
 const AS_WRITTEN: &str = "SET NAMES utf8mb4";
@@ -230,11 +231,16 @@ impl Loader {
         Ok(own.zip(name).map(|(own, name)| format!("ALTER DATABASE {name} COLLATE {own}")))
     }
 
-    /// Gives a database its own collation back where an object could not be made. What ended the restore is told, not
-    /// whether this succeeds.
+    /// Gives a database its own collation back where an object could not be made. The restore ends with why that was; if
+    /// this fails too, an event says what is left to do.
     async fn give_back(&mut self) {
-        if let Some(back) = self.lent.take() {
-            let _ = self.control.run("cannot give the database its collation back", back).await;
+        let Some(back) = self.lent.take() else { return };
+        if let Err(error) = self.control.run("cannot give the database its collation back", &back).await {
+            tracing::error!(
+                error = chain(&error).join(": "),
+                help = format!("run {back}"),
+                "a database in use has another collation"
+            );
         }
     }
 
